@@ -1,0 +1,109 @@
+"""Every error that the package raises on purpose.
+
+::
+
+    PtreetimeError
+    +-- UsageError             an option, marker or argument is wrong
+    +-- NativeHelperMissing    a compiled helper is not where the installation should have put it
+    +-- TracerUnavailable      the tracer that was asked for does not work here
+    +-- RecordingFailed        the build ran, but its recording could not be made
+    +-- CommandFailed          the build could not be started, failed, or ran out of time
+    |   +-- CommandTimedOut
+    +-- FileUnreadable         a recording, log or report input is not what it should be
+    +-- BaselineError          the store has no usable baseline
+    |   +-- BaselineMissing
+    |   +-- BaselineOtherMachine
+    |   +-- BaselineOtherVersion
+    |   +-- BaselineCorrupt
+    +-- RepositoryError        git can't give the revision that was asked for
+    +-- ReportFailed           a report could not be written or sent
+
+A message says what is wrong, where, and what to do next. The command line and the plugin print the message alone;
+a traceback of one of these reaching a user is a bug.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BaselineCorrupt",
+    "BaselineError",
+    "BaselineMissing",
+    "BaselineOtherMachine",
+    "BaselineOtherVersion",
+    "CommandFailed",
+    "CommandTimedOut",
+    "FileUnreadable",
+    "NativeHelperMissing",
+    "PtreetimeError",
+    "RecordingFailed",
+    "ReportFailed",
+    "RepositoryError",
+    "TracerUnavailable",
+    "UsageError",
+]
+
+
+class PtreetimeError(Exception):
+    """The root of the tree above."""
+
+
+class UsageError(PtreetimeError):
+    """An option, a marker or an argument is wrong."""
+
+
+class NativeHelperMissing(PtreetimeError):
+    """A compiled helper (recorder, gate, interposer, BPF object) is not where the installation should have put it."""
+
+
+class TracerUnavailable(PtreetimeError):
+    """The tracer that was asked for does not work here; the message carries its reason."""
+
+
+class RecordingFailed(PtreetimeError):
+    """The tracer stopped working while it recorded. The build itself was left alone."""
+
+
+class CommandFailed(PtreetimeError):
+    """The build could not be started or did not end with exit status 0.
+
+    The message shows the command, how it ended and the last lines of its output.
+    """
+
+
+class CommandTimedOut(CommandFailed):
+    """The build ran longer than ``timeout``; its whole process tree was ended."""
+
+
+class FileUnreadable(PtreetimeError):
+    """A file is truncated, corrupt, of a newer version, or something else altogether.
+
+    The message names the file and, where there is one, the byte position.
+    """
+
+
+class BaselineError(PtreetimeError):
+    """The store has no baseline that this run may be compared with."""
+
+
+class BaselineMissing(BaselineError):
+    """Nothing is stored for this test on this machine."""
+
+
+class BaselineOtherMachine(BaselineError):
+    """What is stored was measured on a machine that differs; the message names the difference."""
+
+
+class BaselineOtherVersion(BaselineError):
+    """The file was written in a format that this version does not read."""
+
+
+class BaselineCorrupt(BaselineError):
+    """The file is not a baseline, or part of it is missing."""
+
+
+class RepositoryError(PtreetimeError):
+    """git can't give the revision that was asked for: no repository, no such revision, a shallow clone."""
+
+
+class ReportFailed(PtreetimeError):
+    """A report could not be written or sent."""

@@ -1,0 +1,116 @@
+"""The tracers: one file each, one protocol, and the choice among them.
+
+A new tracer is a file here with a class that has the three members of :class:`Tracer`, and one line in
+:func:`builtin_tracers`; a plugin adds its own with the hook ``pytest_ptreetime_tracers``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any, Protocol
+
+from pytest_ptreetime.errors import TracerUnavailable, UsageError
+from pytest_ptreetime.events import Event
+
+__all__ = ["Capture", "Choice", "Command", "Tracer", "builtin_tracers", "choose"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run, as ``subprocess.Popen`` would; the streams are open files or None for the caller's own.
+
+    ``timeout`` is in seconds. ``on_progress`` is called a few times a second with the number of processes seen so far
+    and may be ignored by a tracer that can't count while it runs.
+    """
+
+    args: Sequence[str | bytes]
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+    stdin: IO[Any] | int | None = None
+    stdout: IO[Any] | int | None = None
+    stderr: IO[Any] | int | None = None
+    timeout: float | None = None
+    interpose: bool = True
+    on_progress: Callable[[int], None] | None = None
+
+
+@dataclass
+class Capture:
+    """What a tracer brings back from one run.
+
+    ``returncode`` is that of the root as ``subprocess`` gives it (minus the signal's number for a killed process).
+    ``incomplete_reason`` is what the tracer knows to be missing and the events don't say by themselves (LOST events,
+    a missing END); None where nothing is known to be missing.
+    """
+
+    events: list[Event]
+    returncode: int
+    timed_out: bool = False
+    incomplete_reason: str | None = None
+
+
+class Tracer(Protocol):
+    """One way to see processes."""
+
+    name: str
+
+    def available(self) -> str | None:
+        """None where the tracer works, else the reason in words, with what would help."""
+
+    def record(self, command: Command) -> Capture:
+        """Run ``command`` to its end, or to its timeout, and bring back its events in any order.
+
+        :raises CommandFailed: the command could not be started (no such file, not executable).
+        :raises TracerUnavailable: the tracer can't be used after all.
+        :raises RecordingFailed: the tracer broke; the command was left to run to its end all the same.
+        """
+
+    def close(self) -> None:
+        """End what was kept running between recordings. The tracer can be used again afterwards."""
+
+
+def builtin_tracers() -> dict[str, Callable[[], Tracer]]:
+    """The tracers that come with the package, by name, in the order in which ``auto`` tries them."""
+    from pytest_ptreetime.tracers.interpose import InterposeTracer
+    from pytest_ptreetime.tracers.ptrace import PtraceTracer
+
+    return {"ptrace": PtraceTracer, "interpose": InterposeTracer}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The tracer that was taken, and why each one before it was not."""
+
+    tracer: Tracer
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+
+    def explain(self) -> str:
+        """One line for a header: ``ptrace (ebpf: needs root or CAP_BPF)``."""
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in self.passed_over.items())
+        return f"{self.tracer.name} ({reasons})" if reasons else self.tracer.name
+
+
+def choose(wanted: str = "auto", tracers: Mapping[str, Callable[[], Tracer]] | None = None) -> Choice:
+    """The tracer called ``wanted``, or the first that works here for ``auto``.
+
+    :raises UsageError: there is no tracer of that name.
+    :raises TracerUnavailable: it, or every one, does not work here; the message has the reasons.
+    """
+    known = dict(builtin_tracers() if tracers is None else tracers)
+    if wanted != "auto":
+        if wanted not in known:
+            raise UsageError(f"there is no tracer {wanted!r}: choose one of auto, {', '.join(known)}")
+        known = {wanted: known[wanted]}
+    elif sys.platform == "darwin" and "dtrace" in known:
+        known = {"dtrace": known.pop("dtrace"), **known}
+    passed_over: dict[str, str] = {}
+    for name, make in known.items():
+        tracer = make()
+        reason = tracer.available()
+        if reason is None:
+            return Choice(tracer, passed_over)
+        passed_over[name] = reason
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
+    raise TracerUnavailable(f"no tracer works here ({reasons}): run `ptreetime doctor` for what would enable one")

@@ -1,0 +1,129 @@
+"""Starting a command that waits at a gate, with the interposer loaded: what every tracer does first.
+
+The gate is a small native program (libptreetime/recorder/gate.c) that the command replaces by its own exec, so the
+command keeps the pid, the parent, the streams and everything else that ``subprocess`` gave it. Over its socket::
+
+    us -> gate   "p" int32    let the process with this pid trace you (Yama's PR_SET_PTRACER); answered by "p"
+    us -> gate   "g"          go: exec the command
+    gate -> us   int32        errno of the exec that failed; the end of the stream without it means that it succeeded
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_ptreetime.errors import CommandFailed, FileUnreadable, RecordingFailed
+from pytest_ptreetime.events import Event, Lost, decode_stream
+from pytest_ptreetime.native import helper
+from pytest_ptreetime.tracers import Command
+
+__all__ = ["Launched", "launched", "read_events"]
+
+LOG_VARIABLE = "PTREETIME_LOG"
+PRELOAD_VARIABLE = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
+_INT32 = struct.Struct("=i")
+
+
+@dataclass
+class Launched:
+    """A command at its gate."""
+
+    process: subprocess.Popen[bytes]
+    gate: socket.socket
+    interposer_log: Path | None
+    command: Command
+
+    @property
+    def pid(self) -> int:
+        """The pid of the gate, which will be that of the command."""
+        return self.process.pid
+
+    def allow_tracer(self, pid: int) -> None:
+        """Let process ``pid`` attach where Yama restricts ptrace to descendants."""
+        self.gate.sendall(b"p" + _INT32.pack(pid))
+        if self.gate.recv(1) != b"p":
+            raise RecordingFailed("the gate ended before the command could be started")
+
+    def open_gate(self) -> None:
+        """Let the command run; returns when its exec has happened.
+
+        :raises CommandFailed: the exec failed.
+        """
+        self.gate.sendall(b"g")
+        answer = self.gate.recv(_INT32.size)
+        self.gate.close()
+        if answer:
+            (number,) = _INT32.unpack(answer)
+            self.process.wait()
+            program = os.fsdecode(self.command.args[0])
+            raise CommandFailed(f"can't run {program}: {os.strerror(number)}")
+
+    def interposer_events(self) -> list[Event]:
+        """What the interposer has written so far."""
+        if self.interposer_log is None:
+            return []
+        return read_events(self.interposer_log.read_bytes(), "the interposer's log")
+
+
+@contextmanager
+def launched(command: Command, *, interposer: str = "libptreetime.so") -> Iterator[Launched]:
+    """Start ``command`` behind its gate. A command still behind it when the block ends never runs.
+
+    :raises CommandFailed: the working directory is missing, or there is no memory or process left.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="ptreetime-"))
+    ours, theirs = socket.socketpair()
+    try:
+        log = None
+        environment = dict(os.environ if command.env is None else command.env)
+        if command.interpose:
+            log = directory / "interposer.events"
+            log.touch(mode=0o600)
+            environment[LOG_VARIABLE] = str(log)
+            before = environment.get(PRELOAD_VARIABLE)
+            library = str(helper(interposer))
+            environment[PRELOAD_VARIABLE] = f"{library}:{before}" if before else library
+        try:
+            process = subprocess.Popen(
+                [str(helper("ptreetime-gate")), str(theirs.fileno()), "--", *command.args],
+                cwd=command.cwd,
+                env=environment,
+                stdin=command.stdin,
+                stdout=command.stdout,
+                stderr=command.stderr,
+                pass_fds=[theirs.fileno()],
+            )
+        except OSError as error:
+            raise CommandFailed(f"can't start {os.fsdecode(command.args[0])}: {error}") from None
+        theirs.close()
+        child = Launched(process, ours, log, command)
+        try:
+            yield child
+        finally:
+            ours.close()  # a gate that was never opened reads the end of the stream and exits
+    finally:
+        theirs.close()
+        ours.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def read_events(stream: bytes | memoryview, source: str) -> list[Event]:
+    """All events of a tracer's stream; damage becomes a LOST event, so that the tree says that it is not complete."""
+    events: list[Event] = []
+    try:
+        for frame in decode_stream(stream, source):
+            events.extend(frame)
+    except FileUnreadable as error:
+        last = events[-1].time_ns if events else 0
+        events.append(Lost(last, 1, str(error)))
+    return events
