@@ -1,0 +1,218 @@
+/* ptreetime-recorder MODE: records process trees, one after the other, for the Python process at its standard input.
+ *
+ * Standard input is an AF_UNIX SOCK_SEQPACKET socket; a packet is a message of words:
+ *
+ *     it -> us   record PID      with a descriptor (SCM_RIGHTS) to which the events are written: attach to PID
+ *                kill            SIGKILL the whole tree of the recording
+ *                count           how many processes so far?
+ *                (end of file)   let go of everything, unharmed, and exit
+ *     us -> it   hello VERSION   at the start: ready for `record`
+ *                unavailable WHY at the start: this machine does not allow it
+ *                ready           attached: the gate may open
+ *                done            END has been written
+ *                count N RUNNING processes of the recording so far, and those of them that live
+ *                error WHY       the recording could not be made, or has ended early; the build runs on
+ *
+ * The recorder may carry privileges (file capabilities): it traces only processes of the user who started it, writes
+ * only to descriptors that it was handed, and ignores its environment.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recorder.h"
+
+static const struct ptreetime_backend *const backends[] = {
+    &ptreetime_backend_ptrace,
+#ifdef PTREETIME_HAVE_EBPF
+    &ptreetime_backend_ebpf,
+#endif
+};
+
+static const struct ptreetime_backend *backend;
+static struct ptreetime_recording recording;
+static bool recording_active;
+
+const char *ptreetime_words(const char *format, ...) {
+  static char words[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(words, sizeof words, format, arguments);
+  va_end(arguments);
+  return words;
+}
+
+void ptreetime_recording_end(struct ptreetime_recording *ended, uint64_t time_ns, uint64_t alive) {
+  ptreetime_sink_end(&ended->sink, time_ns, (int64_t)alive);
+}
+
+static void send_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void send_message(const char *format, ...) {
+  char message[1200];
+  va_list arguments;
+  va_start(arguments, format);
+  int size = vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  if (size >= (int)sizeof message)
+    size = sizeof message - 1;
+  while (send(PTREETIME_CONTROL, message, (size_t)size, MSG_NOSIGNAL) < 0 && errno == EINTR)
+    continue;
+}
+
+/* Write what is left of the recording and forget it. */
+static void recording_close(const char *why) {
+  recording_active = false;
+  int error = ptreetime_sink_close(&recording.sink);
+  if (why != NULL)
+    send_message("error %s", why);
+  else if (error != 0)
+    send_message("error can't write events: %s", strerror(error));
+  else
+    send_message("done");
+}
+
+static bool process_is_ours(pid_t pid) {
+  char path[32];
+  struct stat status;
+  snprintf(path, sizeof path, "/proc/%d", (int)pid);
+  return getuid() == 0 || (stat(path, &status) == 0 && status.st_uid == getuid());
+}
+
+static void record(pid_t pid, int descriptor) {
+  if (pid <= 0 || descriptor < 0 || recording_active) {
+    if (descriptor >= 0)
+      close(descriptor);
+    send_message("error %s", recording_active ? "another recording is under way" : "record needs a pid and a file");
+    return;
+  }
+  struct ptreetime_sink sink = recording.sink;
+  recording = (struct ptreetime_recording){.root_pid = pid, .sink = sink, .processes = 1, .running = 1};
+  ptreetime_sink_open(&recording.sink, descriptor);
+  const char *why = NULL;
+  if (!process_is_ours(pid))
+    why = ptreetime_words("process %d belongs to somebody else", (int)pid);
+  ptreetime_sink_start(&recording.sink, ptreetime_now_ns(), pid, ptreetime_clock_ns(CLOCK_REALTIME));
+  if (why == NULL)
+    why = backend->attach(&recording);
+  if (why != NULL) {
+    recording_close(why);
+    return;
+  }
+  recording_active = true;
+  send_message("ready");
+}
+
+/* One message, with the descriptor that came with it in *descriptor or -1. Its size, 0 for the end of the file, -1
+ * for no message there. */
+static ssize_t receive_message(char *message, size_t size, int *descriptor, bool wait) {
+  union {
+    char space[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr aligned;
+  } control;
+  struct iovec bytes = {message, size - 1};
+  struct msghdr header = {
+      .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
+  *descriptor = -1;
+  ssize_t count = recvmsg(PTREETIME_CONTROL, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+  if (count < 0)
+    return errno == EINTR || errno == EAGAIN ? -1 : 0;
+  message[count] = '\0';
+  for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part != NULL; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS)
+      memcpy(descriptor, CMSG_DATA(part), sizeof *descriptor);
+  }
+  return count;
+}
+
+static void obey(const char *message, int descriptor) {
+  if (strncmp(message, "record ", 7) == 0) {
+    record((pid_t)atoi(message + 7), descriptor);
+    return;
+  }
+  if (descriptor >= 0)
+    close(descriptor);
+  if (strcmp(message, "count") == 0) {
+    send_message("count %llu %llu", (unsigned long long)recording.processes, (unsigned long long)recording.running);
+  } else if (strcmp(message, "kill") == 0) {
+    if (recording_active) {
+      recording.killing = true;
+      backend->kill(&recording);
+    }
+  } else {
+    send_message("error unknown request");
+  }
+}
+
+/* False at the end of the file. */
+static bool read_control(bool wait) {
+  char message[256];
+  int descriptor;
+  ssize_t count;
+  while ((count = receive_message(message, sizeof message, &descriptor, wait)) > 0) {
+    obey(message, descriptor);
+    wait = false;
+  }
+  return count != 0;
+}
+
+static void serve(void) {
+  for (;;) {
+    if (!read_control(!recording_active)) {
+      if (recording_active) {
+        backend->detach(&recording);
+        ptreetime_sink_close(&recording.sink);
+      }
+      return;
+    }
+    if (!recording_active)
+      continue;
+    const char *why = backend->step(&recording);
+    if (why != NULL) {
+      backend->detach(&recording);
+      recording_close(why);
+    } else if (recording.ended) {
+      recording_close(NULL);
+    }
+  }
+}
+
+/* What is meant for the build (Ctrl-C, a hang-up) must not end the recorder: it ends with its control socket. */
+static void ignore_signals(void) {
+  const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+    signal(ignored[i], SIG_IGN);
+  signal(SIGCHLD, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2) {
+    fprintf(stderr, "usage: ptreetime-recorder MODE, with a control socket as standard input\n");
+    return 2;
+  }
+  for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+    if (strcmp(backends[i]->name, argv[1]) == 0)
+      backend = backends[i];
+  }
+  ignore_signals();
+  const char *why = backend == NULL ? "this recorder was built without it" : backend->open();
+  if (why != NULL) {
+    send_message("unavailable %s", why);
+    return 1;
+  }
+  send_message("hello %d", PTREETIME_WIRE_VERSION);
+  serve();
+  return 0;
+}

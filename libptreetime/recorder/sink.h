@@ -1,0 +1,93 @@
+/* The events' way out of the recorder: a buffer of encoded events that is written to the recording's descriptor as
+ * frames (events.py has the layout), when it is full, when it is old, and at the end.
+ *
+ * Nothing here fails in front of its caller. What could not be written is counted, the next frame that can be written
+ * starts with a LOST event, and ptreetime_sink_end says in words what went wrong.
+ */
+#ifndef PTREETIME_RECORDER_SINK_H
+#define PTREETIME_RECORDER_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ptreetime_wire.h"
+
+/* The fields of Usage in events.py, in their order. */
+enum ptreetime_usage_field {
+  PTREETIME_USAGE_CPU_NS,
+  PTREETIME_USAGE_UTIME_NS,
+  PTREETIME_USAGE_STIME_NS,
+  PTREETIME_USAGE_MAX_RSS_BYTES,
+  PTREETIME_USAGE_RUN_DELAY_NS,
+  PTREETIME_USAGE_VOLUNTARY_SWITCHES,
+  PTREETIME_USAGE_INVOLUNTARY_SWITCHES,
+  PTREETIME_USAGE_MINOR_FAULTS,
+  PTREETIME_USAGE_MAJOR_FAULTS,
+  PTREETIME_USAGE_READ_BYTES,
+  PTREETIME_USAGE_WRITTEN_BYTES,
+  PTREETIME_USAGE_FAILED_EXECS,
+};
+
+/* What a process has used; a field whose bit in known is not set is nil on the wire. */
+struct ptreetime_usage {
+  uint32_t known;
+  uint64_t value[PTREETIME_USAGE_FIELDS];
+};
+
+static inline void ptreetime_usage_set(struct ptreetime_usage *usage, enum ptreetime_usage_field field,
+                                       uint64_t value) {
+  usage->known |= 1u << field;
+  usage->value[field] = value;
+}
+
+/* Bytes of a traced process. data NULL is nil: not known. */
+struct ptreetime_bytes {
+  const char *data;
+  size_t size;
+};
+
+/* The end of an image and the start of the next one. args are strings that each end with a NUL, as /proc/PID/cmdline
+ * has them; a rest without its NUL is one more string. usage NULL is nil. */
+struct ptreetime_exec {
+  struct ptreetime_bytes name;
+  struct ptreetime_bytes exe;
+  struct ptreetime_bytes args;
+  struct ptreetime_bytes cwd;
+  const struct ptreetime_usage *usage;
+};
+
+struct ptreetime_sink {
+  int descriptor;
+  off_t offset;          /* of the next frame in the file */
+  unsigned char *buffer; /* frame header, array header, events */
+  size_t size;           /* bytes in use, headers included */
+  size_t capacity;       /* bytes allocated */
+  uint32_t events;       /* in the buffer */
+  uint64_t lost;         /* events that could not be written and that no LOST event has told of yet */
+  uint64_t flushed_ns;   /* time of the event that was last flushed */
+  int error;             /* errno of the last write that failed, 0 if none did */
+};
+
+/* Start writing to descriptor, which the sink owns from now on. */
+void ptreetime_sink_open(struct ptreetime_sink *sink, int descriptor);
+
+void ptreetime_sink_start(struct ptreetime_sink *sink, uint64_t time_ns, pid_t root_pid, uint64_t realtime_ns);
+void ptreetime_sink_create(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid, pid_t parent_pid);
+void ptreetime_sink_exec(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid, const struct ptreetime_exec *exec);
+/* status is as wait(2) gives it, or negative for nil; usage NULL is nil. */
+void ptreetime_sink_exit(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid, int status,
+                         struct ptreetime_bytes name, const struct ptreetime_usage *usage);
+void ptreetime_sink_lost(struct ptreetime_sink *sink, uint64_t time_ns, uint64_t count, const char *what);
+/* alive negative is nil. */
+void ptreetime_sink_end(struct ptreetime_sink *sink, uint64_t time_ns, int64_t alive);
+
+/* Write what is in the buffer. */
+void ptreetime_sink_flush(struct ptreetime_sink *sink, uint64_t time_ns);
+
+/* Write what is left and close the descriptor. 0, or the errno because of which events are missing without a LOST
+ * event that says so. */
+int ptreetime_sink_close(struct ptreetime_sink *sink);
+
+#endif
