@@ -41,6 +41,7 @@ class Capture:
     """What a tracer brings back from one run.
 
     ``returncode`` is that of the root as ``subprocess`` gives it (minus the signal's number for a killed process).
+    ``interrupted`` is true where Ctrl-C was pressed meanwhile: the build has got the signal too, and has ended.
     ``incomplete_reason`` is what the tracer knows to be missing and the events don't say by themselves (LOST events,
     a missing END); None where nothing is known to be missing.
     """
@@ -48,6 +49,7 @@ class Capture:
     events: list[Event]
     returncode: int
     timed_out: bool = False
+    interrupted: bool = False
     incomplete_reason: str | None = None
 
 
@@ -71,8 +73,11 @@ class Tracer(Protocol):
         """End what was kept running between recordings. The tracer can be used again afterwards."""
 
 
-def builtin_tracers() -> dict[str, Callable[[], Tracer]]:
-    """The tracers that come with the package, by name, in the order in which ``auto`` tries them."""
+def builtin_tracers(*, sudo: bool = False) -> dict[str, Callable[[], Tracer]]:
+    """The tracers that come with the package, by name, in the order in which ``auto`` tries them.
+
+    :param sudo: whether those that need privileges may be started by ``sudo -n``.
+    """
     from pytest_ptreetime.tracers.interpose import InterposeTracer
     from pytest_ptreetime.tracers.ptrace import PtraceTracer
 
