@@ -38,6 +38,9 @@ static const struct ptreetime_backend *const backends[] = {
 #endif
 };
 
+/* How often a backend looks after the processes that it could not let go of at a recording's end. */
+#define LINGER_MS 10
+
 static const struct ptreetime_backend *backend;
 static struct ptreetime_recording recording;
 static bool recording_active;
@@ -114,7 +117,7 @@ static void record(pid_t pid, int descriptor) {
 
 /* One message, with the descriptor that came with it in *descriptor or -1. Its size, 0 for the end of the file, -1
  * for no message there. */
-static ssize_t receive_message(char *message, size_t size, int *descriptor, bool wait) {
+static ssize_t receive_message(char *message, size_t size, int *descriptor) {
   union {
     char space[CMSG_SPACE(sizeof(int))];
     struct cmsghdr aligned;
@@ -123,7 +126,7 @@ static ssize_t receive_message(char *message, size_t size, int *descriptor, bool
   struct msghdr header = {
       .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
   *descriptor = -1;
-  ssize_t count = recvmsg(PTREETIME_CONTROL, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+  ssize_t count = recvmsg(PTREETIME_CONTROL, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (count < 0)
     return errno == EINTR || errno == EAGAIN ? -1 : 0;
   message[count] = '\0';
@@ -154,20 +157,29 @@ static void obey(const char *message, int descriptor) {
 }
 
 /* False at the end of the file. */
-static bool read_control(bool wait) {
+static bool read_control(void) {
   char message[256];
   int descriptor;
   ssize_t count;
-  while ((count = receive_message(message, sizeof message, &descriptor, wait)) > 0) {
+  while ((count = receive_message(message, sizeof message, &descriptor)) > 0)
     obey(message, descriptor);
-    wait = false;
-  }
   return count != 0;
+}
+
+/* Sleep until there is a message. */
+static void await_control(void) {
+  struct pollfd control = {.fd = PTREETIME_CONTROL, .events = POLLIN};
+  bool lingering;
+  do {
+    lingering = backend->linger != NULL && backend->linger();
+  } while (poll(&control, 1, lingering ? LINGER_MS : -1) <= 0);
 }
 
 static void serve(void) {
   for (;;) {
-    if (!read_control(!recording_active)) {
+    if (!recording_active)
+      await_control();
+    if (!read_control()) {
       if (recording_active) {
         backend->detach(&recording);
         ptreetime_sink_close(&recording.sink);

@@ -46,6 +46,10 @@ struct ptreetime_backend {
 
   /* Let go of everything, unharmed, before the recording's end. */
   void (*detach)(struct ptreetime_recording *recording);
+
+  /* May be NULL. Called now and then between recordings as long as it returns true: there are processes of a recording
+   * that has ended which could not be let go of at its end. */
+  bool (*linger)(void);
 };
 
 extern const struct ptreetime_backend ptreetime_backend_ptrace;

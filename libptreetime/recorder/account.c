@@ -1,0 +1,111 @@
+#define _GNU_SOURCE
+#include "account.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proc.h"
+
+/* The unit of ru_inblock and ru_oublock, whatever the device: task_io_get_inblock in the kernel. */
+#define BLOCK_BYTES 512u
+
+/* A kernel without CONFIG_TASK_IO_ACCOUNTING has no /proc/PID/io, and zeros in rusage. */
+static bool kernel_counts_io(void) {
+  static int counts = -1;
+  if (counts < 0)
+    counts = access("/proc/self/io", F_OK) == 0;
+  return counts != 0;
+}
+
+static void set_run_delay(const struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
+  uint64_t run_delay_ns;
+  if (!process->run_delay_unknown && ptreetime_proc_run_delay(process->tid, &run_delay_ns))
+    ptreetime_usage_set(usage, PTREETIME_USAGE_RUN_DELAY_NS, process->run_delay_ns + run_delay_ns);
+}
+
+static void set_faults(uint64_t minor, uint64_t major, struct ptreetime_usage *usage) {
+  ptreetime_usage_set(usage, PTREETIME_USAGE_MINOR_FAULTS, minor);
+  ptreetime_usage_set(usage, PTREETIME_USAGE_MAJOR_FAULTS, major);
+}
+
+static void set_switches(uint64_t voluntary, uint64_t involuntary, struct ptreetime_usage *usage) {
+  ptreetime_usage_set(usage, PTREETIME_USAGE_VOLUNTARY_SWITCHES, voluntary);
+  ptreetime_usage_set(usage, PTREETIME_USAGE_INVOLUNTARY_SWITCHES, involuntary);
+}
+
+static void set_io(uint64_t read_bytes, uint64_t written_bytes, struct ptreetime_usage *usage) {
+  ptreetime_usage_set(usage, PTREETIME_USAGE_READ_BYTES, read_bytes);
+  ptreetime_usage_set(usage, PTREETIME_USAGE_WRITTEN_BYTES, written_bytes);
+}
+
+void ptreetime_account_exec(const struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
+  struct ptreetime_proc_faults faults;
+  struct ptreetime_proc_status status;
+  uint64_t read_bytes, written_bytes;
+  ptreetime_proc_clocks(process->tid, usage);
+  set_run_delay(process, usage);
+  if (ptreetime_proc_faults(process->tid, &faults))
+    set_faults(faults.minor, faults.major, usage);
+  /* The switches of threads that are dead are not to be had before the end. */
+  if (!process->threaded && ptreetime_proc_status(process->tid, &status))
+    set_switches(status.voluntary_switches, status.involuntary_switches, usage);
+  if (ptreetime_proc_io(process->tid, &read_bytes, &written_bytes))
+    set_io(read_bytes, written_bytes, usage);
+}
+
+void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid) {
+  struct ptreetime_proc_status status;
+  process->max_rss_known = ptreetime_proc_status(tid, &status) && status.has_memory;
+  if (process->max_rss_known)
+    process->max_rss_bytes = status.max_rss_bytes;
+}
+
+void ptreetime_account_thread(struct ptreetime_tracee *thread) {
+  uint64_t run_delay_ns;
+  if (ptreetime_proc_run_delay(thread->tid, &run_delay_ns))
+    thread->process->run_delay_ns += run_delay_ns;
+  else
+    thread->process->run_delay_unknown = true;
+}
+
+static void add_rusage(struct rusage *to, const struct rusage *what) {
+  to->ru_minflt += what->ru_minflt;
+  to->ru_majflt += what->ru_majflt;
+  to->ru_inblock += what->ru_inblock;
+  to->ru_oublock += what->ru_oublock;
+  to->ru_nvcsw += what->ru_nvcsw;
+  to->ru_nivcsw += what->ru_nivcsw;
+}
+
+int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
+  struct ptreetime_proc_faults faults = {0};
+  struct rusage rusage = {0};
+  const struct rusage *children = &process->children_usage;
+  int status;
+  ptreetime_proc_clocks(process->tid, usage);
+  set_run_delay(process, usage);
+  bool children_told = !process->has_children || ptreetime_proc_faults(process->tid, &faults);
+  while (wait4(process->tid, &status, __WALL, &rusage) < 0) {
+    if (errno != EINTR)
+      return -1;
+  }
+  if (process->max_rss_known)
+    ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, process->max_rss_bytes);
+  struct ptreetime_tracee *parent = ptreetime_tracee_parent(process);
+  if (parent != NULL)
+    add_rusage(&parent->children_usage, &rusage);
+  if (!children_told)
+    return status;
+  set_faults((uint64_t)rusage.ru_minflt - faults.children_minor, (uint64_t)rusage.ru_majflt - faults.children_major,
+             usage);
+  if (process->has_children && (faults.children_minor != (uint64_t)children->ru_minflt ||
+                                faults.children_major != (uint64_t)children->ru_majflt))
+    return status; /* it has reaped other children than those that are known to be dead */
+  set_switches((uint64_t)(rusage.ru_nvcsw - children->ru_nvcsw), (uint64_t)(rusage.ru_nivcsw - children->ru_nivcsw),
+               usage);
+  if (kernel_counts_io())
+    set_io((uint64_t)(rusage.ru_inblock - children->ru_inblock) * BLOCK_BYTES,
+           (uint64_t)(rusage.ru_oublock - children->ru_oublock) * BLOCK_BYTES, usage);
+  return status;
+}

@@ -1,0 +1,25 @@
+/* What a traced process has used: Usage in events.py, from the cheapest source that is exact.
+ *
+ * A process that never forked costs no reading of /proc but one file: what wait4 returns to the tracer that reaps it is
+ * its own. The rusage of one that did includes its reaped children; they are traced too, so what they had is taken off,
+ * where the page faults (of which /proc tells both parts) prove that the same children are meant.
+ */
+#ifndef PTREETIME_RECORDER_ACCOUNT_H
+#define PTREETIME_RECORDER_ACCOUNT_H
+
+#include "sink.h"
+#include "tracee.h"
+
+/* At an exec: what the process has used so far. The peak of the image that is gone went with its memory. */
+void ptreetime_account_exec(const struct ptreetime_tracee *process, struct ptreetime_usage *usage);
+
+/* When the last thread stops at its end: the memory is still there. */
+void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid);
+
+/* When a thread that is not the leader is dead and not yet reaped. */
+void ptreetime_account_thread(struct ptreetime_tracee *thread);
+
+/* Reap the dead process: its status as wait(2) gives it, and what it has used. */
+int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_usage *usage);
+
+#endif

@@ -1,0 +1,175 @@
+#define _GNU_SOURCE
+#include "proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *path_of(pid_t pid, const char *file) {
+  static char path[64];
+  snprintf(path, sizeof path, "/proc/%d%s%s", (int)pid, *file == '\0' ? "" : "/", file);
+  return path;
+}
+
+/* Read a small file of /proc into text, NUL-terminated. Its size, or -1. */
+static ssize_t read_small(pid_t pid, const char *file, char *text, size_t size) {
+  int descriptor = open(path_of(pid, file), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    return -1;
+  ssize_t count = read(descriptor, text, size - 1);
+  close(descriptor);
+  if (count >= 0)
+    text[count] = '\0';
+  return count;
+}
+
+/* The arguments may have 2 MiB and more (a quarter of the stack's limit): memory that grows and is kept. */
+static struct ptreetime_bytes read_arguments(int directory) {
+  static char *arguments;
+  static size_t capacity;
+  int descriptor = openat(directory, "cmdline", O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    return (struct ptreetime_bytes){NULL, 0};
+  size_t size = 0;
+  for (;;) {
+    if (size == capacity) {
+      size_t larger = capacity == 0 ? 256u << 10 : 2 * capacity;
+      char *grown = realloc(arguments, larger);
+      if (grown == NULL) {
+        close(descriptor);
+        return (struct ptreetime_bytes){NULL, 0};
+      }
+      arguments = grown;
+      capacity = larger;
+    }
+    ssize_t count = read(descriptor, arguments + size, capacity - size);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0) {
+      close(descriptor);
+      return (struct ptreetime_bytes){NULL, 0};
+    }
+    size += (size_t)count;
+    if (count == 0 || size < capacity)
+      break;
+  }
+  close(descriptor);
+  return (struct ptreetime_bytes){arguments, size};
+}
+
+static struct ptreetime_bytes read_link(int directory, const char *name, char *target, size_t size) {
+  ssize_t count = readlinkat(directory, name, target, size);
+  if (count < 0 || (size_t)count == size)
+    return (struct ptreetime_bytes){NULL, 0};
+  return (struct ptreetime_bytes){target, (size_t)count};
+}
+
+static struct ptreetime_bytes read_name(int directory, char *name, size_t size) {
+  int descriptor = openat(directory, "comm", O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    return (struct ptreetime_bytes){NULL, 0};
+  ssize_t count = read(descriptor, name, size);
+  close(descriptor);
+  if (count <= 0)
+    return (struct ptreetime_bytes){NULL, 0};
+  return (struct ptreetime_bytes){name, (size_t)count - 1}; /* without the newline at its end */
+}
+
+void ptreetime_proc_image(pid_t pid, struct ptreetime_exec *exec) {
+  static char name[64], exe[PATH_MAX + 64], cwd[PATH_MAX + 64];
+  exec->name = exec->exe = exec->args = exec->cwd = (struct ptreetime_bytes){NULL, 0};
+  int directory = open(path_of(pid, ""), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0)
+    return;
+  exec->name = read_name(directory, name, sizeof name);
+  exec->exe = read_link(directory, "exe", exe, sizeof exe);
+  exec->cwd = read_link(directory, "cwd", cwd, sizeof cwd);
+  exec->args = read_arguments(directory);
+  close(directory);
+}
+
+/* The number after label, which begins a line. */
+static bool number_after(const char *text, const char *label, uint64_t *number) {
+  const char *at = strstr(text, label);
+  if (at == NULL)
+    return false;
+  *number = strtoull(at + strlen(label), NULL, 10);
+  return true;
+}
+
+bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status) {
+  char text[4096]; /* the switches come last; the kernel writes about 1,500 bytes */
+  if (read_small(pid, "status", text, sizeof text) <= 0)
+    return false;
+  uint64_t number = 0;
+  status->process = number_after(text, "\nTgid:", &number) ? (pid_t)number : 0;
+  status->parent = number_after(text, "\nPPid:", &number) ? (pid_t)number : 0;
+  status->tracer = number_after(text, "\nTracerPid:", &number) ? (pid_t)number : 0;
+  status->has_memory = number_after(text, "\nVmHWM:", &number);
+  status->max_rss_bytes = status->has_memory ? number * 1024 : 0;
+  return number_after(text, "\nvoluntary_ctxt_switches:", &status->voluntary_switches) &&
+         number_after(text, "\nnonvoluntary_ctxt_switches:", &status->involuntary_switches);
+}
+
+bool ptreetime_proc_faults(pid_t pid, struct ptreetime_proc_faults *faults) {
+  char text[1024];
+  if (read_small(pid, "stat", text, sizeof text) <= 0)
+    return false;
+  /* pid (name) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt: a name may contain anything. */
+  const char *after_name = strrchr(text, ')');
+  unsigned long long minor, children_minor, major, children_major;
+  if (after_name == NULL || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %llu %llu %llu %llu", &minor,
+                                   &children_minor, &major, &children_major) != 4)
+    return false;
+  *faults = (struct ptreetime_proc_faults){minor, children_minor, major, children_major};
+  return true;
+}
+
+bool ptreetime_proc_run_delay(pid_t tid, uint64_t *run_delay_ns) {
+  char text[128];
+  if (read_small(tid, "schedstat", text, sizeof text) <= 0)
+    return false;
+  /* time on the CPU, time waiting for it, times that it ran: the last is zero where the kernel keeps no count. */
+  char *at = text;
+  strtoull(at, &at, 10);
+  uint64_t delay = strtoull(at, &at, 10);
+  if (strtoull(at, &at, 10) == 0)
+    return false;
+  *run_delay_ns = delay;
+  return true;
+}
+
+bool ptreetime_proc_io(pid_t pid, uint64_t *read_bytes, uint64_t *written_bytes) {
+  char text[512];
+  if (read_small(pid, "io", text, sizeof text) <= 0)
+    return false;
+  return number_after(text, "\nread_bytes:", read_bytes) && number_after(text, "\nwrite_bytes:", written_bytes);
+}
+
+/* The numbers of a process's CPU clocks (include/linux/posix-timers.h): a clockid is the pid's complement, and these.
+ */
+enum cpu_clock { CPU_CLOCK_PROF = 0, CPU_CLOCK_VIRT = 1, CPU_CLOCK_SCHED = 2 };
+
+static bool read_clock(pid_t pid, enum cpu_clock which, uint64_t *time_ns) {
+  clockid_t clock = (clockid_t)(~(unsigned)pid << 3 | (unsigned)which);
+  struct timespec time;
+  if (clock_gettime(clock, &time) != 0)
+    return false;
+  *time_ns = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+  return true;
+}
+
+void ptreetime_proc_clocks(pid_t pid, struct ptreetime_usage *usage) {
+  uint64_t cpu_ns, user_ns, both_ns;
+  if (read_clock(pid, CPU_CLOCK_SCHED, &cpu_ns))
+    ptreetime_usage_set(usage, PTREETIME_USAGE_CPU_NS, cpu_ns);
+  if (read_clock(pid, CPU_CLOCK_PROF, &both_ns) && read_clock(pid, CPU_CLOCK_VIRT, &user_ns)) {
+    ptreetime_usage_set(usage, PTREETIME_USAGE_UTIME_NS, user_ns);
+    ptreetime_usage_set(usage, PTREETIME_USAGE_STIME_NS, both_ns > user_ns ? both_ns - user_ns : 0);
+  }
+}

@@ -1,0 +1,49 @@
+/* What /proc and the CPU clocks tell about a process that is stopped, or dead and not yet reaped.
+ *
+ * The build waits while this is read, so a function reads one file and parses no more of it than it returns. The
+ * functions that return bool give false, and leave the result alone, where the kernel does not tell.
+ */
+#ifndef PTREETIME_RECORDER_PROC_H
+#define PTREETIME_RECORDER_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sink.h"
+
+/* Fill everything but usage. The bytes live until the next call; what can't be read is nil. */
+void ptreetime_proc_image(pid_t pid, struct ptreetime_exec *exec);
+
+/* From /proc/PID/status. max_rss_bytes needs a process that still has its memory; the switches are of this thread. */
+struct ptreetime_proc_status {
+  pid_t process;
+  pid_t parent;
+  pid_t tracer;
+  bool has_memory;
+  uint64_t max_rss_bytes;
+  uint64_t voluntary_switches;
+  uint64_t involuntary_switches;
+};
+bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status);
+
+/* Page faults of the whole process, and those of its reaped children: /proc/PID/stat. */
+struct ptreetime_proc_faults {
+  uint64_t minor;
+  uint64_t children_minor;
+  uint64_t major;
+  uint64_t children_major;
+};
+bool ptreetime_proc_faults(pid_t pid, struct ptreetime_proc_faults *faults);
+
+/* How long the thread was ready to run and did not: /proc/TID/schedstat. */
+bool ptreetime_proc_run_delay(pid_t tid, uint64_t *run_delay_ns);
+
+/* Bytes fetched from storage and sent to it by the whole process: /proc/PID/io. */
+bool ptreetime_proc_io(pid_t pid, uint64_t *read_bytes, uint64_t *written_bytes);
+
+/* Set the first three fields of usage from the process's CPU clocks, which cover all its threads and, when it is
+ * dead and not yet reaped, its teardown (facts of kernel/time/posix-cpu-timers.c). They need no privilege. */
+void ptreetime_proc_clocks(pid_t pid, struct ptreetime_usage *usage);
+
+#endif

@@ -1,0 +1,74 @@
+#define _GNU_SOURCE
+#include "ptrace_trial.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "recorder.h"
+
+/* Yama's /proc/sys/kernel/yama/ptrace_scope: 2 asks for CAP_SYS_PTRACE, 3 forbids it to everybody until a reboot. */
+static int yama_scope(void) {
+  int scope = 0;
+  FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+  if (file == NULL)
+    return 0;
+  if (fscanf(file, "%d", &scope) != 1)
+    scope = 0;
+  fclose(file);
+  return scope;
+}
+
+static bool under_seccomp(void) {
+  char line[256];
+  int mode = 0;
+  FILE *file = fopen("/proc/self/status", "re");
+  if (file == NULL)
+    return false;
+  while (fgets(line, sizeof line, file) != NULL && sscanf(line, "Seccomp: %d", &mode) != 1)
+    continue;
+  fclose(file);
+  return mode == 2;
+}
+
+static const char *reason(int error) {
+  if (yama_scope() == 3)
+    return "Yama forbids ptrace on this machine until it is booted again without kernel.yama.ptrace_scope=3";
+  if (yama_scope() == 2)
+    return "Yama allows ptrace to CAP_SYS_PTRACE only: run `sysctl kernel.yama.ptrace_scope=1`";
+  if (error == ENOSYS)
+    return "this kernel or sandbox has no ptrace";
+  if ((error == EPERM || error == EACCES) && under_seccomp())
+    return "a seccomp profile forbids ptrace: in a container, run it with --cap-add=SYS_PTRACE";
+  return ptreetime_words("ptrace is not allowed here: %s", strerror(error));
+}
+
+const char *ptreetime_ptrace_trial(unsigned long options) {
+  pid_t child = fork();
+  if (child < 0)
+    return ptreetime_words("can't start a process: %s", strerror(errno));
+  if (child == 0) {
+    for (;;)
+      pause();
+  }
+  int error = 0;
+  siginfo_t info = {0};
+  if (ptrace(PTRACE_SEIZE, child, NULL, (void *)(uintptr_t)options) != 0 ||
+      ptrace(PTRACE_INTERRUPT, child, NULL, NULL) != 0 ||
+      waitid(P_PID, (id_t)child, &info, WSTOPPED | __WALL | WNOWAIT) != 0)
+    error = errno;
+  kill(child, SIGKILL);
+  int status = 0;
+  while (waitpid(child, &status, __WALL) >= 0 || errno == EINTR) {
+    if (WIFSTOPPED(status)) /* under PTRACE_O_TRACEEXIT a killed process may stop once more */
+      ptrace(PTRACE_CONT, child, NULL, NULL);
+  }
+  if (error == 0 && info.si_status >> 8 != PTRACE_EVENT_STOP)
+    return "this kernel's ptrace does not know PTRACE_SEIZE";
+  return error == 0 ? NULL : reason(error);
+}

@@ -1,0 +1,57 @@
+/* The threads that the ptrace backend is attached to, and what it knows of their processes.
+ *
+ * Every thread is a tracee of its own; what belongs to a process is kept in the tracee of its leader, which the kernel
+ * reports dead only when all other threads are.
+ */
+#ifndef PTREETIME_RECORDER_TRACEE_H
+#define PTREETIME_RECORDER_TRACEE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "sink.h"
+
+struct ptreetime_tracee {
+  pid_t tid;
+  struct ptreetime_tracee *process; /* of its leader: itself in a leader; NULL while held */
+  struct ptreetime_tracee *next;    /* in its bucket */
+  bool held;                        /* stopped at its birth, and nobody has said yet who made it */
+  bool exiting;                     /* has stopped at its end */
+  bool letting_go;                  /* is to be detached at its next stop */
+
+  /* In leaders only. */
+  uint64_t serial; /* which process of the pid: pids are used again */
+  pid_t parent;    /* who forked it */
+  uint64_t parent_serial;
+  unsigned images;        /* programs that it has exec'ed */
+  unsigned threads;       /* that have not stopped at their end */
+  bool threaded;          /* has ever had a second thread */
+  bool has_children;      /* has ever forked */
+  bool max_rss_known;     /* read from the image that is exiting */
+  bool run_delay_unknown; /* a thread has vanished with its part of it */
+  uint64_t max_rss_bytes;
+  uint64_t run_delay_ns;        /* of its threads that are dead */
+  struct rusage children_usage; /* what wait4 told of its children that are dead, with their own children's */
+};
+
+/* Processes, threads not counted. */
+extern unsigned ptreetime_tracee_processes;
+/* Everything in the table. */
+extern unsigned ptreetime_tracee_count;
+
+struct ptreetime_tracee *ptreetime_tracee_find(pid_t tid);
+/* A new one, with everything zero; NULL without memory. */
+struct ptreetime_tracee *ptreetime_tracee_add(pid_t tid);
+/* Make it the leader of a process that parent has forked (NULL: of the root). */
+void ptreetime_tracee_lead(struct ptreetime_tracee *tracee, const struct ptreetime_tracee *parent);
+/* Make it one more thread of process. */
+void ptreetime_tracee_join(struct ptreetime_tracee *tracee, struct ptreetime_tracee *process);
+void ptreetime_tracee_remove(struct ptreetime_tracee *tracee);
+/* Call visit for each; it may remove the one that it is called with. */
+void ptreetime_tracee_each(void (*visit)(struct ptreetime_tracee *));
+/* Its parent, if that lives. */
+struct ptreetime_tracee *ptreetime_tracee_parent(const struct ptreetime_tracee *process);
+
+#endif

@@ -1,0 +1,163 @@
+"""The native recorder as a process: its start, its control protocol, its end.
+
+The protocol is described at the head of ``libptreetime/recorder/main.c``: one message of words in each packet of a
+socket that is the recorder's standard input. One recorder is kept running for many recordings.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import weakref
+from collections.abc import Sequence
+
+from pytest_ptreetime.errors import RecordingFailed, TracerUnavailable
+from pytest_ptreetime.events import WIRE_VERSION
+from pytest_ptreetime.native import helper
+
+__all__ = ["RecorderGone", "RecorderProcess"]
+
+# How long the recorder may take for an answer that it owes. Loading a BPF program on a busy machine is the longest.
+ANSWER_SECONDS = 30.0
+MESSAGE_BYTES = 4096
+
+
+class RecorderGone(Exception):
+    """The recorder has died, or was found to be stuck and was killed; the message says how."""
+
+
+class RecorderProcess:
+    """A running ``ptreetime-recorder MODE``.
+
+    It runs in a session of its own, so that what the terminal sends to the build (Ctrl-C, a hang-up) does not reach
+    it, and it ends with its control socket: at :meth:`close`, or however this process ends.
+
+    :param prefix: words in front of its command, for example ``["sudo", "-n"]``.
+    :raises TracerUnavailable: it can't work here; the message is its reason.
+    :raises NativeHelperMissing: it was not built.
+    """
+
+    def __init__(self, mode: str, *, prefix: Sequence[str] = ()) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [*prefix, str(helper("ptreetime-recorder")), mode],
+                    stdin=theirs,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                    cwd="/",
+                    env={},
+                )
+            except OSError as error:
+                ours.close()
+                raise TracerUnavailable(f"can't start the recorder: {error}") from None
+            except BaseException:
+                ours.close()
+                raise
+        self.socket = ours
+        self.recording = False
+        self._end = weakref.finalize(self, _end, ours, self._process)
+        try:
+            self._greet(mode)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The pid of the recorder (of the first word of ``prefix``, where there is one)."""
+        return self._process.pid
+
+    def _greet(self, mode: str) -> None:
+        try:
+            word, _, rest = self.receive(ANSWER_SECONDS).partition(" ")
+        except RecorderGone as error:
+            raise TracerUnavailable(f"the {mode} recorder does not start: {error}") from None
+        if word == "unavailable":
+            raise TracerUnavailable(rest)
+        if (word, rest) != ("hello", str(WIRE_VERSION)):
+            raise TracerUnavailable(
+                f"the recorder says {word} {rest!r} instead of hello {WIRE_VERSION}: the native helpers and the Python "
+                "package are of different versions, reinstall pytest-ptreetime"
+            )
+
+    def send(self, message: str) -> None:
+        """Send a request; a recorder that is gone is noticed by :meth:`receive`."""
+        try:
+            self.socket.send(message.encode())
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def receive(self, timeout: float | None) -> str:
+        """The next message.
+
+        :param timeout: in seconds; a recorder that lets it pass is killed, and its tracees go on unharmed.
+        :raises RecorderGone: there will be none.
+        """
+        readable = select.poll()
+        readable.register(self.socket, select.POLLIN)
+        if not readable.poll(None if timeout is None else timeout * 1000):
+            self._process.kill()
+            raise RecorderGone(f"no answer within {timeout:g} s")
+        try:
+            message = self.socket.recv(MESSAGE_BYTES)
+        except ConnectionResetError:
+            message = b""
+        if not message:
+            raise RecorderGone(self._how_it_ended())
+        return message.decode(errors="replace")
+
+    def _how_it_ended(self) -> str:
+        try:
+            returncode = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return "it has closed its control socket"
+        if returncode < 0:
+            return f"it was killed by {signal.Signals(-returncode).name}"
+        return f"it exited with status {returncode}"
+
+    def record(self, pid: int) -> int:
+        """Attach to ``pid``, which waits at its gate: the descriptor of a memory file that receives the events.
+
+        From now on ``done`` or ``error WHY`` will come, and ``count N RUNNING`` after each ``count``.
+
+        :raises TracerUnavailable: this process can't be traced; the message is the recorder's reason.
+        :raises RecordingFailed: the recorder is gone.
+        """
+        events = os.memfd_create("ptreetime-events", os.MFD_CLOEXEC)
+        try:
+            try:
+                socket.send_fds(self.socket, [f"record {pid}".encode()], [events])
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # receive knows how it ended
+            try:
+                word, _, rest = self.receive(ANSWER_SECONDS).partition(" ")
+            except RecorderGone as error:
+                raise RecordingFailed(f"the recorder is gone: {error}") from None
+            if word == "error":
+                raise TracerUnavailable(rest)
+            if word != "ready":
+                raise RecordingFailed(f"the recorder answers {word!r} instead of ready")
+        except BaseException:
+            os.close(events)
+            raise
+        self.recording = True
+        return events
+
+    def close(self) -> None:
+        """End the recorder. What it traces goes on, unharmed."""
+        self._end()
+
+
+def _end(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    control.close()
+    try:
+        process.wait(ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
