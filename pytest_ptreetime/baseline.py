@@ -1,0 +1,321 @@
+"""The store of baselines: a directory of small text files that merge in git.
+
+::
+
+    .ptreetime/
+        .gitattributes                              *.jsonl merge=union: two branches may each add sessions
+        main/                                       a baseline's name
+            test_build.py-test_clean-1f0c.5be2.jsonl    one test on one kind of machine (digests of both)
+
+A file is JSON lines, in any order but for the first::
+
+    {"ptreetime_baseline": 1, "test": "...", "host": {...}}
+    {"session": "9f...", "time": "2026-11-23T10:00:00Z", "commit": "4f2a1c9", "tracer": "ptrace",
+     "calibration": [0.101, ...], "parents": {key: parent}, "rounds": 5, "totals": {key: {metric: [a value a round]}}}
+    {"pin": "9f..."}
+
+A round in which a key did not occur, or a metric was not known, has null there. Times are UTC.
+
+Version history of the format:
+
+1. (0.1.0) the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytest_ptreetime.errors import (
+    BaselineCorrupt,
+    BaselineError,
+    BaselineMissing,
+    BaselineOtherMachine,
+    BaselineOtherVersion,
+)
+from pytest_ptreetime.host import HostFacts
+from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.replace_file import replace_file
+
+__all__ = ["DEFAULT_HISTORY", "Baseline", "Session", "Store", "file_name"]
+
+FORMAT_VERSION = 1
+DEFAULT_HISTORY = 20
+SLUG_LENGTH = 80
+SIGNIFICANT_DIGITS = 7
+
+
+class Session(msgspec.Struct):
+    """One session of one test: the profiles of its rounds, and where they came from."""
+
+    session: str
+    time: str
+    rounds: int
+    totals: dict[str, dict[str, list[float | None]]]
+    parents: dict[str, str | None] = {}
+    commit: str | None = None
+    tracer: str | None = None
+    calibration: list[float] = []
+
+    @classmethod
+    def from_profiles(
+        cls,
+        profiles: Sequence[Profile],
+        *,
+        commit: str | None,
+        tracer: str,
+        calibration: Sequence[float] = (),
+        time: datetime | None = None,
+    ) -> Session:
+        """A session of now (or of ``time``) with a column of values for each key and metric."""
+        totals: dict[str, dict[str, list[float | None]]] = {}
+        parents: dict[str, str | None] = {}
+        for index, profile in enumerate(profiles):
+            parents.update(profile.parents)
+            for key, metrics in profile.totals.items():
+                columns = totals.setdefault(key, {})
+                for metric, value in metrics.items():
+                    columns.setdefault(metric, [None] * len(profiles))[index] = _rounded(value)
+        moment = time or datetime.now(timezone.utc)
+        return cls(
+            session=uuid.uuid4().hex,
+            time=moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            rounds=len(profiles),
+            totals=totals,
+            parents=parents,
+            commit=commit,
+            tracer=tracer,
+            calibration=[_rounded(value) for value in calibration],
+        )
+
+    def profiles(self) -> list[Profile]:
+        """The session as it was compared: a profile a round."""
+        rounds: list[dict[str, dict[str, float]]] = [{} for _ in range(self.rounds)]
+        for key, columns in self.totals.items():
+            for metric, values in columns.items():
+                for index, value in enumerate(values[: self.rounds]):
+                    if value is not None:
+                        rounds[index].setdefault(key, {})[metric] = value
+        return [Profile(totals=totals, parents={key: self.parents.get(key) for key in totals}) for totals in rounds]
+
+
+class _Header(msgspec.Struct):
+    ptreetime_baseline: int
+    test: str
+    host: HostFacts
+
+
+class _Pin(msgspec.Struct):
+    pin: str
+
+
+@dataclass
+class Baseline:
+    """Everything stored for one test on one kind of machine, oldest session first."""
+
+    test: str
+    host: HostFacts
+    path: Path
+    sessions: list[Session] = field(default_factory=list)
+    pinned: str | None = None
+
+    @property
+    def pinned_session(self) -> Session | None:
+        """The session that ``ptreetime baseline pin`` named, the fixed point of the ratchet."""
+        return next((session for session in self.sessions if session.session == self.pinned), None)
+
+    def describe(self) -> str:
+        """For a report: ``.ptreetime/main/x.jsonl, 10 sessions, last 2026-11-20 (4f2a1c9)``."""
+        last = self.sessions[-1]
+        commit = f" ({last.commit[:7]})" if last.commit else ""
+        plural = "session" if len(self.sessions) == 1 else "sessions"
+        return f"{self.path}, {len(self.sessions)} {plural}, last {last.time[:10]}{commit}"
+
+    def keep(self, history: int) -> None:
+        """Forget all but the last ``history`` sessions and the pinned one."""
+        kept = self.sessions[-history:] if history else []
+        pinned = self.pinned_session
+        if pinned is not None and pinned not in kept:
+            kept.insert(0, pinned)
+        self.sessions = kept
+
+
+class Store:
+    """The baselines called ``name`` in ``directory``."""
+
+    def __init__(self, directory: str | os.PathLike[str], name: str = "main") -> None:
+        if not re.fullmatch(r"[\w][\w.-]*", name):
+            raise BaselineError(f"a baseline can't be called {name!r}: use letters, digits, '.', '-' and '_'")
+        self.root = Path(directory)
+        self.directory = self.root / name
+
+    def load(self, test: str, host: HostFacts, *, allow_other_machine: bool = False) -> Baseline:
+        """What is stored for ``test`` on a machine like ``host``.
+
+        :raises BaselineMissing: nothing is.
+        :raises BaselineOtherMachine: something is, from machines that differ; with ``allow_other_machine`` the one
+            with the latest session is returned instead.
+        :raises BaselineOtherVersion, BaselineCorrupt: the file can't be read.
+        """
+        path = self.path_of(test, host)
+        if path.is_file():
+            return self.read(path)
+        others = [self.read(other) for other in sorted(self.directory.glob(f"{file_name(test)}.*.jsonl"))]
+        others = [other for other in others if other.sessions]
+        if not others:
+            raise BaselineMissing(
+                f"no baseline of {test} in {self.directory}: save one with --ptreetime-save-baseline={self.root}"
+            )
+        latest = max(others, key=lambda other: other.sessions[-1].time)
+        if allow_other_machine:
+            return latest
+        difference = host.difference(latest.host) or "an older way of telling machines apart"
+        raise BaselineOtherMachine(
+            f"the baseline of {test} in {self.directory} is from another machine ({difference}): save one here with "
+            f"--ptreetime-save-baseline={self.root}, or compare all the same with --ptreetime-allow-other-machine"
+        )
+
+    def add(self, test: str, host: HostFacts, session: Session, *, history: int = DEFAULT_HISTORY) -> Path:
+        """Add a session, keeping at most ``history`` and the pinned one, and return the file.
+
+        :raises BaselineError: what is there can't be read, or the directory can't be written; it is left as it was.
+        """
+        from filelock import FileLock
+
+        path = self.path_of(test, host)
+        digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+        with FileLock(Path(tempfile.gettempdir()) / f"ptreetime-{os.getuid()}-{digest}.lock"):
+            baseline = self.read(path) if path.is_file() else Baseline(test, host, path)
+            baseline.sessions.append(session)
+            baseline.keep(history)
+            self.write(baseline)
+        return path
+
+    def files(self) -> list[Path]:
+        """The store's files, in the order of their names."""
+        return sorted(self.directory.glob("*.jsonl"))
+
+    def path_of(self, test: str, host: HostFacts) -> Path:
+        """Where the baseline of ``test`` on a machine like ``host`` is, or would be."""
+        facts = (host.cpu_model, host.cpu_count, round(host.memory_bytes / 2**30), host.kernel, host.machine)
+        machine = hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
+        return self.directory / f"{file_name(test)}.{machine}.jsonl"
+
+    @staticmethod
+    def read(path: Path) -> Baseline:
+        """One file.
+
+        :raises BaselineOtherVersion, BaselineCorrupt: with the line that can't be read.
+        """
+        try:
+            lines = path.read_bytes().splitlines()
+        except OSError as error:
+            raise BaselineError(f"can't read the baseline {path}: {error.strerror}") from None
+        if not lines:
+            raise BaselineCorrupt(f"the baseline {path} is empty: delete it, or restore it from version control")
+        header = _header(lines[0], path)
+        baseline = Baseline(header.test, header.host, path)
+        sessions: dict[str, Session] = {}
+        for number, line in enumerate(lines[1:], start=2):
+            entry = _entry(line, path, number)
+            if isinstance(entry, Session):
+                sessions[entry.session] = entry
+            elif isinstance(entry, _Pin):
+                baseline.pinned = entry.pin
+        baseline.sessions = sorted(sessions.values(), key=lambda session: (session.time, session.session))
+        return baseline
+
+    @staticmethod
+    def write(baseline: Baseline) -> None:
+        """Replace the file of ``baseline`` as a whole, or leave it untouched.
+
+        :raises BaselineError: it can't be written.
+        """
+        header = _Header(FORMAT_VERSION, baseline.test, baseline.host)
+        entries: list[Any] = [header, *baseline.sessions]
+        if baseline.pinned_session is not None:
+            entries.append(_Pin(baseline.pinned_session.session))
+        encoder = msgspec.json.Encoder(order="sorted")
+        try:
+            baseline.path.parent.mkdir(parents=True, exist_ok=True)
+            attributes = baseline.path.parent.parent / ".gitattributes"
+            if not attributes.exists():
+                replace_file(attributes, b"*.jsonl merge=union -diff\n")
+            replace_file(baseline.path, b"".join(encoder.encode(entry) + b"\n" for entry in entries))
+        except OSError as error:
+            raise BaselineError(
+                f"can't write the baseline {baseline.path}: {error.strerror}; it is unchanged"
+            ) from None
+
+    @staticmethod
+    def merge(files: Iterable[Path], into: Path) -> Baseline:
+        """Put the sessions of several files of one test and machine into one, ``into``.
+
+        :raises BaselineError: they are of different tests or machines.
+        """
+        read = [Store.read(file) for file in files]
+        first = read[0]
+        merged = Baseline(first.test, first.host, into)
+        sessions: dict[str, Session] = {}
+        for baseline in read:
+            if baseline.test != first.test:
+                raise BaselineError(f"{baseline.path} is of {baseline.test}, {first.path} of {first.test}")
+            difference = first.host.difference(baseline.host)
+            if difference:
+                raise BaselineError(f"{baseline.path} and {first.path} are from different machines: {difference}")
+            sessions.update((session.session, session) for session in baseline.sessions)
+            merged.pinned = baseline.pinned or merged.pinned
+        merged.sessions = sorted(sessions.values(), key=lambda session: (session.time, session.session))
+        Store.write(merged)
+        return merged
+
+
+def _header(line: bytes, path: Path) -> _Header:
+    try:
+        version = msgspec.json.decode(line)["ptreetime_baseline"]
+        if version != FORMAT_VERSION:
+            raise BaselineOtherVersion(
+                f"the baseline {path} is of format {version!r}, this version reads {FORMAT_VERSION}: "
+                "save a new one with --ptreetime-save-baseline in another directory, or use the version that wrote it"
+            )
+        return msgspec.json.decode(line, type=_Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
+        raise BaselineCorrupt(
+            f"{path} is not a baseline: its first line is not a header; delete it, or restore it from version control"
+        ) from None
+
+
+def _entry(line: bytes, path: Path, number: int) -> Session | _Pin | _Header:
+    try:
+        names = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+        if "session" in names:
+            return msgspec.json.decode(line, type=Session)
+        if "pin" in names:
+            return msgspec.json.decode(line, type=_Pin)
+        return msgspec.json.decode(line, type=_Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BaselineCorrupt(
+            f"the baseline {path} is damaged at line {number}: {error}; delete the line, or restore the file from "
+            "version control (a merge leaves it whole where .gitattributes says merge=union)"
+        ) from None
+
+
+def file_name(test: str) -> str:
+    """A file name that shows which test it is of, and differs for every test."""
+    readable = re.sub(r"[^\w.-]+", "-", test.replace("::", "-")).strip("-.")[-SLUG_LENGTH:]
+    return f"{readable}-{hashlib.sha256(test.encode(errors='surrogateescape')).hexdigest()[:4]}"
+
+
+def _rounded(value: float) -> float:
+    """Seven digits hold a microsecond in ten seconds, and keep the file small and its diffs readable."""
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")

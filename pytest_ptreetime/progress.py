@@ -1,0 +1,53 @@
+"""The progress line on a terminal: what is measured right now, how far it is, how long it will take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+__all__ = ["ProgressLine"]
+
+
+class ProgressLine:
+    """One line that is rewritten in place and wiped at the end.
+
+    :param write: puts text on the terminal as it is.
+    :param width: of the terminal, in columns.
+    """
+
+    def __init__(self, write: Callable[[str], object], width: int, title: str) -> None:
+        self._write = write
+        self._width = width
+        self._title = title
+        self._round = ""
+        self._began = 0.0
+        self._durations: list[float] = []
+        self._left = 0
+
+    def waiting(self) -> None:
+        self._show("waits for another measurement on this machine")
+
+    def round_started(self, label: str, number: int, total: int | None) -> None:
+        now = time.monotonic()
+        if self._began:
+            self._durations.append(now - self._began)
+        self._began = now
+        self._left = (total - number + 1) if total is not None else 0
+        self._round = f"{label} {number} of {total}" if total is not None else f"{label} {number}"
+        self.processes(0)
+
+    def processes(self, count: int) -> None:
+        parts = [self._round]
+        if count:
+            parts.append(f"{count} processes")
+        if self._durations and self._left:
+            seconds = self._left * sorted(self._durations)[len(self._durations) // 2]
+            parts.append(f"about {max(0.0, seconds - (time.monotonic() - self._began)):.0f} s left")
+        self._show(", ".join(parts))
+
+    def finished(self) -> None:
+        self._write("\r\x1b[K")
+
+    def _show(self, text: str) -> None:
+        line = f"{self._title}: {text}"
+        self._write("\r\x1b[K" + line[: max(0, self._width - 1)])

@@ -1,0 +1,298 @@
+"""Every option in one table, and the one place where its value is decided: flag, call, marker, ini, default.
+
+An option ``some-thing`` is the flag ``--ptreetime-some-thing``, the ini key ``ptreetime_some_thing`` and, where
+``marker`` is true, the argument ``some_thing`` of ``@pytest.mark.ptreetime(...)``. Values from the command line and
+from ini files are text and are read by ``parse``; a marker gives Python values, and texts too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_ptreetime.errors import UsageError
+
+__all__ = ["OPTIONS", "MinEffect", "Option", "Settings", "resolve"]
+
+DEFAULT_STORE = ".ptreetime"
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+MAX_PATTERN_LENGTH = 1000
+
+
+@dataclass(frozen=True)
+class MinEffect:
+    """The smallest change worth an alarm: ``ratio`` of the metric, and at least ``seconds`` (or bytes) in all."""
+
+    ratio: float
+    seconds: float = 0.0
+
+
+def parse_bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word in TRUE_WORDS or word in FALSE_WORDS:
+        return word in TRUE_WORDS
+    raise ValueError("give true or false")
+
+
+def parse_text(text: str) -> str:
+    return text
+
+
+def parse_rounds(text: str) -> int | str:
+    if text == "auto":
+        return "auto"
+    return parse_positive(text)
+
+
+def parse_positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise ValueError("give a whole number from 1 on")
+    return number
+
+
+def parse_natural(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("give a whole number from 0 on")
+    return int(text)
+
+
+def parse_seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError("give a number of seconds above 0")
+    return seconds
+
+
+def parse_fail_on(text: str) -> str:
+    if text not in ("regression", "inconclusive", "never"):
+        raise ValueError("give regression, inconclusive or never")
+    return text
+
+
+def parse_min_effect(text: str) -> tuple[str, MinEffect]:
+    """``wall=2`` is 2 % of wall time; ``cpu=3:0.05`` is 3 %, and no less than 0.05 seconds."""
+    matched = re.fullmatch(r"([a-z_]+)=(\d+(?:\.\d*)?)%?(?::(\d+(?:\.\d*)?))?", text.strip())
+    if matched is None:
+        raise ValueError("give METRIC=PERCENT or METRIC=PERCENT:SECONDS, for example wall=2 or cpu=3:0.05")
+    metric, percent, seconds = matched.groups()
+    return metric, MinEffect(float(percent) / 100, float(seconds or 0))
+
+
+def parse_substitution(text: str) -> tuple[str, str]:
+    """``PATTERN=REPLACEMENT``; without ``=`` the replacement is empty, as in the original."""
+    pattern, _, replacement = text.partition("=")
+    if not pattern or len(pattern) > MAX_PATTERN_LENGTH:
+        raise ValueError(f"give PATTERN=REPLACEMENT with a pattern of 1 to {MAX_PATTERN_LENGTH} characters")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+    return pattern, replacement
+
+
+@dataclass(frozen=True)
+class Option:
+    """One row of the table. ``implied`` is the value of a flag that is given without one."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any] = parse_text
+    default: Any = None
+    metavar: str | None = None
+    implied: str | None = None
+    repeatable: bool = False
+    switch: bool = False
+    marker: bool = False
+    ini: bool = True
+
+    @property
+    def flag(self) -> str:
+        return f"--ptreetime-{self.name}"
+
+    @property
+    def key(self) -> str:
+        return f"ptreetime_{self.attribute}"
+
+    @property
+    def attribute(self) -> str:
+        return self.name.replace("-", "_")
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("baseline", "compare with the stored baselines in DIR", metavar="DIR", implied=DEFAULT_STORE),
+    Option(
+        "save-baseline", "add this session to the baselines in DIR", metavar="DIR", implied=DEFAULT_STORE, ini=False
+    ),
+    Option("baseline-name", "which baseline of the store: main, release, ...", default="main", metavar="NAME"),
+    Option(
+        "allow-other-machine",
+        "compare with a baseline from a machine that differs",
+        parse_bool,
+        default=False,
+        switch=True,
+    ),
+    Option("against", "run every build of revision REV too, interleaved, and compare", metavar="REV", ini=False),
+    Option("rounds", "measured runs of each build, or auto", parse_rounds, metavar="N", marker=True),
+    Option(
+        "budget", "seconds that --ptreetime-rounds auto may spend on a test", parse_seconds, 300.0, "S", marker=True
+    ),
+    Option("warmup", "runs before the measured ones", parse_natural, metavar="N", marker=True),
+    Option(
+        "timeout", "seconds after which a build's whole process tree is ended", parse_seconds, None, "S", marker=True
+    ),
+    Option("tracer", "auto, ebpf, ptrace, dtrace, interpose", default="auto", metavar="NAME", marker=True),
+    Option(
+        "interpose",
+        "load the interposing library, which alone knows start and exit lag",
+        parse_bool,
+        default=True,
+        metavar="BOOL",
+        marker=True,
+    ),
+    Option("sudo", "allow privileged tracers to be started by `sudo -n`", parse_bool, default=False, switch=True),
+    Option(
+        "min-effect",
+        "smallest change worth an alarm, for example wall=2 or cpu=3:0.05 (percent, seconds)",
+        parse_min_effect,
+        default=(),
+        metavar="METRIC=PERCENT[:SECONDS]",
+        repeatable=True,
+        marker=True,
+    ),
+    Option(
+        "metrics",
+        "metrics to compare (cpu wall user sys max_rss startlag exitlag read written)",
+        metavar="NAME",
+        repeatable=True,
+        marker=True,
+    ),
+    Option(
+        "ignore", "leave nodes whose key matches this glob pattern out", metavar="PATTERN", repeatable=True, marker=True
+    ),
+    Option("fail-on", "what fails a test", parse_fail_on, "regression", "{regression,inconclusive,never}", marker=True),
+    Option(
+        "sub-arg",
+        "replace what matches in the arguments that make a node's key",
+        parse_substitution,
+        default=(),
+        metavar="PATTERN=REPLACEMENT",
+        repeatable=True,
+        marker=True,
+    ),
+    Option("report", "write a report at the end of the session", metavar="NAME[:FILE]", repeatable=True),
+    Option("lnt-report", "write an LNT report at the end of the session", metavar="FILE"),
+    Option("lnt-suite", "LNT suite of the report: compile or ptreetime", default="compile", metavar="NAME"),
+    Option("lnt-submit", "send the LNT report to this address", metavar="URL"),
+    Option("machine", "name of this machine in reports", metavar="NAME"),
+    Option("run-order", "place of this session in LNT's history, a number", metavar="N", ini=False),
+    Option("record-dir", "keep the recording of every round in DIR", metavar="DIR"),
+    Option("disable", "skip the tests that measure builds", parse_bool, default=False, switch=True),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The decided values, an attribute for each option (see the table for what they mean)."""
+
+    baseline: str | None = None
+    save_baseline: str | None = None
+    baseline_name: str = "main"
+    allow_other_machine: bool = False
+    against: str | None = None
+    rounds: int | str | None = None
+    budget: float = 300.0
+    warmup: int | None = None
+    timeout: float | None = None
+    tracer: str = "auto"
+    interpose: bool = True
+    sudo: bool = False
+    min_effect: Mapping[str, MinEffect] = field(default_factory=dict)
+    metrics: Sequence[str] | None = None
+    ignore: Sequence[str] = ()
+    fail_on: str = "regression"
+    sub_arg: Sequence[tuple[str, str]] = ()
+    report: Sequence[str] = ()
+    lnt_report: str | None = None
+    lnt_suite: str = "compile"
+    lnt_submit: str | None = None
+    machine: str | None = None
+    run_order: str | None = None
+    record_dir: str | None = None
+    disable: bool = False
+    from_flags: frozenset[str] = frozenset()
+
+    def with_call(self, arguments: Mapping[str, Any]) -> Settings:
+        """These settings with the arguments of one call of the fixture: stronger than all but a flag."""
+        return replace(self, **{name: value for name, value in arguments.items() if name not in self.from_flags})
+
+    @property
+    def measures(self) -> bool:
+        """Whether numbers are wanted, and not only the structure of the tree: then a build runs several times."""
+        wanted = (self.baseline, self.save_baseline, self.against, self.lnt_report, self.lnt_submit)
+        return any(value is not None for value in wanted)
+
+    @property
+    def round_count(self) -> int:
+        """Measured rounds where no adaptive number was asked for."""
+        if isinstance(self.rounds, int):
+            return self.rounds
+        return DEFAULT_ROUNDS if self.measures else 1
+
+    @property
+    def warmup_count(self) -> int:
+        if self.warmup is not None:
+            return self.warmup
+        return 1 if self.measures else 0
+
+
+DEFAULT_ROUNDS = 5
+
+
+def resolve(flags: Mapping[str, Any], marker: Mapping[str, Any], ini: Mapping[str, Any]) -> Settings:
+    """Decide every value.
+
+    :param flags: by attribute; None where the flag was not given, texts or lists of texts otherwise.
+    :param marker: the arguments of the test's marker, the nearest one winning.
+    :param ini: by attribute, as flags.
+    :raises UsageError: a value can't be read, or the marker has an argument that doesn't exist.
+    """
+    unknown = sorted(set(marker) - {option.attribute for option in OPTIONS if option.marker})
+    if unknown:
+        allowed = ", ".join(option.attribute for option in OPTIONS if option.marker)
+        raise UsageError(f"@pytest.mark.ptreetime has no argument {', '.join(unknown)}: it takes {allowed}")
+    values: dict[str, Any] = {}
+    from_flags: set[str] = set()
+    for option in OPTIONS:
+        for source, place in ((flags, option.flag), (marker, f"marker {option.attribute}"), (ini, f"ini {option.key}")):
+            raw = source.get(option.attribute)
+            if raw is not None and raw != []:
+                values[option.attribute] = _read(option, raw, place)
+                if source is flags:
+                    from_flags.add(option.attribute)
+                break
+    if "min_effect" in values:
+        values["min_effect"] = dict(values["min_effect"])
+    return Settings(**values, from_flags=frozenset(from_flags))
+
+
+def _read(option: Option, raw: Any, place: str) -> Any:
+    if not option.repeatable:
+        return _read_one(option, raw, place)
+    if isinstance(raw, Mapping):  # a marker's min_effect={"wall": 2}
+        raw = [f"{name}={value}" for name, value in raw.items()]
+    items = [raw] if isinstance(raw, str) else list(raw)
+    return tuple(_read_one(option, item, place) for item in items)
+
+
+def _read_one(option: Option, raw: Any, place: str) -> Any:
+    if isinstance(raw, str) and raw == "" and option.implied is not None:
+        raw = option.implied
+    text = str(raw)
+    try:
+        return option.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{place}: {text!r} can't be used: {error}") from None

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_ptreetime.baseline import Baseline, Session, Store, file_name
+from pytest_ptreetime.errors import (
+    BaselineCorrupt,
+    BaselineError,
+    BaselineMissing,
+    BaselineOtherMachine,
+    BaselineOtherVersion,
+)
+from pytest_ptreetime.host import HostFacts
+from pytest_ptreetime.profile import Profile
+
+HOST = HostFacts("EPYC", 2, 24 << 30, "Linux 6.18", "Debian 12", "x86_64", "builder-1")
+TEST = "tests/test_build.py::test_clean_build"
+FIRST_DAY = datetime(2026, 11, 1, tzinfo=timezone.utc)
+
+
+def session(day: int = 0, wall: float = 1.0) -> Session:
+    profile = Profile.from_dict({"make": {"count": 1, "wall": wall}, "make/cc1[a.c]": {"count": 1, "wall": wall / 2}})
+    return Session.from_profiles(
+        [profile, profile], commit="4f2a1c9d", tracer="ptrace", time=FIRST_DAY + timedelta(days=day)
+    )
+
+
+def stored(store: Store, *sessions: Session) -> Baseline:
+    for one in sessions:
+        store.add(TEST, HOST, one)
+    return store.load(TEST, HOST)
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+            st.dictionaries(st.sampled_from(["count", "wall", "cpu"]), st.floats(0, 60_000, width=16), min_size=1),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_profiles_when_stored_in_a_session_are_read_back_as_they_were(totals: list[dict[str, dict[str, float]]]) -> None:
+    profiles = [Profile(totals=one, parents=dict.fromkeys(one)) for one in totals]
+    written = Session.from_profiles(profiles, commit=None, tracer="ptrace")
+    read = msgspec.json.decode(msgspec.json.encode(written), type=Session)
+    assert [profile.totals for profile in read.profiles()] == totals
+
+
+def test_sessions_when_added_one_by_one_are_loaded_in_the_order_of_their_time(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    baseline = stored(store, session(3), session(1), session(2))
+    assert [one.time[:10] for one in baseline.sessions] == ["2026-11-02", "2026-11-03", "2026-11-04"]
+    assert "3 sessions, last 2026-11-04 (4f2a1c9)" in baseline.describe()
+
+
+def test_history_when_it_is_full_forgets_the_oldest_but_never_the_pinned_session(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    baseline = stored(store, session(0), session(1))
+    baseline.pinned = baseline.sessions[0].session
+    store.write(baseline)
+    for day in range(2, 8):
+        store.add(TEST, HOST, session(day), history=3)
+    baseline = store.load(TEST, HOST)
+    assert [one.time[8:10] for one in baseline.sessions] == ["01", "06", "07", "08"]
+    assert baseline.pinned_session is baseline.sessions[0]
+
+
+def test_load_when_nothing_is_stored_says_how_to_store_something(tmp_path: Path) -> None:
+    with pytest.raises(BaselineMissing, match="--ptreetime-save-baseline"):
+        Store(tmp_path).load(TEST, HOST)
+
+
+def test_load_when_another_machine_stored_it_names_the_difference(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    other = msgspec.structs.replace(HOST, cpu_count=64, hostname="builder-2")
+    store.add(TEST, other, session())
+    with pytest.raises(BaselineOtherMachine, match=r"cpu count 64 there, 2 here.*--ptreetime-allow-other-machine"):
+        store.load(TEST, HOST)
+    assert store.load(TEST, HOST, allow_other_machine=True).host == other
+
+
+def test_load_when_only_the_hosts_name_differs_is_the_same_machine(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add(TEST, msgspec.structs.replace(HOST, hostname="builder-2", memory_bytes=(24 << 30) + 4096), session())
+    assert len(store.load(TEST, HOST).sessions) == 1
+
+
+def test_load_when_the_format_is_newer_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = store.add(TEST, HOST, session())
+    path.write_bytes(path.read_bytes().replace(b'"ptreetime_baseline":1', b'"ptreetime_baseline":2'))
+    with pytest.raises(BaselineOtherVersion, match="format 2, this version reads 1"):
+        store.load(TEST, HOST)
+
+
+def test_load_when_the_file_is_cut_anywhere_is_either_whole_sessions_or_corrupt(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = store.add(TEST, HOST, session(0))
+    store.add(TEST, HOST, session(1))
+    content = path.read_bytes()
+    ends = {index + 1 for index, byte in enumerate(content) if byte == ord("\n")}
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        if length in ends or length + 1 in ends:  # a last line without its end is whole
+            store.load(TEST, HOST)
+        else:
+            with pytest.raises(BaselineCorrupt, match="delete"):
+                store.load(TEST, HOST)
+
+
+def test_add_when_the_stored_file_is_corrupt_leaves_it_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = store.path_of(TEST, HOST)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"precious but broken\n")
+    with pytest.raises(BaselineCorrupt):
+        store.add(TEST, HOST, session())
+    assert path.read_bytes() == b"precious but broken\n"
+
+
+def test_add_when_the_directory_is_not_one_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(BaselineError, match="can't write the baseline"):
+        Store(tmp_path / "store").add(TEST, HOST, session())
+
+
+def test_write_when_it_succeeds_leaves_no_temporary_file_behind(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = store.add(TEST, HOST, session())
+    assert sorted(entry.name for entry in tmp_path.rglob("*") if entry.is_file()) == sorted(
+        [".gitattributes", path.name]
+    )
+
+
+def test_branches_when_each_added_a_session_merge_in_git_without_a_conflict(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        **{f"GIT_{who}_{what}": "x@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+
+    def git(*args: str) -> None:
+        subprocess.run(["git", "-C", str(tmp_path), *args], check=True, env=environment, capture_output=True)
+
+    git("init", "-b", "main")
+    store = Store(tmp_path / ".ptreetime")
+    store.add(TEST, HOST, session(0))
+    git("add", "-A")
+    git("commit", "-m", "first")
+    git("checkout", "-b", "branch")
+    store.add(TEST, HOST, session(1))
+    git("commit", "-am", "a session on the branch")
+    git("checkout", "main")
+    store.add(TEST, HOST, session(2))
+    git("commit", "-am", "a session on main")
+    git("merge", "branch")
+    assert [one.time[8:10] for one in store.load(TEST, HOST).sessions] == ["01", "02", "03"]
+
+
+def test_merge_when_files_share_sessions_keeps_each_once(tmp_path: Path) -> None:
+    one, other = Store(tmp_path / "one"), Store(tmp_path / "other")
+    shared = session(0)
+    stored(one, shared, session(1))
+    stored(other, shared, session(2))
+    merged = Store.merge([one.path_of(TEST, HOST), other.path_of(TEST, HOST)], tmp_path / "merged.jsonl")
+    assert [found.time[8:10] for found in Store.read(merged.path).sessions] == ["01", "02", "03"]
+
+
+def test_merge_when_the_tests_differ_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    paths = [store.add(test, HOST, session()) for test in ("a.py::test", "b.py::test")]
+    with pytest.raises(BaselineError, match=r"is of b\.py::test"):
+        Store.merge(paths, tmp_path / "merged.jsonl")
+
+
+@given(st.text(min_size=1))
+def test_file_name_for_any_test_is_one_plain_file_name(test: str) -> None:
+    name = file_name(test)
+    assert "/" not in name
+    assert "\0" not in name
+    assert not name.startswith(".")
+    assert len(name.encode()) < 240
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b"])
+def test_store_when_the_baselines_name_could_leave_the_directory_refuses_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="can't be called"):
+        Store(tmp_path, name)

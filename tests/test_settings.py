@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.settings import OPTIONS, MinEffect, Settings, resolve
+
+# For each option: a text as a flag or an ini key gives it, and the value that it means.
+READ_AS: dict[str, tuple[Any, Any]] = {
+    "baseline": ("store", "store"),
+    "save_baseline": ("store", "store"),
+    "baseline_name": ("release", "release"),
+    "allow_other_machine": ("true", True),
+    "against": ("HEAD~1", "HEAD~1"),
+    "rounds": ("7", 7),
+    "budget": ("12.5", 12.5),
+    "warmup": ("0", 0),
+    "timeout": ("3", 3.0),
+    "tracer": ("ptrace", "ptrace"),
+    "interpose": ("false", False),
+    "sudo": ("true", True),
+    "min_effect": (["wall=2", "cpu=3:0.05"], {"wall": MinEffect(0.02), "cpu": MinEffect(0.03, 0.05)}),
+    "metrics": (["wall", "max_rss"], ("wall", "max_rss")),
+    "ignore": (["*/configure*"], ("*/configure*",)),
+    "fail_on": ("never", "never"),
+    "sub_arg": (["a=b", "c"], (("a", "b"), ("c", ""))),
+    "report": (["html:x.html", "json"], ("html:x.html", "json")),
+    "lnt_report": ("r.json", "r.json"),
+    "lnt_suite": ("ptreetime", "ptreetime"),
+    "lnt_submit": ("http://127.0.0.1:1/db_default", "http://127.0.0.1:1/db_default"),
+    "machine": ("builder-1", "builder-1"),
+    "run_order": ("101", "101"),
+    "record_dir": ("recordings", "recordings"),
+    "disable": ("true", True),
+}
+
+
+def test_the_table_below_has_every_option() -> None:
+    assert set(READ_AS) == {option.attribute for option in OPTIONS}
+    assert set(READ_AS) == set(Settings.__dataclass_fields__) - {"from_flags"}
+
+
+@pytest.mark.parametrize("attribute", sorted(READ_AS))
+def test_option_when_given_as_a_flag_is_read(attribute: str) -> None:
+    text, value = READ_AS[attribute]
+    assert getattr(resolve({attribute: text}, {}, {}), attribute) == value
+
+
+@pytest.mark.parametrize("attribute", sorted(option.attribute for option in OPTIONS if option.ini))
+def test_option_when_given_in_an_ini_file_is_read_like_the_flag(attribute: str) -> None:
+    text, value = READ_AS[attribute]
+    assert getattr(resolve({}, {}, {attribute: text}), attribute) == value
+
+
+@pytest.mark.parametrize("attribute", sorted(option.attribute for option in OPTIONS if option.marker))
+def test_option_when_given_by_a_marker_takes_the_place_of_the_ini_key(attribute: str) -> None:
+    text, value = READ_AS[attribute]
+    other = "9" if isinstance(value, (int, float)) else "true" if isinstance(value, bool) else text
+    assert getattr(resolve({}, {attribute: text}, {attribute: other}), attribute) == value
+
+
+def test_values_when_given_in_several_places_are_taken_from_the_flag_then_the_marker_then_the_ini_key() -> None:
+    assert resolve({"rounds": "1"}, {"rounds": 2}, {"rounds": "3"}).rounds == 1
+    assert resolve({"rounds": None}, {"rounds": 2}, {"rounds": "3"}).rounds == 2
+    assert resolve({}, {}, {"rounds": "3"}).rounds == 3
+    assert resolve({}, {}, {}).rounds is None
+
+
+def test_call_arguments_when_a_flag_was_given_lose_against_it_and_win_otherwise() -> None:
+    assert resolve({"rounds": "1"}, {}, {}).with_call({"rounds": 4}).rounds == 1
+    assert resolve({}, {"rounds": 2}, {}).with_call({"rounds": 4}).rounds == 4
+
+
+def test_rounds_when_nothing_is_compared_or_kept_are_one_without_warmup() -> None:
+    plain = resolve({}, {}, {})
+    assert (plain.round_count, plain.warmup_count) == (1, 0)
+    comparing = resolve({"baseline": ""}, {}, {})
+    assert comparing.baseline == ".ptreetime"
+    assert (comparing.round_count, comparing.warmup_count) == (5, 1)
+
+
+def test_marker_when_it_gives_python_values_understands_them() -> None:
+    settings = resolve({}, {"min_effect": {"wall": 2, "cpu": "3:0.05"}, "interpose": False, "timeout": 5}, {})
+    assert settings.min_effect == {"wall": MinEffect(0.02), "cpu": MinEffect(0.03, 0.05)}
+    assert settings.interpose is False
+    assert settings.timeout == 5.0
+
+
+@pytest.mark.parametrize(
+    ("flags", "marker", "words"),
+    [
+        ({"rounds": "0"}, {}, ["--ptreetime-rounds", "'0'", "whole number"]),
+        ({"rounds": "many"}, {}, ["--ptreetime-rounds", "'many'"]),
+        ({"warmup": "-1"}, {}, ["--ptreetime-warmup"]),
+        ({"timeout": "nan"}, {}, ["--ptreetime-timeout"]),
+        ({"fail_on": "always"}, {}, ["regression, inconclusive or never"]),
+        ({"min_effect": ["wall"]}, {}, ["METRIC=PERCENT"]),
+        ({"sub_arg": ["(=x"]}, {}, ["not a regular expression"]),
+        ({"interpose": "perhaps"}, {}, ["true or false"]),
+        ({}, {"round": 5}, ["no argument round", "rounds"]),
+        ({}, {"baseline": "x"}, ["no argument baseline"]),
+        ({}, {"rounds": 2.5}, ["marker rounds", "'2.5'"]),
+    ],
+)
+def test_value_when_it_cannot_be_read_names_the_place_and_what_is_expected(
+    flags: dict[str, Any], marker: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(flags, marker, {})
+    for word in words:
+        assert word in str(caught.value)
