@@ -7,7 +7,8 @@ sibling that ended last before it is what made room for it (a job slot, or a dep
 found at every depth, and the segments cover the root's life without gap or overlap.
 
 Limits: a wait that is no exit (a pipe, a lock, a jobserver token passed between makes) is not seen and counts as the
-node's own time; of two children that ended at one time the longer is taken; what outlived its parent was not waited for.
+node's own time; of two children that ended at one time the longer is taken; what outlived its parent was not waited
+for.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import msgspec
 
 from pytest_ptreetime.events import Exec, Usage, UserExec, UserSpawn, UserStartup
 
-__all__ = ["Program", "ProcessNode"]
+__all__ = ["ProcessNode", "Program", "split_cpu"]
 
 COMM_BYTES = 15  # the kernel's TASK_COMM_LEN, 16, holds the final NUL too
 
@@ -199,7 +199,7 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         return node.exit_ns
 
     def _used(self, field: str) -> int | None:
-        """This image's share of a counter that counts from the process's creation."""
+        """The image's share of a counter that counts from the process's creation."""
         if self._usage_after is None or not self._usage_before_known:
             return None
         after: int | None = getattr(self._usage_after, field)

@@ -191,17 +191,18 @@ def _read(data: bytes, source: str) -> Recording:
                 elif kind == b"H" and not number:
                     header = _header_decoder.decode(raw)
                 elif kind == b"Z" and msgspec.msgpack.decode(raw, type=int) == number:
+                    reason = header.incomplete_reason
                     return Recording(
                         events=events,
                         host=header.host,
                         tracer=header.tracer,
                         command=[os.fsdecode(word) for word in header.command],
-                        incomplete_reason=header.incomplete_reason and os.fsdecode(header.incomplete_reason),
+                        incomplete_reason=None if reason is None else os.fsdecode(reason),
                         versions=header.versions,
                     )
                 else:
                     raise FileUnreadable(f"{source}: damaged at byte {position}: block {number} can't be {kind!r}")
-            except (msgspec.MsgspecError, UnicodeError) as error:
+            except (msgspec.MsgspecError, UnicodeError) as error:  # noqa: PERF203 # one block holds 16,384 events
                 raise FileUnreadable(f"{source}: damaged block at byte {position}: {error}") from None
     raise AssertionError("the blocks end by Z or by an error")
 

@@ -246,8 +246,11 @@ class TreeBuilder:
             node.exit_code = event.status & 0xFF
 
     def _adopts(self, event: UserStartup | UserExec | UserExit) -> bool:
-        """Whether a user event of an unknown process makes it known. Where creations are recorded it does not: it
-        comes from a process that sees itself under another pid, in a container."""
+        """Whether a user event of an unknown process makes it known.
+
+        Where creations are recorded it does not: it comes from a process that sees itself under another pid, in a
+        container.
+        """
         if self._interposer_only and event.pid != self.root.pid:
             return True
         if event.pid != self.root.pid:

@@ -1,0 +1,155 @@
+"""A run's totals for each key and metric: what is compared and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_ptreetime.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.keys import Keyer
+    from pytest_ptreetime.node import ProcessNode
+    from pytest_ptreetime.tree import ProcessTree
+
+__all__ = ["METRICS", "Profile"]
+
+#: Metric and the node's attribute that it sums, or of which it takes the largest (max_rss).
+METRICS = {
+    "wall": "wall",
+    "user": "user",
+    "sys": "sys",
+    "cpu": "cpu",
+    "max_rss": "max_rss_bytes",
+    "startlag": "startlag",
+    "exitlag": "exitlag",
+    "run_delay": "run_delay",
+    "read": "read_bytes",
+    "written": "written_bytes",
+}
+
+
+class Profile(msgspec.Struct):
+    """One run, by key.
+
+    ``totals[key][metric]``: ``count`` is the number of nodes, ``wall user sys cpu startlag exitlag run_delay`` are sums
+    in seconds, ``read written`` sums in bytes, ``max_rss`` the largest in bytes. A metric that no node of the key knows
+    is absent; one that only some know is the sum of those. ``parents`` has every key's parent key, None for the root's;
+    following them always ends. ``critical_path`` are the keys along it (critical_path.py), by time, each once.
+    """
+
+    totals: dict[str, dict[str, float]]
+    parents: dict[str, str | None] = {}
+    incomplete_reason: str | None = None
+    critical_path: list[str] = []
+
+    @classmethod
+    def from_tree(cls, tree: ProcessTree, keyer: Keyer | None = None) -> Profile:
+        """The totals of ``tree``.
+
+        :param keyer: how nodes are named; the default rules without it.
+        """
+        from pytest_ptreetime.keys import Keyer
+
+        keys = (keyer or Keyer()).keys(tree)
+        totals: dict[str, dict[str, float]] = {}
+        candidates: dict[str, set[str | None]] = {}
+        for node, key in keys.items():
+            metrics = totals.get(key)
+            if metrics is None:
+                metrics = totals[key] = {"count": 0.0}
+                candidates[key] = set()
+            metrics["count"] += 1
+            _add(metrics, node)
+            candidates[key].add(None if node.parent is None else keys[node.parent])
+        return cls(
+            totals=totals,
+            parents=_one_parent_each(candidates),
+            incomplete_reason=tree.incomplete_reason,
+            critical_path=list(dict.fromkeys(keys[node] for node in tree.critical_path())),
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Mapping[str, Any]]) -> Profile:
+        """A profile from ``{key: {metric: value}}``; an entry ``"parent": key`` names the parent.
+
+        Without it the parent is the longest other key that the key begins with, up to a ``/``.
+
+        :raises UsageError: a value is no number, or the parents go round in a circle.
+        """
+        totals: dict[str, dict[str, float]] = {}
+        parents: dict[str, str | None] = {}
+        for key, entries in data.items():
+            totals[key] = {}
+            for metric, value in entries.items():
+                if metric == "parent":
+                    continue
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise UsageError(f"profile: {metric} of {key!r} is {value!r}: give a number")
+                totals[key][metric] = float(value)
+            parent = entries.get("parent")
+            if parent is not None and not isinstance(parent, str):
+                raise UsageError(f"profile: the parent of {key!r} is {parent!r}: give a key")
+            parents[key] = parent if "parent" in entries else _parent_by_path(key, data)
+        for key in _circles(parents):
+            raise UsageError(f"profile: {key!r} is its own ancestor: correct the parents")
+        return cls(totals=totals, parents=parents)
+
+
+def _add(metrics: dict[str, float], node: ProcessNode) -> None:
+    for metric, attribute in METRICS.items():
+        value = getattr(node, attribute)
+        if value is None:
+            continue
+        if metric == "max_rss":
+            metrics[metric] = max(metrics.get(metric, 0.0), float(value))
+        else:
+            metrics[metric] = metrics.get(metric, 0.0) + value
+
+
+def _one_parent_each(candidates: Mapping[str, set[str | None]]) -> dict[str, str | None]:
+    """One parent for each key, the same whatever the order in which the nodes came, and no circles.
+
+    Nodes of one key can have parents of several keys (where a wrapper is used here and not there, or a shell forks
+    itself): the one that sorts first is taken. Two wrappers around each other in both orders make a circle: the first
+    of its keys gets no parent.
+    """
+    parents: dict[str, str | None] = {}
+    ambiguous = False
+    for key, several in candidates.items():
+        if len(several) > 1:
+            ambiguous = True
+            several.discard(key)
+            several.discard(None)
+        parents[key] = min(several, key=str)
+    if ambiguous:
+        for key in _circles(parents):
+            parents[key] = None
+    return parents
+
+
+def _circles(parents: Mapping[str, str | None]) -> list[str]:
+    """Of each circle of keys that are their own ancestors, the one that sorts first."""
+    safe: set[str] = set()
+    circles = []
+    for start in parents:
+        trail: dict[str, int] = {}
+        key: str | None = start
+        while key is not None and key not in safe and key not in trail:
+            trail[key] = len(trail)
+            key = parents.get(key)
+        if key is not None and key in trail:
+            circles.append(min(list(trail)[trail[key] :]))
+        safe.update(trail)
+    return circles
+
+
+def _parent_by_path(key: str, keys: Mapping[str, Any]) -> str | None:
+    prefix = key
+    while "/" in prefix:
+        prefix = prefix.rpartition("/")[0]
+        if prefix in keys:
+            return prefix
+    return None
