@@ -23,7 +23,7 @@ def built() -> None:
 def compiled(tree: ProcessTree) -> list[str]:
     """The sources that a build compiled, one for each run of the compiler proper."""
     return sorted(
-        Path(argument).name for node in tree.find(name="cc1") for argument in node.args if argument.endswith(".c")
+        Path(argument).name for node in tree.find(name="cc1") for argument in node.args if argument.startswith("src/")
     )
 
 

@@ -1,0 +1,62 @@
+# `make help` says what there is. Everything runs in .venv, which is made when it is first needed.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NATIVE_SOURCES := $(shell find CMakeLists.txt libptreetime -type f -not -path '*/__pycache__/*')
+C_SOURCES := $(shell find libptreetime tests/programs examples -name '*.[ch]')
+
+.DEFAULT_GOAL := help
+.PHONY: help venv native demo test lint format bench bench-decision build clean
+.DELETE_ON_ERROR:
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml $(NATIVE_SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+venv: $(STAMP) ## make .venv with the package (editable) and what its tests need
+
+native: $(STAMP) ## build the native helpers again, and install them into .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --editable .
+
+demo: $(STAMP) ## save a baseline of the example's build, slow one compile down, see it found (a minute)
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP) ## run the tests (PYTEST_ARGS=--slow for all of them)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP) ## ruff, mypy, import-linter, and clang-format where there is one
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	if command -v clang-format >/dev/null; then clang-format --dry-run --Werror $(C_SOURCES); \
+	else echo 'clang-format is not installed: the C sources were not checked'; fi
+
+format: $(STAMP) ## rewrite the sources as `make lint` wants them
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+	if command -v clang-format >/dev/null; then clang-format -i $(C_SOURCES); fi
+
+bench: $(STAMP) ## the tables of overhead and of analysis speed (several minutes)
+	$(BIN)/python bench/overhead.py
+	$(BIN)/python bench/interposer.py
+	$(BIN)/python bench/analysis.py
+	$(BIN)/python bench/real_builds.py
+
+bench-decision: $(STAMP) ## false alarms and missed regressions of the decision, simulated (several minutes)
+	$(BIN)/python bench/decision.py
+
+build: $(STAMP) ## make dist/: the source distribution and the wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m build
+
+clean: ## remove what was built, .venv too
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	$(MAKE) -C examples/calc clean
