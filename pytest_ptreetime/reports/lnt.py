@@ -1,0 +1,280 @@
+"""LNT reports: format 1 for LNT's own ``compile`` suite, as the original wrote it, and format 2 for our own suite.
+
+Format 1, one entry for each test and metric; ``Data`` has a sample for each round, the total of all processes with that
+name::
+
+    {"Machine": {"Name": "builder-1", "Info": {}},
+     "Run": {"Start Time": "2026-11-23 10:00:00", "End Time": "2026-11-23 10:05:00",
+             "Info": {"tag": "compile", "run_order": "101", "__report_version__": "1"}},
+     "Tests": [{"Name": "compile.NAME.wall", "Info": {}, "Data": [10.0, 10.1]}, ...]}
+
+Format 2 is flat: ``machine`` and ``run`` hold further strings beside their names, ``tests`` an entry for each name with
+its metrics as keys. Its suite is described by ``lnt_schema.yaml``, which a server needs first (``ptreetime lnt
+schema``); ``lnt_compile_schema.yaml`` is the ``compile`` suite for servers that lack it.
+
+NAME is the measurement's name for the whole build, and ``<measurement>/<key>`` for each of its nodes. What LNT wants of
+names, numbers and times, and what it answers otherwise, was seen on llvm-lnt 0.4.20 with SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import resources
+from typing import IO, TYPE_CHECKING, Any
+
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.foreign_text import shown
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.profile import Profile
+    from pytest_ptreetime.results import SessionResult
+    from pytest_ptreetime.tree import ProcessTree
+
+__all__ = [
+    "SUITES",
+    "LntOwnSuiteReport",
+    "LntReport",
+    "checked_run_order",
+    "lnt_name",
+    "lnt_report",
+    "lnt_schema",
+    "render_lnt",
+    "samples_of_profiles",
+]
+
+SUITES = ("compile", "ptreetime")
+MAX_NAME_LENGTH = 256  # the column's; PostgreSQL answers 500 past it
+ORDER_WIDTH = 10  # digits of an epoch second from 2001 to 2286
+
+Samples = dict[str, dict[str, list[float]]]
+"""Per test name and metric of a profile, a value for each round."""
+
+_COMPILE_METRICS = ("wall", "user", "sys")
+
+_OWN_METRICS = {
+    # metric of a profile: (LNT's name, factor). LNT ignores a change below 0.01 of a metric's own unit, so times are
+    # in milliseconds: in seconds it would never see a compiler run of 50 ms become one of 58.
+    "wall": ("wall_ms", 1e3),
+    "user": ("user_ms", 1e3),
+    "sys": ("sys_ms", 1e3),
+    "cpu": ("cpu_ms", 1e3),
+    "startlag": ("startlag_ms", 1e3),
+    "exitlag": ("exitlag_ms", 1e3),
+    "max_rss": ("max_rss", 1.0),
+    "count": ("process_count", 1.0),
+}
+
+
+class LntReport:
+    """Format 1 for the ``compile`` suite; with ``suite="ptreetime"`` format 2 for our own.
+
+    ``amend`` may change the report in place before it is rendered: the hook ``pytest_ptreetime_lnt_report``.
+    """
+
+    name = "lnt"
+    suffix = ".lnt.json"
+
+    def __init__(self, suite: str = "compile", amend: Callable[[dict[str, Any]], object] | None = None) -> None:
+        self.suite = suite
+        self.amend = amend
+
+    def render(self, session: SessionResult, out: IO[bytes]) -> None:
+        samples: Samples = {}
+        for measurement in session.measurements:
+            whole = [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree)) for tree in measurement.trees]
+            samples.update(samples_of_profiles(measurement.name, measurement.profiles, whole))
+        report = lnt_report(
+            samples,
+            machine=session.machine,
+            run_order=session.run_order or default_run_order(session.commit_time, session.started),
+            started=session.started,
+            ended=session.ended,
+            suite=self.suite,
+            machine_fields=machine_fields(session) if self.suite != "compile" else {},
+            run_fields=run_fields(session) if self.suite != "compile" else {},
+        )
+        if self.amend is not None:
+            self.amend(report)
+        out.write(render_lnt(report).encode())
+
+
+class LntOwnSuiteReport(LntReport):
+    """Format 2 for the suite that ``lnt_schema.yaml`` describes."""
+
+    name = "lnt-ptreetime"
+
+    def __init__(self, suite: str = "ptreetime", amend: Callable[[dict[str, Any]], object] | None = None) -> None:
+        super().__init__(suite, amend)
+
+
+def samples_of_profiles(
+    name: str,
+    profiles: Sequence[Profile],
+    whole: Iterable[tuple[float | None, float | None, float | None, float | None, int]] = (),
+) -> Samples:
+    """The samples of one measurement: a list of values for each of its nodes' keys and metrics, a value for each round.
+
+    :param whole: the build's own wall, user, sys, cpu (seconds) and number of processes, for each round.
+    """
+    samples: Samples = {}
+    build = samples.setdefault(name, {})
+    for figures in whole:
+        for metric, value in zip(("wall", "user", "sys", "cpu", "count"), figures, strict=True):
+            if value is not None:
+                build.setdefault(metric, []).append(float(value))
+    for profile in profiles:
+        for key, metrics in profile.totals.items():
+            row = samples.setdefault(f"{name}/{key}", {})
+            for metric, number in metrics.items():
+                row.setdefault(metric, []).append(float(number))
+    return samples
+
+
+def samples_of_trees(name: str, trees: Sequence[ProcessTree]) -> Samples:
+    """As :func:`samples_of_profiles`, from trees: several recordings of one build are its rounds."""
+    from pytest_ptreetime.profile import Profile
+
+    whole = [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree)) for tree in trees]
+    return samples_of_profiles(name, [Profile.from_tree(tree) for tree in trees], whole)
+
+
+def lnt_report(
+    samples: Samples,
+    *,
+    machine: str,
+    run_order: str,
+    started: float,
+    ended: float,
+    suite: str = "compile",
+    machine_fields: Mapping[str, str] | None = None,
+    run_fields: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The report as JSON values. ``started`` and ``ended`` are seconds since the epoch.
+
+    :raises UsageError: the suite is unknown, or LNT could not order by ``run_order``.
+    """
+    order = checked_run_order(run_order)
+    if suite == "compile":
+        return {
+            "Machine": {"Name": lnt_name(machine), "Info": _strings(machine_fields)},
+            "Run": {
+                "Start Time": _naive_utc(started),
+                "End Time": _naive_utc(ended),
+                "Info": {**_strings(run_fields), "tag": suite, "run_order": order, "__report_version__": "1"},
+            },
+            "Tests": [
+                {"Name": f"{suite}.{lnt_name(name)}.{metric}", "Info": {}, "Data": values}
+                for name, metrics in samples.items()
+                for metric in _COMPILE_METRICS
+                if (values := _finite(metrics.get(metric, [])))
+            ],
+        }
+    if suite == "ptreetime":
+        return {
+            "format_version": "2",
+            "machine": {**_strings(machine_fields), "name": lnt_name(machine)},
+            "run": {
+                **_strings(run_fields),
+                "llvm_project_revision": order,
+                "start_time": _naive_utc(started),
+                "end_time": _naive_utc(ended),
+            },
+            "tests": [entry for name, metrics in samples.items() if (entry := _own_entry(name, metrics)) is not None],
+        }
+    raise UsageError(f"there is no LNT suite {suite!r}: choose one of {', '.join(SUITES)}")
+
+
+def _own_entry(name: str, metrics: Mapping[str, list[float]]) -> dict[str, Any] | None:
+    entry: dict[str, Any] = {}
+    for metric, (their_name, factor) in _OWN_METRICS.items():
+        values = _finite(value * factor for value in metrics.get(metric, []))
+        if values:
+            entry[their_name] = values if len(values) > 1 else values[0]  # as lnt.testing renders a single sample
+    return {**entry, "name": lnt_name(name)} if entry else None
+
+
+def render_lnt(report: Mapping[str, Any]) -> str:
+    """``report`` as text, byte for byte as ``lnt.testing.Report.render()`` would write it."""
+    return json.dumps(report, sort_keys=True, indent=4, allow_nan=False)
+
+
+def lnt_schema(suite: str = "ptreetime") -> str:
+    """The YAML file that an LNT instance needs in its ``schemas`` directory for reports of ``suite``.
+
+    :raises UsageError: the suite is unknown.
+    """
+    if suite not in SUITES:
+        raise UsageError(f"there is no LNT suite {suite!r}: choose one of {', '.join(SUITES)}")
+    file = "lnt_schema.yaml" if suite == "ptreetime" else "lnt_compile_schema.yaml"
+    return resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+
+
+def lnt_name(name: str) -> str:
+    """``name`` as LNT can store and show it: printable, at most 256 characters, no part that starts with ``(``.
+
+    A name that had to be changed ends in a hash of what it was, so that two different names stay different.
+    """
+    printable = re.sub(r"(?:(?<=/)|^)\(", "_(", shown(name)).strip()
+    if printable == name and len(name) <= MAX_NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{printable[: MAX_NAME_LENGTH - len(digest) - 1]}#{digest}"
+
+
+def checked_run_order(order: str) -> str:
+    """``order`` if LNT can sort by it: it compares the numbers in the text, so anything else lands at random.
+
+    :raises UsageError: it is not a number, or numbers with dots between them.
+    """
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)*", order.strip()) is None:
+        raise UsageError(
+            f"run order {order!r} is not a number: LNT sorts runs by it, so give one that grows with every commit, "
+            "such as `git rev-list --count HEAD` or the commit's time; the commit itself is reported besides"
+        )
+    return order.strip()
+
+
+def default_run_order(commit_time: int | None, started: float) -> str:
+    """The commit's time, or the session's where there is no commit, in a constant number of digits."""
+    return f"{int(commit_time if commit_time is not None else started):0{ORDER_WIDTH}d}"
+
+
+def machine_fields(session: SessionResult) -> dict[str, str]:
+    """What our suite says of the machine. LNT tells machines apart by all of it, so it holds nothing that changes."""
+    host = session.host
+    return {
+        "hardware": host.machine,
+        "cpu_model": host.cpu_model,
+        "cpu_count": str(host.cpu_count),
+        "memory_gib": str(round(host.memory_bytes / 2**30)),
+        "os": host.os,
+    } | session.machine_info
+
+
+def run_fields(session: SessionResult) -> dict[str, str]:
+    """What our suite says of the run: the commit, the kernel, the tracers, and whether every tree is complete."""
+    reasons = [f"{m.name}: {reason}" for m in session.measurements if (reason := m.incomplete_reason) is not None]
+    fields = {
+        "kernel": session.host.kernel,
+        "tracer": " ".join(sorted({m.tracer for m in session.measurements if m.tracer})),
+        "complete": "; ".join(reasons)[:MAX_NAME_LENGTH] or "yes",
+    }
+    return fields if session.commit is None else {"git_sha": session.commit, **fields}
+
+
+def _strings(fields: Mapping[str, str] | None) -> dict[str, str]:
+    return {str(key): shown(str(value))[:MAX_NAME_LENGTH] for key, value in (fields or {}).items()}
+
+
+def _finite(values: Iterable[float]) -> list[float]:
+    return [float(value) for value in values if math.isfinite(value)]
+
+
+def _naive_utc(seconds: float) -> str:
+    """LNT drops an offset on SQLite without a word, so there is none; the form is ``lnt.testing``'s own."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,214 @@
+"""What a session has measured, finished: the one thing that reports take.
+
+It can be sent from an xdist worker to its controller (:func:`encode`, :func:`decode`).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import msgspec
+
+from pytest_ptreetime.finding import Comparison
+from pytest_ptreetime.foreign_text import valid_unicode
+from pytest_ptreetime.host import HostFacts
+from pytest_ptreetime.keys import Keyer
+from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.tree import ProcessTree
+
+__all__ = ["Measurement", "SessionResult", "decode", "encode", "typical", "whole_of"]
+
+
+@dataclass
+class Measurement:
+    """One call of the fixture.
+
+    ``name`` is unique within the session and the same in every session: file stem and test name (and the name given
+    to the call). ``rounds`` are the measured ones, warm-ups left out; ``baseline_rounds`` those of the other side of an
+    interleaved comparison. ``substitutions`` are the pairs of ``--ptreetime-sub-arg``, which the keys depend on; where
+    hooks name the nodes too, ``keys`` (the key of every node of every round, in the trees' order) and
+    ``round_profiles`` (a profile for each round) have been made with them; else they are empty.
+    ``baseline`` is what the baseline's sessions typically looked like, per key, for reports that show what did not
+    change too; ``baseline_source`` says in words where it comes from; ``message`` why there is no comparison.
+    """
+
+    test: str
+    name: str
+    command: list[str]
+    rounds: list[Recording]
+    baseline_rounds: list[Recording] = field(default_factory=list)
+    median_round: int = 0
+    tracer: str = ""
+    tracer_explained: str = ""
+    comparison: Comparison | None = None
+    baseline_source: str | None = None
+    message: str | None = None
+    baseline: Profile | None = None
+    substitutions: list[tuple[str, str]] = field(default_factory=list)
+    keys: list[list[str]] = field(default_factory=list)
+    round_profiles: list[Profile] = field(default_factory=list)
+
+    @cached_property
+    def trees(self) -> list[ProcessTree]:
+        """A tree for each round, its nodes' keys set."""
+        trees = [recording.tree() for recording in self.rounds]
+        keyer = Keyer(substitutions=self.substitutions)
+        for number, tree in enumerate(trees):
+            keys = self.keys[number] if self.keys else keyer.keys(tree).values()
+            for node, key in zip(tree, keys, strict=True):
+                node._key = key
+        return trees
+
+    @property
+    def tree(self) -> ProcessTree:
+        """The tree of the round with the median wall time: what a timeline shows."""
+        return self.trees[self.median_round]
+
+    @cached_property
+    def profiles(self) -> list[Profile]:
+        """A profile for each round."""
+        keyer = Keyer(substitutions=self.substitutions)
+        return self.round_profiles or [Profile.from_tree(tree, keyer) for tree in self.trees]
+
+    @cached_property
+    def now(self) -> Profile:
+        """The typical round of this session."""
+        return typical([self.profiles])
+
+    @cached_property
+    def before(self) -> Profile | None:
+        """The typical round of the other side; None where there is nothing to compare with."""
+        if self.baseline is None and self.baseline_rounds:
+            keyer = Keyer(substitutions=self.substitutions)
+            return typical([[Profile.from_tree(recording.tree(), keyer) for recording in self.baseline_rounds]])
+        return self.baseline
+
+    @property
+    def whole(self) -> dict[str, float]:
+        """The typical round's figures for the build as a whole; see :func:`whole_of`."""
+        return whole_of(self.now)
+
+    @property
+    def whole_before(self) -> dict[str, float] | None:
+        """The same for the other side; None where there is nothing to compare with."""
+        return None if self.before is None else whole_of(self.before)
+
+    @property
+    def verdict(self) -> str:
+        """That of the comparison; ``no-baseline`` where there was none."""
+        return self.comparison.verdict if self.comparison is not None else "no-baseline"
+
+    @property
+    def incomplete_reason(self) -> str | None:
+        """What is missing from the first round that is not complete; None where every round is."""
+        for number, tree in enumerate(self.trees, 1):
+            if tree.incomplete_reason is not None:
+                return f"round {number}: {tree.incomplete_reason}" if len(self.trees) > 1 else tree.incomplete_reason
+        return None
+
+
+@dataclass
+class SessionResult:
+    """One pytest run, or a set of stored recordings. ``started`` and ``ended`` are seconds since the epoch.
+
+    ``machine`` is the name that reports use, ``host`` the facts, ``machine_info`` what plugins add to them.
+    ``commit_time`` is in seconds since the epoch; ``run_order`` what was given as ``--ptreetime-run-order``.
+    """
+
+    started: float
+    ended: float
+    host: HostFacts
+    machine: str
+    commit: str | None = None
+    commit_time: int | None = None
+    run_order: str | None = None
+    measurements: list[Measurement] = field(default_factory=list)
+    machine_info: dict[str, str] = field(default_factory=dict)
+
+
+def encode(session: SessionResult) -> bytes:
+    r"""``session`` as bytes for another process of the same version: an xdist worker's for its controller.
+
+    Bytes of command lines that are not UTF-8 arrive as ``\xff``: from there on they are only shown.
+    """
+    return msgspec.msgpack.encode(replace(session, measurements=[_sendable(one) for one in session.measurements]))
+
+
+def _sendable(measurement: Measurement) -> Measurement:
+    def clean(recording: Recording) -> Recording:
+        reason = recording.incomplete_reason
+        return msgspec.structs.replace(
+            recording,
+            command=[valid_unicode(word) for word in recording.command],
+            incomplete_reason=None if reason is None else valid_unicode(reason),
+        )
+
+    return replace(
+        measurement,
+        command=[valid_unicode(word) for word in measurement.command],
+        rounds=[clean(recording) for recording in measurement.rounds],
+        baseline_rounds=[clean(recording) for recording in measurement.baseline_rounds],
+    )
+
+
+def decode(data: bytes) -> SessionResult:
+    """The reverse of :func:`encode`."""
+    return msgspec.msgpack.decode(data, type=SessionResult)
+
+
+def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
+    """Per key and metric, the median over the sessions of each session's median over its rounds.
+
+    Rounds where a key or a metric is missing do not count. The parents, the critical path and what is incomplete are
+    those of the last round, which is nearest to now.
+    """
+    if not any(sessions):
+        raise ValueError("there is no round to take a median of")
+    totals: dict[str, dict[str, list[float]]] = {}
+    parents: dict[str, str | None] = {}
+    for rounds in sessions:
+        for key, metric, value in _medians(rounds):
+            totals.setdefault(key, {}).setdefault(metric, []).append(value)
+        for profile in rounds:
+            parents.update(profile.parents)
+    last = next(rounds[-1] for rounds in reversed(sessions) if rounds)
+    return Profile(
+        totals={
+            key: {metric: statistics.median(values) for metric, values in metrics.items()}
+            for key, metrics in totals.items()
+        },
+        parents=parents,
+        incomplete_reason=last.incomplete_reason,
+        critical_path=last.critical_path,
+    )
+
+
+def whole_of(profile: Profile) -> dict[str, float]:
+    """The build as a whole: wall of its root, sums of cpu, user, sys and count, the largest max_rss.
+
+    A metric that no node knows is absent.
+    """
+    whole: dict[str, float] = {}
+    for key, metrics in profile.totals.items():
+        for metric in ("count", "user", "sys", "cpu"):
+            if metric in metrics:
+                whole[metric] = whole.get(metric, 0.0) + metrics[metric]
+        if "max_rss" in metrics:
+            whole["max_rss"] = max(whole.get("max_rss", 0.0), metrics["max_rss"])
+        if "wall" in metrics and profile.parents.get(key) is None:
+            whole["wall"] = max(whole.get("wall", 0.0), metrics["wall"])
+    return whole
+
+
+def _medians(rounds: Sequence[Profile]) -> Iterator[tuple[str, str, float]]:
+    values: dict[tuple[str, str], list[float]] = {}
+    for profile in rounds:
+        for key, metrics in profile.totals.items():
+            for metric, value in metrics.items():
+                values.setdefault((key, metric), []).append(value)
+    for (key, metric), seen in values.items():
+        yield key, metric, statistics.median(seen)
