@@ -1,0 +1,196 @@
+/* What ptreetime.bpf.c knows of the kernel: the fields that it reads, and nothing else.
+ *
+ * These are not the kernel's headers. Every field is found by name in the running kernel's own description of itself
+ * (BTF) when the program is loaded, so the order here, the offsets and what is left out do not matter. A name that
+ * ends in ___something is one of several shapes that kernels have had.
+ */
+#ifndef PTREETIME_BPF_KERNEL_H
+#define PTREETIME_BPF_KERNEL_H
+
+typedef ptreetime_u8 u8;
+typedef ptreetime_u32 u32;
+typedef ptreetime_u64 u64;
+typedef __INT32_TYPE__ s32;
+typedef __INT64_TYPE__ s64;
+
+#define SECTION(name) __attribute__((section(name), used))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define MAP_INTEGER(name, value) int(*name)[value]
+#define MAP_TYPE(name, type) type *name
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+  int counter;
+} atomic_t;
+
+typedef struct {
+  long counter;
+} atomic_long_t;
+
+struct dentry;
+struct vfsmount;
+
+struct qstr {
+  u32 len;
+  const unsigned char *name;
+};
+
+struct dentry {
+  struct dentry *d_parent;
+  struct qstr d_name;
+};
+
+struct vfsmount {
+  struct dentry *mnt_root;
+};
+
+struct mount {
+  struct mount *mnt_parent;
+  struct dentry *mnt_mountpoint;
+  struct vfsmount mnt;
+};
+
+struct path {
+  struct vfsmount *mnt;
+  struct dentry *dentry;
+};
+
+struct file {
+  struct path f_path;
+};
+
+struct fs_struct {
+  struct path root;
+  struct path pwd;
+};
+
+struct percpu_counter {
+  s64 count;
+};
+
+struct mm_struct {
+  unsigned long hiwater_rss;
+  unsigned long arg_start;
+  unsigned long arg_end;
+  struct file *exe_file;
+  struct percpu_counter rss_stat[4];
+};
+
+struct mm_rss_stat {
+  atomic_long_t count[4];
+};
+
+struct mm_struct___before_6_2 {
+  struct mm_rss_stat rss_stat;
+};
+
+struct task_io_accounting {
+  u64 read_bytes;
+  u64 write_bytes;
+};
+
+struct signal_struct {
+  atomic_t live;
+  int nr_threads;
+  int group_exit_code;
+  unsigned int flags;
+  u64 utime;
+  u64 stime;
+  unsigned long nvcsw;
+  unsigned long nivcsw;
+  unsigned long min_flt;
+  unsigned long maj_flt;
+  unsigned long maxrss;
+  unsigned long long sum_sched_runtime;
+};
+
+struct sched_entity {
+  u64 sum_exec_runtime;
+};
+
+struct sched_info {
+  unsigned long long run_delay;
+};
+
+struct ns_common {
+  unsigned int inum;
+};
+
+struct pid_namespace {
+  struct ns_common ns;
+};
+
+struct upid {
+  int nr;
+  struct pid_namespace *ns;
+};
+
+struct pid {
+  unsigned int level;
+  struct upid numbers[1];
+};
+
+struct task_struct {
+  int pid;
+  int tgid;
+  unsigned int flags;
+  int exit_state;
+  int exit_code;
+  struct task_struct *group_leader;
+  struct pid *thread_pid;
+  struct mm_struct *mm;
+  struct fs_struct *fs;
+  struct signal_struct *signal;
+  struct sched_entity se;
+  struct sched_info sched_info;
+  struct task_io_accounting ioac;
+  u64 utime;
+  u64 stime;
+  unsigned long nvcsw;
+  unsigned long nivcsw;
+  unsigned long min_flt;
+  unsigned long maj_flt;
+  char comm[PTREETIME_NAME_SIZE];
+};
+
+#pragma clang attribute pop
+
+#define SIGKILL 9
+#define PF_EXITING 0x4        /* a task on its way out */
+#define SIGNAL_GROUP_EXIT 0x4 /* the whole group ends with group_exit_code */
+
+/* The helper functions of the kernel, by their numbers in include/uapi/linux/bpf.h. */
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
+static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
+static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
+static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
+static struct task_struct *(*const bpf_get_current_task)(void) = (void *)35;
+static long (*const bpf_send_signal)(u32 signal) = (void *)109;
+static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
+static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+static void *(*const bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (void *)131;
+static void (*const bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
+static u64 (*const bpf_ringbuf_query)(void *ring, u64 what) = (void *)134;
+
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
+enum { BPF_RB_AVAIL_DATA = 0 };
+
+/* The value of a field of something in the kernel; zero where it can't be read. */
+#define READ(field)                                                                                                    \
+  ({                                                                                                                   \
+    __typeof__(field) value_;                                                                                          \
+    bpf_probe_read_kernel(&value_, sizeof value_, __builtin_preserve_access_index(&(field)));                          \
+    value_;                                                                                                            \
+  })
+#define FIELD_EXISTS(field) __builtin_preserve_field_info(field, 2)
+#define TYPE_SIZE(type) __builtin_preserve_type_info(*(type *)0, 1)
+#define FIELD_OFFSET(field) __builtin_preserve_field_info(field, 0)
+
+#endif

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+/* The eBPF tracer's part in the kernel: it watches the descendants of one command, and leaves a record of each
+ * creation, exec and exit in a ring buffer (ptreetime_records.h) for the recorder (recorder/ebpf.c).
+ *
+ * Nothing in the build waits for it. A process is in the table "processes" from its creation to its death; everything
+ * that is not in the table costs one look-up at its fork, exec and exit.
+ *
+ * When has a process ended? The tracepoint sched_process_exit comes before its memory is freed since Linux 6.16, so it
+ * only notes what is known by then. The process is dead when it tells its parent, which signal_generate shows: in the
+ * context of its last thread, already a zombie (exit_state), all other threads gone (nr_threads). A parent that ignores
+ * SIGCHLD is told nothing: then the note stays in the table and the recorder takes it from there.
+ */
+#include "ptreetime_records.h"
+
+#include "bpf/kernel.h"
+
+/* The helpers that read memory are for programs under the GPL. */
+char program_license[] SECTION("license") = "GPL";
+
+#define MAX_PROCESSES 32768 /* that live at a time */
+#define RING_BYTES (16 << 20)
+#define MAX_PATH_STEPS 2048 /* components and mounts */
+#define PATH_STEPS_AT_A_TIME 32
+#define ARGS_SMALL (32 << 10) /* bytes of arguments in an ARGUMENTS record: first these */
+#define ARGS_SMALL_RECORDS 4
+#define ARGS_LARGE (256 << 10) /* then these */
+#define ARGS_LARGE_RECORDS (PTREETIME_ARGS_LIMIT / ARGS_LARGE)
+#define MAX_PID_NAMESPACES 32
+
+struct {
+  MAP_INTEGER(type, BPF_MAP_TYPE_HASH);
+  MAP_INTEGER(max_entries, MAX_PROCESSES);
+  MAP_TYPE(key, u32);
+  MAP_TYPE(value, struct ptreetime_process);
+} processes SECTION(".maps");
+
+struct {
+  MAP_INTEGER(type, BPF_MAP_TYPE_RINGBUF);
+  MAP_INTEGER(max_entries, RING_BYTES);
+} records SECTION(".maps");
+
+/* Where an EXEC record grows before it is copied to the ring: a program's own stack has 512 bytes. */
+struct exec_buffer {
+  struct ptreetime_record_exec exec;
+  char data[2 * PTREETIME_PATH_LIMIT + PTREETIME_ARGS_FIRST + 512];
+  u32 busy;
+  /* How far the walk along a path has come: here, because the verifier follows what is in registers through every
+   * iteration of every loop, and knows nothing of what is in memory. */
+  u32 path_begin;
+  u32 path_end; /* in data */
+  u32 path_done;
+  struct dentry *dentry;
+  struct vfsmount *mounted;
+};
+
+struct {
+  MAP_INTEGER(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  MAP_INTEGER(max_entries, 1);
+  MAP_TYPE(key, u32);
+  MAP_TYPE(value, struct exec_buffer);
+} exec_buffers SECTION(".maps");
+
+struct ptreetime_control control;
+
+/* Keeps the compiler from knowing better than to compare a number that the verifier wants to see compared. */
+#define KEEP(number) __asm__ volatile("" : "+r"(number))
+
+/* The recorder is not woken for a record, but for every few megabytes of them: it takes a cpu from the build. */
+static ALWAYS_INLINE u64 wakeup_flags(void) {
+  if (control.waking || bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) <= control.wake_bytes)
+    return BPF_RB_NO_WAKEUP;
+  control.waking = 1;
+  return BPF_RB_FORCE_WAKEUP;
+}
+
+static ALWAYS_INLINE void send(void *record, u64 size) {
+  if (bpf_ringbuf_output(&records, record, size, wakeup_flags()))
+    __sync_fetch_and_add(&control.lost_records, 1);
+}
+
+/* The process of the tree that has this number in the kernel, or none. */
+static ALWAYS_INLINE struct ptreetime_process *find_process(u32 tgid) {
+  if (!control.generation)
+    return 0;
+  struct ptreetime_process *process = bpf_map_lookup_elem(&processes, &tgid);
+  return process && process->generation == control.generation ? process : 0;
+}
+
+/* The number of a task in the recorder's PID namespace, 0 where it has none. */
+static ALWAYS_INLINE u32 pid_for_recorder(struct task_struct *task) {
+  struct pid *pid = READ(task->thread_pid);
+  u32 deepest = READ(pid->level);
+  char *numbers = (char *)pid + FIELD_OFFSET(pid->numbers);
+  for (u32 level = 0; level < MAX_PID_NAMESPACES && level <= deepest; level++) {
+    struct upid *upid = (struct upid *)(numbers + level * TYPE_SIZE(struct upid));
+    struct pid_namespace *namespace = READ(upid->ns);
+    if (READ(namespace->ns.inum) == control.pid_ns_inode)
+      return READ(upid->nr);
+  }
+  return 0;
+}
+
+/* The peak of a memory in bytes: the greater of the peak that the kernel noted last and what is resident now. */
+static ALWAYS_INLINE u64 peak_rss_bytes(struct mm_struct *mm) {
+  s64 now = 0;
+  struct mm_struct___before_6_2 *older = (void *)mm;
+  if (FIELD_EXISTS(older->rss_stat.count)) {
+    now = READ(older->rss_stat.count[0].counter) + READ(older->rss_stat.count[1].counter) +
+          READ(older->rss_stat.count[3].counter);
+  } else {
+    now = READ(mm->rss_stat[0].count) + READ(mm->rss_stat[1].count) + READ(mm->rss_stat[3].count);
+  }
+  s64 noted = READ(mm->hiwater_rss);
+  return (u64)(now > noted ? now : noted) * control.page_size;
+}
+
+/* What a process has used, once its leader is its last thread. Those that have ended are in signal_struct. */
+static ALWAYS_INLINE void read_usage(struct ptreetime_record_usage *usage, struct task_struct *leader,
+                                     const struct ptreetime_process *process) {
+  struct signal_struct *gone = READ(leader->signal);
+  usage->cpu_ns = READ(gone->sum_sched_runtime) + READ(leader->se.sum_exec_runtime);
+  usage->utime_ns = READ(gone->utime) + READ(leader->utime);
+  usage->stime_ns = READ(gone->stime) + READ(leader->stime);
+  usage->voluntary_switches = READ(gone->nvcsw) + READ(leader->nvcsw);
+  usage->involuntary_switches = READ(gone->nivcsw) + READ(leader->nivcsw);
+  usage->minor_faults = READ(gone->min_flt) + READ(leader->min_flt);
+  usage->major_faults = READ(gone->maj_flt) + READ(leader->maj_flt);
+  usage->run_delay_ns = PTREETIME_UNKNOWN;
+  if (FIELD_EXISTS(leader->sched_info.run_delay))
+    usage->run_delay_ns = process->run_delay_ns + READ(leader->sched_info.run_delay);
+  usage->read_bytes = usage->written_bytes = PTREETIME_UNKNOWN;
+  if (FIELD_EXISTS(leader->ioac.read_bytes)) { /* signal->ioac would count reaped children too */
+    usage->read_bytes = process->read_bytes + READ(leader->ioac.read_bytes);
+    usage->written_bytes = process->written_bytes + READ(leader->ioac.write_bytes);
+  }
+  usage->failed_execs = control.counts_execs ? process->failed_execs : PTREETIME_UNKNOWN;
+  usage->max_rss_bytes = process->max_rss_bytes;
+  if (process->max_rss_bytes == PTREETIME_UNKNOWN) {
+    u64 highest = READ(gone->maxrss); /* of all images: it tells of the last one only if that one raised it */
+    if (highest > process->earlier_max_rss_pages)
+      usage->max_rss_bytes = highest * control.page_size;
+  }
+}
+
+static ALWAYS_INLINE void start_record(struct ptreetime_record *record, u32 kind, u32 pid) {
+  record->kind = kind;
+  record->generation = control.generation;
+  record->time_ns = bpf_ktime_get_ns();
+  record->pid = pid;
+  record->parent_pid = 0;
+  record->cpu = bpf_get_smp_processor_id();
+  record->size = 0;
+}
+
+/* Tells of a death by the note that is in the table. */
+static ALWAYS_INLINE void send_exit(struct ptreetime_process *process, u32 tgid) {
+  send(&process->exit, sizeof process->exit);
+  __sync_fetch_and_add(&control.dead, 1);
+  bpf_map_delete_elem(&processes, &tgid);
+}
+
+static ALWAYS_INLINE void fill_exit(struct ptreetime_process *process, struct task_struct *leader) {
+  struct ptreetime_record_exit *exit = &process->exit;
+  struct signal_struct *signal = READ(leader->signal);
+  start_record(&exit->record, PTREETIME_RECORD_EXIT, process->pid);
+  read_usage(&exit->usage, leader, process);
+  bpf_probe_read_kernel(exit->name, sizeof exit->name, __builtin_preserve_access_index(&leader->comm));
+  exit->status = READ(signal->flags) & SIGNAL_GROUP_EXIT ? READ(signal->group_exit_code) : READ(leader->exit_code);
+}
+
+static ALWAYS_INLINE int add_process(u32 tgid, u32 pid) {
+  struct ptreetime_process fresh;
+  __builtin_memset(&fresh, 0, sizeof fresh);
+  fresh.pid = pid;
+  fresh.generation = control.generation;
+  fresh.max_rss_bytes = PTREETIME_UNKNOWN;
+  if (bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY)) {
+    __sync_fetch_and_add(&control.lost_processes, 1);
+    return -1;
+  }
+  __sync_fetch_and_add(&control.created, 1);
+  return 0;
+}
+
+SECTION("tp_btf/sched_process_fork") int on_fork(u64 *context) {
+  struct task_struct *parent = (void *)context[0];
+  struct task_struct *child = (void *)context[1];
+  u32 tgid = READ(child->tgid);
+  struct ptreetime_process *process = find_process(READ(parent->tgid));
+  if (!process || tgid != (u32)READ(child->pid)) /* a new thread is not a process */
+    return 0;
+  if (control.killing)
+    bpf_send_signal(SIGKILL);
+  u32 parent_pid = process->pid;
+  process = find_process(tgid);
+  if (process) /* one that died unnoticed, before its number was used again */
+    send_exit(process, tgid);
+  u32 pid = pid_for_recorder(child);
+  if (add_process(tgid, pid))
+    return 0;
+  struct ptreetime_record record;
+  start_record(&record, PTREETIME_RECORD_CREATE, pid);
+  record.parent_pid = parent_pid;
+  send(&record, sizeof record);
+  return 0;
+}
+
+/* Writes the next component of the path, or steps from a mounted directory to the one that it is mounted on. False at
+ * the end of the path, or where it is too long: then nothing of it is left. */
+static ALWAYS_INLINE int walk_step(struct exec_buffer *buffer) {
+  struct dentry *dentry = buffer->dentry;
+  struct vfsmount *mounted = buffer->mounted;
+  u32 end = buffer->path_end;
+  if ((u64)dentry == control.root_dentry && (u64)mounted == control.root_mount)
+    return 0;
+  struct dentry *parent = READ(dentry->d_parent);
+  if (dentry == parent || dentry == READ(mounted->mnt_root)) {
+    struct mount *mount = (void *)((char *)mounted - FIELD_OFFSET(((struct mount *)0)->mnt));
+    struct mount *outer = READ(mount->mnt_parent);
+    buffer->dentry = READ(mount->mnt_mountpoint);
+    buffer->mounted = (void *)((char *)outer + FIELD_OFFSET(((struct mount *)0)->mnt));
+    return mount != outer;
+  }
+  if (end <= 2 * PTREETIME_PATH_LIMIT && end - buffer->path_begin <= PTREETIME_PATH_LIMIT) {
+    long size = bpf_probe_read_kernel_str(buffer->data + end, 256, READ(dentry->d_name.name));
+    if (size > 0) {
+      buffer->path_end = end + size;
+      buffer->dentry = parent;
+      return 1;
+    }
+  }
+  buffer->path_end = buffer->path_begin;
+  return 0;
+}
+
+/* A function of its own, not a static one, so that the verifier looks into it once and not at every call. */
+__attribute__((noinline)) int walk(int steps) {
+  u32 zero = 0;
+  struct exec_buffer *buffer = bpf_map_lookup_elem(&exec_buffers, &zero);
+  if (!buffer)
+    return 0;
+  for (int step = 0; step < PATH_STEPS_AT_A_TIME; step++) {
+    if (!walk_step(buffer)) {
+      buffer->path_done = 1;
+      return 0;
+    }
+  }
+  return steps;
+}
+
+/* Writes the components of a path from the last to the first behind what is in the buffer; returns their size, 0 for
+ * a path that is too long. The root directory itself is one empty component. */
+static ALWAYS_INLINE u32 write_path(struct exec_buffer *buffer, struct path *path) {
+  buffer->dentry = READ(path->dentry);
+  buffer->mounted = READ(path->mnt);
+  buffer->path_begin = buffer->path_end;
+  buffer->path_done = 0;
+  for (int steps = 0; steps < MAX_PATH_STEPS && !buffer->path_done; steps += PATH_STEPS_AT_A_TIME)
+    walk(steps);
+  u32 end = buffer->path_end;
+  if (!buffer->path_done)
+    buffer->path_end = buffer->path_begin;
+  else if (end == buffer->path_begin && (u64)buffer->dentry == control.root_dentry && end < 2 * PTREETIME_PATH_LIMIT) {
+    buffer->data[end] = 0;
+    buffer->path_end = end + 1;
+  }
+  return buffer->path_end - buffer->path_begin;
+}
+
+/* Sends left bytes of arguments, or as many as a record with this room takes. It is made in the ring itself, where the
+ * verifier asks for a constant room. */
+static ALWAYS_INLINE void send_arguments(const struct ptreetime_record *exec, u64 from, u64 left, u32 room) {
+  struct ptreetime_record *record = bpf_ringbuf_reserve(&records, sizeof *record + room, 0);
+  if (!record) {
+    __sync_fetch_and_add(&control.lost_records, 1);
+    return;
+  }
+  *record = *exec;
+  record->kind = PTREETIME_RECORD_ARGUMENTS;
+  record->size = left < room ? left : room;
+  u32 size = record->size;
+  KEEP(size);
+  if (size > room || bpf_probe_read_user(record + 1, size, (const void *)from))
+    record->size = 0; /* the recorder sees that some are missing */
+  bpf_ringbuf_submit(record, wakeup_flags());
+}
+
+/* Sends the EXEC record in the buffer, and the arguments that have no room in it. */
+static ALWAYS_INLINE void send_exec(struct exec_buffer *buffer, struct mm_struct *mm) {
+  u64 from = READ(mm->arg_start), end = READ(mm->arg_end);
+  struct ptreetime_record_exec *exec = &buffer->exec;
+  exec->args_total = end - from < PTREETIME_ARGS_LIMIT ? end - from : PTREETIME_ARGS_LIMIT;
+  exec->args_size = exec->args_total < PTREETIME_ARGS_FIRST ? exec->args_total : PTREETIME_ARGS_FIRST;
+  exec->args_known = 1;
+  u32 used = buffer->path_end, size = exec->args_size;
+  if (used > 2 * PTREETIME_PATH_LIMIT + 512 || size > PTREETIME_ARGS_FIRST)
+    return;
+  if (bpf_probe_read_user(buffer->data + used, size, (const void *)from))
+    exec->args_known = exec->args_size = exec->args_total = 0;
+  size = exec->args_size;
+  if (size > PTREETIME_ARGS_FIRST)
+    return;
+  send(exec, sizeof *exec + used + size);
+  u64 at = from + size;
+  end = from + exec->args_total;
+  for (u32 record = 0; record < ARGS_SMALL_RECORDS && at < end; record++, at += ARGS_SMALL)
+    send_arguments(&exec->record, at, end - at, ARGS_SMALL);
+  for (u32 record = 0; record < ARGS_LARGE_RECORDS && at < end; record++, at += ARGS_LARGE)
+    send_arguments(&exec->record, at, end - at, ARGS_LARGE);
+}
+
+/* Takes the command into the tree at the exec by which it leaves its gate. */
+static ALWAYS_INLINE struct ptreetime_process *adopt_root(struct task_struct *task, u32 tgid) {
+  if (!control.generation || !control.root_pid || pid_for_recorder(task) != control.root_pid)
+    return 0;
+  struct fs_struct *fs = READ(task->fs);
+  control.root_dentry = (u64)READ(fs->root.dentry);
+  control.root_mount = (u64)READ(fs->root.mnt);
+  if (add_process(tgid, control.root_pid))
+    return 0;
+  control.root_pid = 0;
+  return find_process(tgid);
+}
+
+SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) {
+  struct task_struct *task = (void *)context[0];
+  u32 tgid = READ(task->tgid), old_pid = context[1], zero = 0;
+  struct ptreetime_process *process = find_process(tgid);
+  if (!process)
+    process = adopt_root(task, tgid);
+  if (!process)
+    return 0;
+  if (old_pid != tgid) { /* this thread has taken the leader's place */
+    process->run_delay_ns += process->leader_run_delay_ns;
+    process->read_bytes += process->leader_read_bytes;
+    process->written_bytes += process->leader_written_bytes;
+  }
+  struct exec_buffer *buffer = bpf_map_lookup_elem(&exec_buffers, &zero);
+  if (!buffer)
+    return 0;
+  if (buffer->busy) {
+    __sync_fetch_and_add(&control.lost_records, 1);
+    return 0;
+  }
+  buffer->busy = 1;
+  struct ptreetime_record_exec *exec = &buffer->exec;
+  start_record(&exec->record, PTREETIME_RECORD_EXEC, process->pid);
+  read_usage(&exec->usage, task, process);
+  bpf_probe_read_kernel(exec->name, sizeof exec->name, __builtin_preserve_access_index(&task->comm));
+  struct signal_struct *signal = READ(task->signal);
+  process->earlier_max_rss_pages = READ(signal->maxrss);
+  process->max_rss_bytes = PTREETIME_UNKNOWN;
+  struct mm_struct *mm = READ(task->mm);
+  struct file *file = READ(mm->exe_file);
+  struct fs_struct *fs = READ(task->fs);
+  buffer->path_end = 0;
+  exec->exe_size = write_path(buffer, __builtin_preserve_access_index(&file->f_path));
+  exec->cwd_size = write_path(buffer, __builtin_preserve_access_index(&fs->pwd));
+  send_exec(buffer, mm);
+  buffer->busy = 0;
+  return 0;
+}
+
+/* Linux 6.10 and later: the last moment at which the memory of the image that ends is still there. */
+SECTION("tp_btf/sched_prepare_exec") int on_prepare_exec(u64 *context) {
+  struct task_struct *task = (void *)context[0];
+  struct ptreetime_process *process = find_process(READ(task->tgid));
+  if (process)
+    process->max_rss_bytes = peak_rss_bytes(READ(task->mm));
+  return 0;
+}
+
+SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
+  struct task_struct *task = (void *)context[0];
+  u32 tgid = READ(task->tgid);
+  struct ptreetime_process *process = find_process(tgid);
+  if (!process)
+    return 0;
+  u64 run_delay_ns = 0, read_bytes = 0, written_bytes = 0;
+  if (FIELD_EXISTS(task->sched_info.run_delay))
+    run_delay_ns = READ(task->sched_info.run_delay);
+  if (FIELD_EXISTS(task->ioac.read_bytes)) {
+    read_bytes = READ(task->ioac.read_bytes);
+    written_bytes = READ(task->ioac.write_bytes);
+  }
+  if (tgid == (u32)READ(task->pid)) {
+    process->leader_run_delay_ns = run_delay_ns;
+    process->leader_read_bytes = read_bytes;
+    process->leader_written_bytes = written_bytes;
+  } else {
+    __sync_fetch_and_add(&process->run_delay_ns, run_delay_ns);
+    __sync_fetch_and_add(&process->read_bytes, read_bytes);
+    __sync_fetch_and_add(&process->written_bytes, written_bytes);
+  }
+  struct signal_struct *signal = READ(task->signal);
+  if (READ(signal->live.counter))
+    return 0;
+  struct mm_struct *mm = READ(task->mm);
+  if (mm) /* not freed yet: Linux 6.16 and later */
+    process->max_rss_bytes = peak_rss_bytes(mm);
+  fill_exit(process, READ(task->group_leader));
+  process->dying = 1;
+  return 0;
+}
+
+/* Where the kernel has this tracepoint, a note becomes better when the memory of its process is gone. */
+SECTION("tp_btf/exit_mmap") int on_memory_freed(void) {
+  struct task_struct *task = bpf_get_current_task();
+  if (!control.generation || !(READ(task->flags) & PF_EXITING))
+    return 0;
+  struct ptreetime_process *process = find_process(READ(task->tgid));
+  if (process && process->dying)
+    fill_exit(process, READ(task->group_leader));
+  return 0;
+}
+
+SECTION("tp_btf/signal_generate") int on_signal(void) {
+  struct task_struct *task = bpf_get_current_task();
+  if (!control.generation || !READ(task->exit_state))
+    return 0;
+  u32 tgid = READ(task->tgid);
+  struct ptreetime_process *process = find_process(tgid);
+  struct signal_struct *signal = READ(task->signal);
+  if (!process || !process->dying || READ(signal->nr_threads) > 1)
+    return 0;
+  fill_exit(process, READ(task->group_leader));
+  send_exit(process, tgid);
+  return 0;
+}

@@ -1,0 +1,118 @@
+/* The records that the BPF program leaves in its ring buffer for the recorder: one definition for both sides.
+ *
+ * All numbers are in the byte order of the machine. Every record begins with a ptreetime_record; its kind says what
+ * follows:
+ *
+ *   CREATE     nothing
+ *   EXEC       ptreetime_record_exec, then the path of the executable, the working directory and the first of the
+ *              arguments, exe_size + cwd_size + args_size bytes. A path is its components from the last to the first,
+ *              each with a final NUL. Arguments are as the kernel keeps them: one after the other, each with a final
+ *              NUL (the last one may have lost it: programs may write there).
+ *   ARGUMENTS  size bytes more of the arguments of the EXEC that came before it from the same cpu; the record may be
+ *              longer than that
+ *   EXIT       ptreetime_record_exit
+ */
+#ifndef PTREETIME_RECORDS_H
+#define PTREETIME_RECORDS_H
+
+/* The fixed-width types without <stdint.h>, which a C library for another target may not provide. */
+typedef __UINT8_TYPE__ ptreetime_u8;
+typedef __UINT32_TYPE__ ptreetime_u32;
+typedef __UINT64_TYPE__ ptreetime_u64;
+
+#define PTREETIME_UNKNOWN (~(ptreetime_u64)0) /* a number that this kernel does not tell */
+#define PTREETIME_NAME_SIZE 16                /* TASK_COMM_LEN */
+#define PTREETIME_PATH_LIMIT 4096             /* bytes of one path that are kept: a longer one is unknown */
+#define PTREETIME_ARGS_FIRST 16384            /* bytes of arguments in an EXEC record */
+#define PTREETIME_ARGS_LIMIT (6 << 20)        /* the kernel's own limit: 3/4 of _STK_LIM */
+
+enum ptreetime_record_kind {
+  PTREETIME_RECORD_CREATE = 1,
+  PTREETIME_RECORD_EXEC = 2,
+  PTREETIME_RECORD_ARGUMENTS = 3,
+  PTREETIME_RECORD_EXIT = 4,
+};
+
+struct ptreetime_record {
+  ptreetime_u32 kind;
+  ptreetime_u32 generation; /* of the recording: what is left of an earlier one is not ours */
+  ptreetime_u64 time_ns;    /* CLOCK_MONOTONIC */
+  ptreetime_u32 pid;        /* as the recorder's PID namespace numbers it, as is parent_pid */
+  ptreetime_u32 parent_pid; /* CREATE */
+  ptreetime_u32 cpu;        /* EXEC, ARGUMENTS */
+  ptreetime_u32 size;       /* ARGUMENTS */
+};
+
+/* In the order of Usage in events.py. */
+struct ptreetime_record_usage {
+  ptreetime_u64 cpu_ns;
+  ptreetime_u64 utime_ns;
+  ptreetime_u64 stime_ns;
+  ptreetime_u64 max_rss_bytes;
+  ptreetime_u64 run_delay_ns;
+  ptreetime_u64 voluntary_switches;
+  ptreetime_u64 involuntary_switches;
+  ptreetime_u64 minor_faults;
+  ptreetime_u64 major_faults;
+  ptreetime_u64 read_bytes;
+  ptreetime_u64 written_bytes;
+  ptreetime_u64 failed_execs;
+};
+
+struct ptreetime_record_exec {
+  struct ptreetime_record record;
+  struct ptreetime_record_usage usage;
+  char name[PTREETIME_NAME_SIZE];
+  ptreetime_u32 exe_size;   /* 0: unknown */
+  ptreetime_u32 cwd_size;   /* 0: unknown */
+  ptreetime_u32 args_size;  /* in this record */
+  ptreetime_u32 args_total; /* in this record and the ARGUMENTS that follow */
+  ptreetime_u32 args_known; /* 0: the memory that holds them could not be read */
+  ptreetime_u32 reserved;
+};
+
+struct ptreetime_record_exit {
+  struct ptreetime_record record;
+  struct ptreetime_record_usage usage;
+  char name[PTREETIME_NAME_SIZE];
+  ptreetime_u32 status; /* as wait(2) gives it */
+  ptreetime_u32 reserved;
+};
+
+/* What the recorder and the BPF program tell each other without system calls: the program's .bss, mapped. */
+struct ptreetime_control {
+  ptreetime_u32 generation;   /* 0: nothing is recorded */
+  ptreetime_u32 root_pid;     /* its next exec begins the tree; 0 once that has happened */
+  ptreetime_u32 pid_ns_inode; /* of the recorder's PID namespace */
+  ptreetime_u32 wake_bytes;   /* the recorder sleeps until so many bytes wait for it */
+  ptreetime_u32 waking;       /* it has been woken and has not looked yet */
+  ptreetime_u32 killing;      /* who forks is to die */
+  ptreetime_u32 counts_execs; /* the programs that count failed execs are attached */
+  ptreetime_u32 reserved;
+  ptreetime_u64 created; /* processes of this recording, its root included */
+  ptreetime_u64 dead;
+  ptreetime_u64 lost_records;   /* the ring buffer was full, or two programs wanted one cpu's buffer */
+  ptreetime_u64 lost_processes; /* the table of processes was full: these and all below them were not seen */
+  ptreetime_u64 root_dentry;    /* the root directory of the command, where paths begin */
+  ptreetime_u64 root_mount;
+  ptreetime_u64 page_size; /* in bytes */
+};
+
+/* A process of the tree, in the table "processes" under the kernel's own number for it. */
+struct ptreetime_process {
+  ptreetime_u32 pid;
+  ptreetime_u32 generation;
+  ptreetime_u32 dying; /* its last thread has come to its end, and nobody has been told yet */
+  ptreetime_u32 failed_execs;
+  ptreetime_u64 run_delay_ns; /* of its threads that have ended, as the two below; the leader's are apart */
+  ptreetime_u64 read_bytes;
+  ptreetime_u64 written_bytes;
+  ptreetime_u64 leader_run_delay_ns; /* at the leader's end: an exec in another thread takes its place */
+  ptreetime_u64 leader_read_bytes;
+  ptreetime_u64 leader_written_bytes;
+  ptreetime_u64 max_rss_bytes;         /* of the current image, read before its memory went; else unknown */
+  ptreetime_u64 earlier_max_rss_pages; /* signal->maxrss when the current image began */
+  struct ptreetime_record_exit exit;   /* what is known while dying */
+};
+
+#endif

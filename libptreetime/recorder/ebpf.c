@@ -1,0 +1,301 @@
+/* The eBPF backend: the kernel watches the tree (ptreetime.bpf.c), this reads what it left.
+ *
+ * Nothing waits for it, so it sleeps as long as it can: until the root is dead (a pidfd), until some megabytes of
+ * records wait, or until main.c's control socket is readable.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ebpf_program.h"
+#include "ebpf_records.h"
+#include "recorder.h"
+
+#define WAKE_BYTES (4u << 20) /* of the ring buffer's 16 MiB */
+#define KILL_AGAIN_MS 5
+
+/* How long to wait for the last record of a process that is known to be dying. It comes within microseconds, except
+ * from one whose parent ignores SIGCHLD: that one has left a note, and there is nothing to come. */
+#define LAST_RECORD_NS 20000000u
+
+static struct ptreetime_program program;
+static struct ptreetime_records records;
+static int events = -1;  /* epoll: the root, the ring buffer, the control socket */
+static int root_fd = -1; /* pidfd of the root */
+static uint32_t generation;
+static long caller_uid; /* whose processes may be traced; -1: everybody's */
+
+/* Processes of which no end was reported, collected when the recording ends. */
+struct leftover {
+  uint32_t key;
+  struct ptreetime_process process;
+};
+static struct leftover *leftovers;
+static size_t leftovers_count;
+
+static void take(const void *record, size_t size) { ptreetime_records_take(&records, record, size); }
+
+static void consume(void) { ptreetime_program_consume(&program, take); }
+
+static bool watch(int descriptor, uint32_t what) {
+  struct epoll_event event = {.events = what, .data = {.fd = descriptor}};
+  return epoll_ctl(events, EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+/* Under sudo the caller is another one than the user that we run as. */
+static long find_caller(void) {
+  const char *sudo_uid = getuid() == 0 ? getenv("SUDO_UID") : NULL;
+  if (sudo_uid != NULL)
+    return atol(sudo_uid);
+  return getuid() == 0 ? -1 : (long)getuid();
+}
+
+static const char *ebpf_open(void) {
+  caller_uid = find_caller();
+  clearenv();
+  const char *why = ptreetime_program_open(&program);
+  if (why != NULL)
+    return why;
+  struct stat namespace;
+  if (stat("/proc/self/ns/pid", &namespace) != 0)
+    return ptreetime_words("can't read /proc/self/ns/pid: %s", strerror(errno));
+  program.control->pid_ns_inode = (uint32_t) namespace.st_ino;
+  program.control->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+  program.control->wake_bytes = WAKE_BYTES;
+  events = epoll_create1(EPOLL_CLOEXEC);
+  if (events < 0 || !watch(PTREETIME_CONTROL, EPOLLIN) || !watch(program.records, EPOLLIN | EPOLLET))
+    return ptreetime_words("can't wait for events: %s", strerror(errno));
+  return NULL;
+}
+
+/* Forget what is in the table: processes of an earlier recording that live on. */
+static void forget_processes(void) {
+  struct ptreetime_process process;
+  uint32_t key, before;
+  bool begun = false, more = ptreetime_program_next_process(&program, &begun, &key, &process);
+  while (more) {
+    before = key;
+    more = ptreetime_program_next_process(&program, &begun, &key, &process);
+    ptreetime_program_forget_process(&program, before);
+  }
+}
+
+static bool belongs_to_caller(pid_t pid) {
+  char path[32];
+  struct stat status;
+  snprintf(path, sizeof path, "/proc/%d", (int)pid);
+  return caller_uid < 0 || (stat(path, &status) == 0 && (long)status.st_uid == caller_uid);
+}
+
+static bool root_is_dead(void) {
+  struct pollfd root = {.fd = root_fd, .events = POLLIN};
+  return poll(&root, 1, 0) == 1;
+}
+
+static void stop_watching(void) {
+  program.control->generation = 0;
+  if (root_fd >= 0)
+    close(root_fd); /* and epoll forgets it */
+  root_fd = -1;
+}
+
+static const char *ebpf_attach(struct ptreetime_recording *recording) {
+  volatile struct ptreetime_control *control = program.control;
+  root_fd = (int)syscall(SYS_pidfd_open, recording->root_pid, 0);
+  if (root_fd < 0 || !watch(root_fd, EPOLLIN)) {
+    const char *why = ptreetime_words("can't watch process %d: %s", (int)recording->root_pid, strerror(errno));
+    stop_watching();
+    return why;
+  }
+  ptreetime_records_begin(&records, &recording->sink, 0, recording->root_pid);
+  consume(); /* what came after the end of the recording before */
+  if (control->created != control->dead)
+    forget_processes();
+  control->created = control->dead = control->lost_records = control->lost_processes = 0;
+  control->root_dentry = control->root_mount = 0;
+  control->killing = 0;
+  control->root_pid = (uint32_t)recording->root_pid;
+  generation = generation + 1 != 0 ? generation + 1 : 1;
+  records.generation = generation;
+  __sync_synchronize();
+  control->generation = generation;
+  /* Its pid has been its own all the time if it still lives: the process that was looked at is the one that is
+   * watched. */
+  if (!belongs_to_caller(recording->root_pid) || root_is_dead()) {
+    stop_watching();
+    return ptreetime_words("process %d belongs to somebody else, or is dead", (int)recording->root_pid);
+  }
+  return NULL;
+}
+
+/* Fill leftovers with what is in the table. */
+static void collect_leftovers(void) {
+  struct leftover found;
+  bool begun = false;
+  leftovers_count = 0;
+  if (program.control->created == program.control->dead)
+    return;
+  while (leftovers_count < (1u << 20) && ptreetime_program_next_process(&program, &begun, &found.key, &found.process)) {
+    if (found.process.generation != generation)
+      continue;
+    if ((leftovers_count & (leftovers_count - 1)) == 0) {
+      size_t room = leftovers_count == 0 ? 1 : 2 * leftovers_count;
+      void *grown = realloc(leftovers, room * sizeof *leftovers);
+      if (grown == NULL)
+        return;
+      leftovers = grown;
+    }
+    leftovers[leftovers_count++] = found;
+  }
+}
+
+static size_t count_leftovers(bool dying) {
+  size_t count = 0;
+  for (size_t i = 0; i < leftovers_count; i++)
+    count += (leftovers[i].process.dying != 0) == dying;
+  return count;
+}
+
+/* One of them was only late. */
+static void forget_leftover(struct ptreetime_records *of, pid_t pid) {
+  (void)of;
+  for (size_t i = 0; i < leftovers_count; i++) {
+    if ((pid_t)leftovers[i].process.pid == pid) {
+      leftovers[i] = leftovers[--leftovers_count];
+      return;
+    }
+  }
+}
+
+/* Take all that is coming from processes that are dying already, the root first of all. */
+static void await_last_records(void) {
+  uint64_t deadline_ns = ptreetime_now_ns() + LAST_RECORD_NS;
+  for (;;) {
+    consume();
+    collect_leftovers();
+    if (count_leftovers(true) == 0 || ptreetime_now_ns() > deadline_ns)
+      return;
+    usleep(100);
+  }
+}
+
+static void report_losses(struct ptreetime_recording *recording) {
+  volatile struct ptreetime_control *control = program.control;
+  uint64_t now_ns = ptreetime_now_ns();
+  if (control->lost_records > 0)
+    ptreetime_sink_lost(&recording->sink, now_ns, control->lost_records, "records had no room in the ring buffer");
+  if (control->lost_processes > 0)
+    ptreetime_sink_lost(&recording->sink, now_ns, control->lost_processes,
+                        "processes had no room in the table, and their descendants were not seen");
+  if (records.damaged > 0)
+    ptreetime_sink_lost(&recording->sink, now_ns, records.damaged, "records were damaged or without their arguments");
+}
+
+/* Take the last records, and the notes of those processes whose parents are not told. */
+static void take_the_rest(void) {
+  await_last_records();
+  program.control->generation = 0;
+  collect_leftovers();
+  records.on_exit = forget_leftover;
+  consume();
+  records.on_exit = NULL;
+  for (size_t i = 0; i < leftovers_count; i++) {
+    const struct ptreetime_process *process = &leftovers[i].process;
+    if (process->dying)
+      ptreetime_records_take(&records, &process->exit, sizeof process->exit);
+  }
+}
+
+/* The end that main.c is told of: everything is in the sink. */
+static void end(struct ptreetime_recording *recording) {
+  take_the_rest();
+  ptreetime_records_finish(&records);
+  report_losses(recording);
+  ptreetime_recording_end(recording, ptreetime_now_ns(), count_leftovers(false));
+  stop_watching();
+  recording->ended = true;
+}
+
+/* SIGKILL to every process of the tree that is not dying; how many those were. */
+static size_t kill_tree(void) {
+  size_t alive = 0;
+  if (!root_is_dead()) { /* it may be at its gate yet, and in no table */
+    syscall(SYS_pidfd_send_signal, root_fd, SIGKILL, NULL, 0);
+    alive++;
+  }
+  collect_leftovers();
+  for (size_t i = 0; i < leftovers_count; i++) {
+    struct ptreetime_process process;
+    if (leftovers[i].process.dying)
+      continue;
+    int descriptor = (int)syscall(SYS_pidfd_open, leftovers[i].process.pid, 0);
+    /* The pid is still its own if it is in the table after the descriptor was opened. */
+    if (descriptor >= 0 && ptreetime_program_find_process(&program, leftovers[i].key, &process) && !process.dying)
+      syscall(SYS_pidfd_send_signal, descriptor, SIGKILL, NULL, 0);
+    if (descriptor >= 0)
+      close(descriptor);
+    alive++;
+  }
+  return alive;
+}
+
+static void ebpf_kill(struct ptreetime_recording *recording) {
+  (void)recording;
+  program.control->killing = 1; /* from now on who forks is killed by the BPF program */
+  kill_tree();
+}
+
+static bool is_over(const struct ptreetime_recording *recording) {
+  if (!recording->killing)
+    return root_is_dead();
+  if (root_is_dead())
+    epoll_ctl(events, EPOLL_CTL_DEL, root_fd, NULL); /* it would wake us all the time */
+  return kill_tree() == 0;
+}
+
+static const char *ebpf_step(struct ptreetime_recording *recording) {
+  struct epoll_event ready[3];
+  for (;;) {
+    int count = epoll_wait(events, ready, 3, recording->killing ? KILL_AGAIN_MS : -1);
+    if (count < 0 && errno != EINTR)
+      return ptreetime_words("can't wait for events: %s", strerror(errno));
+    bool control = false;
+    for (int i = 0; i < count; i++) {
+      if (ready[i].data.fd == program.records)
+        consume();
+      control |= ready[i].data.fd == PTREETIME_CONTROL;
+    }
+    uint64_t created = program.control->created, dead = program.control->dead;
+    recording->processes = created > 0 ? created : 1;
+    recording->running = created > 0 ? created - dead : 1;
+    if (is_over(recording)) {
+      end(recording);
+      return NULL;
+    }
+    if (control)
+      return NULL;
+  }
+}
+
+/* Nothing is attached to the processes themselves. */
+static void ebpf_detach(struct ptreetime_recording *recording) {
+  (void)recording;
+  stop_watching();
+}
+
+const struct ptreetime_backend ptreetime_backend_ebpf = {
+    .name = "ebpf",
+    .open = ebpf_open,
+    .attach = ebpf_attach,
+    .step = ebpf_step,
+    .kill = ebpf_kill,
+    .detach = ebpf_detach,
+};

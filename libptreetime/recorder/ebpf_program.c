@@ -1,0 +1,222 @@
+#define _GNU_SOURCE
+#include "ebpf_program.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "recorder.h"
+
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+
+/* What bpf/CMakeLists.txt puts into the recorder where it could build it. Being part of the executable it needs no
+ * trust of its own: file capabilities are lost when the file that carries them is written to. */
+#ifdef PTREETIME_HAVE_BPF_OBJECT
+extern const unsigned char ptreetime_bpf_object[], ptreetime_bpf_object_end[];
+#else
+static const unsigned char *const ptreetime_bpf_object = NULL, *const ptreetime_bpf_object_end = NULL;
+#endif
+
+/* The functions of libbpf 1.0 that are needed here, declared by hand from its documented interface. */
+struct bpf_object;
+struct bpf_program;
+struct bpf_map;
+struct bpf_link;
+struct ring_buffer;
+typedef int ring_buffer_sample_fn(void *context, void *data, size_t size);
+typedef int libbpf_print_fn(int level, const char *format, va_list arguments);
+
+static struct {
+  libbpf_print_fn *(*libbpf_set_print)(libbpf_print_fn *print);
+  struct bpf_object *(*bpf_object__open_mem)(const void *bytes, size_t size, const void *options);
+  int (*bpf_object__load)(struct bpf_object *object);
+  struct bpf_program *(*bpf_object__next_program)(const struct bpf_object *object, struct bpf_program *before);
+  struct bpf_program *(*bpf_object__find_program_by_name)(const struct bpf_object *object, const char *name);
+  int (*bpf_program__set_autoload)(struct bpf_program *program, bool autoload);
+  bool (*bpf_program__autoload)(const struct bpf_program *program);
+  struct bpf_link *(*bpf_program__attach)(const struct bpf_program *program);
+  struct bpf_map *(*bpf_object__find_map_by_name)(const struct bpf_object *object, const char *name);
+  int (*bpf_map__fd)(const struct bpf_map *map);
+  int (*bpf_map_get_next_key)(int map, const void *key, void *next);
+  int (*bpf_map_lookup_elem)(int map, const void *key, void *value);
+  int (*bpf_map_delete_elem)(int map, const void *key);
+  struct ring_buffer *(*ring_buffer__new)(int map, ring_buffer_sample_fn *take, void *context, const void *options);
+  int (*ring_buffer__consume)(struct ring_buffer *ring);
+  int (*libbpf_find_vmlinux_btf_id)(const char *name, int attach_type);
+} libbpf;
+
+static struct ring_buffer *ring;
+static ptreetime_record_callback *taker;
+static char complaint[256]; /* the last thing that libbpf or the kernel's verifier said of a failure */
+
+static int keep_complaint(int level, const char *format, va_list arguments) {
+  if (level == 0) { /* LIBBPF_WARN */
+    char line[sizeof complaint];
+    vsnprintf(line, sizeof line, format, arguments);
+    line[strcspn(line, "\n")] = '\0';
+    /* The first line names the cause, those after it what follows from it. */
+    if (complaint[0] == '\0')
+      memcpy(complaint, line, sizeof complaint);
+  }
+  return 0;
+}
+
+static const char *open_libbpf(void) {
+  void *library = dlopen("libbpf.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL)
+    return "libbpf.so.1 is missing: install the package libbpf1 (Debian, Ubuntu) or libbpf (Fedora, Arch, SUSE, "
+           "Alpine)";
+#define FIND(function)                                                                                                 \
+  do {                                                                                                                 \
+    *(void **)&libbpf.function = dlsym(library, #function);                                                            \
+    if (libbpf.function == NULL)                                                                                       \
+      return "libbpf.so.1 lacks the function " #function ": install a newer libbpf";                                   \
+  } while (0)
+  FIND(libbpf_set_print);
+  FIND(bpf_object__open_mem);
+  FIND(bpf_object__load);
+  FIND(bpf_object__next_program);
+  FIND(bpf_object__find_program_by_name);
+  FIND(bpf_program__set_autoload);
+  FIND(bpf_program__autoload);
+  FIND(bpf_program__attach);
+  FIND(bpf_object__find_map_by_name);
+  FIND(bpf_map__fd);
+  FIND(bpf_map_get_next_key);
+  FIND(bpf_map_lookup_elem);
+  FIND(bpf_map_delete_elem);
+  FIND(ring_buffer__new);
+  FIND(ring_buffer__consume);
+  FIND(libbpf_find_vmlinux_btf_id);
+#undef FIND
+  libbpf.libbpf_set_print(keep_complaint);
+  return NULL;
+}
+
+static uint64_t effective_capabilities(void) {
+  FILE *status = fopen("/proc/self/status", "re");
+  char line[128];
+  unsigned long long capabilities = 0;
+  while (status != NULL && fgets(line, sizeof line, status) != NULL) {
+    if (sscanf(line, "CapEff: %llx", &capabilities) == 1)
+      break;
+  }
+  if (status != NULL)
+    fclose(status);
+  return capabilities;
+}
+
+/* The program's prerequisites, cheapest first, each with what would help. */
+static const char *find_obstacle(void) {
+  enum { CAP_SYS_ADMIN = 21, CAP_PERFMON = 38, CAP_BPF = 39 };
+  struct utsname system;
+  int major = 0, minor = 0;
+  uname(&system);
+  if (sscanf(system.release, "%d.%d", &major, &minor) == 2 && (major < 5 || (major == 5 && minor < 10)))
+    return ptreetime_words("Linux %s is too old: 5.10 is needed", system.release);
+  if (&ptreetime_bpf_object_end[0] == &ptreetime_bpf_object[0])
+    return "the BPF program was not built: neither clang nor ziglang was there; install clang and reinstall "
+           "pytest-ptreetime";
+  uint64_t capabilities = effective_capabilities(), wanted = 1ull << CAP_BPF | 1ull << CAP_PERFMON;
+  if ((capabilities & wanted) != wanted && !(capabilities & 1ull << CAP_SYS_ADMIN)) {
+    if (geteuid() == 0)
+      return "root lacks CAP_BPF and CAP_PERFMON here: start the container with both (docker run --cap-add=BPF "
+             "--cap-add=PERFMON)";
+    return "needs root, or CAP_BPF and CAP_PERFMON on the recorder";
+  }
+  if (access(KERNEL_BTF, R_OK) != 0)
+    return ptreetime_words("%s can't be read (%s): the kernel needs CONFIG_DEBUG_INFO_BTF", KERNEL_BTF,
+                           strerror(errno));
+  return NULL;
+}
+
+static const char *refused(const char *what, int error) {
+  return ptreetime_words("the kernel refuses to %s the BPF program: %s (%s)", what, strerror(error),
+                         complaint[0] ? complaint : "no reason given");
+}
+
+/* Programs for tracepoints that this kernel has not got are left out: the other ones do without. */
+static void leave_out_unknown(struct bpf_object *object) {
+  enum { BPF_TRACE_RAW_TP = 23 };
+  static const struct {
+    const char *program, *tracepoint;
+  } optional[] = {{"on_prepare_exec", "sched_prepare_exec"}, {"on_memory_freed", "exit_mmap"}};
+  for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
+    struct bpf_program *program = libbpf.bpf_object__find_program_by_name(object, optional[i].program);
+    if (program != NULL && libbpf.libbpf_find_vmlinux_btf_id(optional[i].tracepoint, BPF_TRACE_RAW_TP) <= 0)
+      libbpf.bpf_program__set_autoload(program, false);
+  }
+}
+
+static int descriptor_of(struct bpf_object *object, const char *map) {
+  struct bpf_map *found = libbpf.bpf_object__find_map_by_name(object, map);
+  return found == NULL ? -1 : libbpf.bpf_map__fd(found);
+}
+
+static int take_record(void *context, void *data, size_t size) {
+  (void)context;
+  taker(data, size);
+  return 0;
+}
+
+const char *ptreetime_program_open(struct ptreetime_program *program) {
+  const char *why = find_obstacle();
+  if (why == NULL)
+    why = open_libbpf();
+  if (why != NULL)
+    return why;
+  size_t size = (size_t)(ptreetime_bpf_object_end - ptreetime_bpf_object);
+  struct bpf_object *object = libbpf.bpf_object__open_mem(ptreetime_bpf_object, size, NULL);
+  if (object == NULL)
+    return refused("read", errno);
+  leave_out_unknown(object);
+  int error = libbpf.bpf_object__load(object);
+  if (error != 0)
+    return refused("load", -error);
+  struct bpf_program *part = NULL;
+  while ((part = libbpf.bpf_object__next_program(object, part)) != NULL) {
+    if (libbpf.bpf_program__autoload(part) && libbpf.bpf_program__attach(part) == NULL)
+      return refused("attach", errno);
+  }
+  program->processes = descriptor_of(object, "processes");
+  program->records = descriptor_of(object, "records");
+  void *control =
+      mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_of(object, ".bss"), 0);
+  ring = libbpf.ring_buffer__new(program->records, take_record, NULL, NULL);
+  if (control == MAP_FAILED || ring == NULL)
+    return refused("map the memory of", errno);
+  program->control = control;
+  return NULL;
+}
+
+void ptreetime_program_consume(struct ptreetime_program *program, ptreetime_record_callback *take) {
+  program->control->waking = 0; /* first: what comes from now on may wake us again */
+  __sync_synchronize();
+  taker = take;
+  libbpf.ring_buffer__consume(ring);
+}
+
+bool ptreetime_program_next_process(struct ptreetime_program *program, bool *begun, uint32_t *key,
+                                    struct ptreetime_process *process) {
+  while (libbpf.bpf_map_get_next_key(program->processes, *begun ? key : NULL, key) == 0) {
+    *begun = true;
+    if (ptreetime_program_find_process(program, *key, process))
+      return true;
+  }
+  return false;
+}
+
+bool ptreetime_program_find_process(struct ptreetime_program *program, uint32_t key,
+                                    struct ptreetime_process *process) {
+  return libbpf.bpf_map_lookup_elem(program->processes, &key, process) == 0;
+}
+
+void ptreetime_program_forget_process(struct ptreetime_program *program, uint32_t key) {
+  libbpf.bpf_map_delete_elem(program->processes, &key);
+}
