@@ -13,7 +13,8 @@ class Certificate(msgspec.Struct):
     ``creates`` and ``exits`` are of processes that are in the tree, the root's exit included and its creation not: a
     recording that missed nothing has creates + 1 = exits + alive. ``alive`` is what END counted, None where END is
     missing or could not count. ``without_args`` and ``without_end`` count nodes, ``unknown_cpu`` nodes whose cpu time
-    was not told (it does not make a tree incomplete: the sums leave those nodes out).
+    was not told (it does not make a tree incomplete: the sums leave those nodes out). ``foreign_exits`` and
+    ``foreign_user_events`` are of processes outside the tree, where the tracer sees such.
     """
 
     started: bool = False
@@ -26,6 +27,7 @@ class Certificate(msgspec.Struct):
     unseen_creates: int = 0
     stray_exits: int = 0
     contradictions: int = 0
+    foreign_exits: int = 0
     foreign_user_events: int = 0
     without_args: int = 0
     without_end: int = 0

@@ -7,6 +7,7 @@ asked: a tree of 200,000 processes is built in a second because nothing is worke
 from __future__ import annotations
 
 import os
+import sys
 from typing import TypeAlias
 
 import msgspec
@@ -14,6 +15,10 @@ import msgspec
 from pytest_ptreetime.events import Exec, Usage, UserExec, UserSpawn, UserStartup
 
 __all__ = ["ProcessNode", "Program", "split_cpu"]
+
+# os.fsdecode without its call of a Python function for each of a build's millions of arguments.
+_ENCODING = sys.getfilesystemencoding()
+_ERRORS = sys.getfilesystemencodeerrors()
 
 COMM_BYTES = 15  # the kernel's TASK_COMM_LEN, 16, holds the final NUL too
 
@@ -79,7 +84,7 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
     def args(self) -> list[str] | None:
         """The argument list, element 0 included. A process that never execed has its parent's."""
         if self._args is None and self._program is not None and self._program.args is not None:
-            self._args = [os.fsdecode(argument) for argument in self._program.args]
+            self._args = [argument.decode(_ENCODING, _ERRORS) for argument in self._program.args]
         return self._args
 
     @property

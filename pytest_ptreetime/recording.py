@@ -11,7 +11,7 @@ may hold secrets. Numbers are little-endian::
     block:  kind 1 byte | stored length u32 | raw length u32 | crc32 u32 of the fields before and the payload | payload
 
 A payload is compressed by zlib. H is a MessagePack map of what is known of the run, E an array of events as in
-events.py, Z the number of blocks before it; nothing follows Z.
+events.py (O: as in original.py), Z the number of blocks before it; nothing follows Z.
 
 Version history of the file format:
 
@@ -27,10 +27,11 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import FileUnreadable
 from pytest_ptreetime.events import WIRE_VERSION, Event, Start
 from pytest_ptreetime.host import HostFacts
@@ -44,6 +45,8 @@ __all__ = ["FILE_VERSION", "Recording"]
 
 FILE_VERSION = 1
 MAGIC = b"\x89PTREC\r\n"
+EVENT_BLOCK = b"E"
+ORIGINAL_BLOCK = b"O"
 EVENTS_PER_BLOCK = 16_384
 BLOCK_LIMIT_BYTES = 1 << 28  # of a raw payload: a reader's memory is bounded by it, an event has at most 2 MiB
 
@@ -67,33 +70,48 @@ class _Header(msgspec.Struct, omit_defaults=True):
 _header_decoder = msgspec.msgpack.Decoder(_Header)
 
 
-class Recording(msgspec.Struct, eq=False):
+class Recording:
     """The events of one run of ``command``, in any order.
 
     ``incomplete_reason`` is what the tracer knows to be missing besides what the events say. ``versions`` are those of
     the software that made the recording.
     """
 
-    events: list[Event]
-    host: HostFacts | None = None
-    tracer: str | None = None
-    command: list[str] = []
-    incomplete_reason: str | None = None
-    versions: dict[str, str] = {}
+    def __init__(
+        self,
+        events: Sequence[Event],
+        *,
+        host: HostFacts | None = None,
+        tracer: str | None = None,
+        command: Sequence[str] = (),
+        incomplete_reason: str | None = None,
+        versions: dict[str, str] | None = None,
+    ) -> None:
+        self._events = list(events)
+        self.host = host
+        self.tracer = tracer
+        self.command = list(command)
+        self.incomplete_reason = incomplete_reason
+        self.versions = dict(versions or {})
 
     @classmethod
     def from_capture(
         cls, capture: Capture, *, command: Sequence[str], tracer: str, host: HostFacts | None = None
     ) -> Recording:
         """What a tracer brought back."""
-        return cls(
-            events=capture.events,
+        return Recording(
+            capture.events,
             host=host,
             tracer=tracer,
-            command=list(command),
+            command=command,
             incomplete_reason=capture.incomplete_reason,
             versions={"wire": str(WIRE_VERSION)},
         )
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened; times are CLOCK_MONOTONIC nanoseconds."""
+        return self._events
 
     @property
     def started(self) -> float | None:
@@ -133,10 +151,33 @@ class Recording(msgspec.Struct, eq=False):
             data = Path(path).read_bytes()
         except OSError as error:
             raise FileUnreadable(f"can't read the recording {os.fspath(path)}: {error.strerror or error}") from None
-        source = os.fspath(path)
-        if data.startswith(MAGIC):
-            return _read(data, source)
+        return cls.from_bytes(data, os.fspath(path))
+
+    def to_bytes(self) -> bytes:
+        """The content of the file that :meth:`save` writes."""
+        return b"".join(self._blocks())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = "recording") -> Recording:
+        """The reverse of :meth:`to_bytes`; reads everything that :meth:`load` does.
+
+        :param source: what the data is called in an error.
+        :raises FileUnreadable: as :meth:`load`.
+        """
+        from pytest_ptreetime.original import is_original, read_original
+
+        with without_collector():
+            if data.startswith(MAGIC):
+                return _read(data, source)
+            if is_original(data):
+                return read_original(data, source)
+        if MAGIC.startswith(data):
+            raise FileUnreadable(f"{source}: truncated at byte {len(data)}: nothing was recorded")
         raise FileUnreadable(f"{source}: not a recording (byte 0): neither this package's format nor swift-llbuild's")
+
+    def _event_blocks(self) -> tuple[bytes, Sequence[Any]]:
+        """The kind of the blocks that hold the events, and what to encode in them."""
+        return EVENT_BLOCK, self._events
 
     def _blocks(self) -> Iterator[bytes]:
         header = _Header(
@@ -149,7 +190,8 @@ class Recording(msgspec.Struct, eq=False):
         yield MAGIC + _VERSION.pack(FILE_VERSION)
         yield _block(b"H", _encoder.encode(header))
         blocks = 1
-        waiting = [self.events[i : i + EVENTS_PER_BLOCK] for i in range(0, len(self.events), EVENTS_PER_BLOCK)]
+        kind, everything = self._event_blocks()
+        waiting = [everything[i : i + EVENTS_PER_BLOCK] for i in range(0, len(everything), EVENTS_PER_BLOCK)]
         waiting.reverse()
         while waiting:
             events = waiting.pop()
@@ -158,7 +200,7 @@ class Recording(msgspec.Struct, eq=False):
                 half = len(events) // 2
                 waiting += [events[half:], events[:half]]
                 continue
-            yield _block(b"E", raw)
+            yield _block(kind, raw)
             blocks += 1
         yield _block(b"Z", _encoder.encode(blocks))
 
@@ -170,7 +212,7 @@ def _block(kind: bytes, raw: bytes) -> bytes:
 
 
 def _read(data: bytes, source: str) -> Recording:
-    from pytest_ptreetime.tree import without_collector
+    from pytest_ptreetime.original import OriginalRecording, decode_block
 
     begin = len(MAGIC) + _VERSION.size
     if len(data) < begin:
@@ -182,29 +224,35 @@ def _read(data: bytes, source: str) -> Recording:
             f"{FILE_VERSION}: upgrade it"
         )
     header = _Header()
-    events: list[Event] = []
-    with without_collector():
-        for number, (position, kind, raw) in enumerate(_raw_blocks(memoryview(data), begin, source)):
-            try:
-                if kind == b"E" and number:
-                    events += _event_decoder.decode(raw)
-                elif kind == b"H" and not number:
-                    header = _header_decoder.decode(raw)
-                elif kind == b"Z" and msgspec.msgpack.decode(raw, type=int) == number:
-                    reason = header.incomplete_reason
-                    return Recording(
-                        events=events,
-                        host=header.host,
-                        tracer=header.tracer,
-                        command=[os.fsdecode(word) for word in header.command],
-                        incomplete_reason=None if reason is None else os.fsdecode(reason),
-                        versions=header.versions,
-                    )
-                else:
-                    raise FileUnreadable(f"{source}: damaged at byte {position}: block {number} can't be {kind!r}")
-            except (msgspec.MsgspecError, UnicodeError) as error:  # noqa: PERF203 # one block holds 16,384 events
-                raise FileUnreadable(f"{source}: damaged block at byte {position}: {error}") from None
-    raise AssertionError("the blocks end by Z or by an error")
+    kinds = set()
+    events: list[Any] = []
+    for number, (position, kind, raw) in enumerate(_raw_blocks(memoryview(data), begin, source)):
+        try:
+            if kind == EVENT_BLOCK and number:
+                events += _event_decoder.decode(raw)
+            elif kind == ORIGINAL_BLOCK and number:
+                events += decode_block(raw)
+            elif kind == b"H" and not number:
+                header = _header_decoder.decode(raw)
+            elif kind != b"Z" or not number or msgspec.msgpack.decode(raw, type=int) != number:
+                raise FileUnreadable(f"{source}: damaged at byte {position}: block {number} can't be {kind!r}")
+        except (msgspec.MsgspecError, UnicodeError) as error:  # one block holds 16,384 events
+            raise FileUnreadable(f"{source}: damaged block at byte {position}: {error}") from None
+        kinds.add(kind)
+    if kinds >= {EVENT_BLOCK, ORIGINAL_BLOCK}:
+        raise FileUnreadable(f"{source}: damaged: it has events of two vocabularies")
+    command = [os.fsdecode(word) for word in header.command]
+    reason = None if header.incomplete_reason is None else os.fsdecode(header.incomplete_reason)
+    if ORIGINAL_BLOCK in kinds:
+        return OriginalRecording(events, command=command, incomplete_reason=reason, versions=header.versions)
+    return Recording(
+        events,
+        host=header.host,
+        tracer=header.tracer,
+        command=command,
+        incomplete_reason=reason,
+        versions=header.versions,
+    )
 
 
 def _raw_blocks(data: memoryview, position: int, source: str) -> Iterator[tuple[int, bytes, bytes]]:

@@ -5,6 +5,7 @@ It can be sent from an xdist worker to its controller (:func:`encode`, :func:`de
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from functools import cached_property
 
 import msgspec
 
+from pytest_ptreetime.events import Event
 from pytest_ptreetime.finding import Comparison
 from pytest_ptreetime.foreign_text import valid_unicode
 from pytest_ptreetime.host import HostFacts
@@ -130,34 +132,56 @@ class SessionResult:
     machine_info: dict[str, str] = field(default_factory=dict)
 
 
+class _Sent(msgspec.Struct):
+    """A recording under way. Strings that come from outside are bytes: MessagePack's strings must be UTF-8."""
+
+    events: list[Event]
+    host: HostFacts | None
+    tracer: str | None
+    command: list[bytes]
+    incomplete_reason: bytes | None
+    versions: dict[str, str]
+
+
 def encode(session: SessionResult) -> bytes:
     r"""``session`` as bytes for another process of the same version: an xdist worker's for its controller.
 
-    Bytes of command lines that are not UTF-8 arrive as ``\xff``: from there on they are only shown.
+    Bytes of a measurement's command line that are not UTF-8 arrive as ``\xff``: it is only shown.
     """
-    return msgspec.msgpack.encode(replace(session, measurements=[_sendable(one) for one in session.measurements]))
-
-
-def _sendable(measurement: Measurement) -> Measurement:
-    def clean(recording: Recording) -> Recording:
-        reason = recording.incomplete_reason
-        return msgspec.structs.replace(
-            recording,
-            command=[valid_unicode(word) for word in recording.command],
-            incomplete_reason=None if reason is None else valid_unicode(reason),
-        )
-
-    return replace(
-        measurement,
-        command=[valid_unicode(word) for word in measurement.command],
-        rounds=[clean(recording) for recording in measurement.rounds],
-        baseline_rounds=[clean(recording) for recording in measurement.baseline_rounds],
-    )
+    measurements = [replace(one, command=[valid_unicode(word) for word in one.command]) for one in session.measurements]
+    return msgspec.msgpack.encode(replace(session, measurements=measurements), enc_hook=_send)
 
 
 def decode(data: bytes) -> SessionResult:
     """The reverse of :func:`encode`."""
-    return msgspec.msgpack.decode(data, type=SessionResult)
+    return msgspec.msgpack.decode(data, type=SessionResult, dec_hook=_receive)
+
+
+def _send(recording: object) -> bytes:
+    if not isinstance(recording, Recording):
+        raise NotImplementedError(f"{type(recording)} is not part of a result")
+    reason = recording.incomplete_reason
+    sent = _Sent(
+        events=recording.events,
+        host=recording.host,
+        tracer=recording.tracer,
+        command=[os.fsencode(word) for word in recording.command],
+        incomplete_reason=None if reason is None else os.fsencode(reason),
+        versions=recording.versions,
+    )
+    return msgspec.msgpack.encode(sent)
+
+
+def _receive(wanted: type, data: bytes) -> Recording:
+    sent = msgspec.msgpack.decode(data, type=_Sent)
+    return Recording(
+        events=sent.events,
+        host=sent.host,
+        tracer=sent.tracer,
+        command=[os.fsdecode(word) for word in sent.command],
+        incomplete_reason=None if sent.incomplete_reason is None else os.fsdecode(sent.incomplete_reason),
+        versions=sent.versions,
+    )
 
 
 def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:

@@ -12,12 +12,11 @@
 from __future__ import annotations
 
 import fnmatch
-import gc
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 from pytest_ptreetime.certificate import Certificate
+from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import RecordingFailed
 from pytest_ptreetime.event_order import in_order
 from pytest_ptreetime.events import Create, Event, Exec, Start
@@ -25,7 +24,7 @@ from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.node import ProcessNode
 from pytest_ptreetime.tree_builder import TreeBuilder, preorder
 
-__all__ = ["ProcessNode", "ProcessTree", "build_tree", "without_collector"]
+__all__ = ["ProcessNode", "ProcessTree", "build_tree"]
 
 
 class ProcessTree:
@@ -199,15 +198,3 @@ def _matcher(pattern: str) -> Callable[[str], object]:
         return pattern.__eq__
     match = re.compile(fnmatch.translate(pattern)).match
     return lambda text: text == pattern or match(text)
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """The cyclic garbage collector held off: it would walk a growing tree again and again and find nothing."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

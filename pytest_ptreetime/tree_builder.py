@@ -34,7 +34,7 @@ from pytest_ptreetime.events import (
 )
 from pytest_ptreetime.node import ProcessNode
 
-__all__ = ["TreeBuilder", "preorder"]
+__all__ = ["TreeBuilder", "mark_reparented", "preorder"]
 
 
 class TreeBuilder:
@@ -303,8 +303,7 @@ class TreeBuilder:
 
     def _settle(self, nodes: list[ProcessNode]) -> None:
         certificate = self.certificate
-        ends: dict[int, int | None] = {}  # of processes, by the id of each of their images that an exec ended
-        for node in reversed(nodes):  # a later image comes before the earlier one, children before their parents
+        for node in nodes:
             if node.exit_ns is None:
                 if self._interposer_only and node._user_exit_ns is not None:
                     node.exit_ns = node._user_exit_ns
@@ -315,15 +314,22 @@ class TreeBuilder:
                 certificate.without_args += 1
             if node._usage_after is None or not node._usage_before_known:
                 certificate.unknown_cpu += 1
-            if node.next_image is not None and node is not self.root:
-                ends[id(node)] = ends.get(id(node.next_image), node.next_image.exit_ns)
-            if node.children:
-                end_ns = ends.get(id(node), node.exit_ns)
-                if end_ns is not None:
-                    for child in node.children:
-                        outlived = child.still_running if child.exit_ns is None else child.exit_ns > end_ns
-                        if outlived and child.pid != node.pid:
-                            child.reparented = True
+        mark_reparented(nodes)
+
+
+def mark_reparented(nodes: list[ProcessNode]) -> None:
+    """Mark those of ``nodes``, a tree in preorder, that outlived their parent's process."""
+    ends: dict[int, int | None] = {}  # of processes, by the id of each of their images that an exec ended
+    for node in reversed(nodes):  # a later image comes before the earlier one
+        if node.next_image is not None and node.parent is not None:
+            ends[id(node)] = ends.get(id(node.next_image), node.next_image.exit_ns)
+        if node.children:
+            end_ns = ends.get(id(node), node.exit_ns)
+            if end_ns is not None:
+                for child in node.children:
+                    outlived = child.still_running if child.exit_ns is None else child.exit_ns > end_ns
+                    if outlived and child.pid != node.pid:
+                        child.reparented = True
 
 
 def preorder(root: ProcessNode) -> list[ProcessNode]:
