@@ -55,16 +55,16 @@ class BuildEvents:
         wall: float,
         *,
         exit_status: int = 0,
-        busy: float = 0.9,
+        cpu: float | None = None,
         dynamic: bool = True,
     ) -> int:
-        """A process with one program that has used ``busy`` of its time, a quarter of that in the kernel."""
+        """A process with one program that has used ``cpu`` (else nine tenths of its life), a quarter in the kernel."""
         self.pid += 1
         pid = self.pid
         start_ns, wall_ns = int(start * MILLISECOND * self.scale), int(wall * MILLISECOND * self.scale)
         end_ns = start_ns + wall_ns
         words = [word.encode("utf-8", "surrogateescape") for word in args]
-        cpu_ns = int(wall_ns * busy)
+        cpu_ns = wall_ns * 9 // 10 if cpu is None else int(cpu * MILLISECOND * self.scale)
         name = words[0].rsplit(b"/", 1)[-1][:15]
         usage = Usage(
             cpu_ns=cpu_ns,
@@ -96,7 +96,7 @@ class BuildEvents:
         make = [b"make", b"-j2"]
         events: list[Event] = [
             Start(-5 * MILLISECOND, 1000, int(STARTED * 1e9)),
-            Exec(0, 1000, b"make", b"/usr/bin/make", make, b"/build", Usage(cpu_ns=0)),
+            Exec(0, 1000, b"make", b"/usr/bin/make", make, b"/build", Usage(*[0] * 12)),
             UserStartup(MILLISECOND // 2, 1000, 1, 0, 0),
             *self.events,
             UserExit(end_ns - MILLISECOND // 4, 1000, 1, 10 * MILLISECOND, 5 * MILLISECOND, 0),
@@ -123,22 +123,18 @@ def build(
         begin = free_at[slot]
         compile_ms = 80.0 + 10 * (index % 4)
         compile_ms *= (slow or {}).get(source, 1.0)
-        shell = events.process(1000, ["/bin/sh", "-c", f"gcc -c {source}"], begin, compile_ms + 34, busy=0.02)
-        gcc = events.process(shell, ["/usr/bin/gcc", "-c", source], begin + 2, compile_ms + 30, busy=0.05)
+        shell = events.process(1000, ["/bin/sh", "-c", f"gcc -c {source}"], begin, compile_ms + 34, cpu=2)
+        gcc = events.process(shell, ["/usr/bin/gcc", "-c", source], begin + 2, compile_ms + 30, cpu=5)
         object_file = f"/tmp/cc{index:06d}.s"
         cc1 = ["/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "-quiet", source, "-dumpbase", source, "-O2", "-o", object_file]
         events.process(gcc, cc1, begin + 4, compile_ms)
         events.process(gcc, ["/usr/bin/as", "--64", "-o", f"{source[:-2]}.o", object_file], begin + 5 + compile_ms, 22)
         free_at[slot] = begin + compile_ms + 36
     begin = max(free_at)
-    gcc = events.process(1000, ["/usr/bin/gcc", "-o", "program", "a.o"], begin, 60, busy=0.05)
-    collect = events.process(
-        gcc, ["/usr/lib/gcc/x86_64-linux-gnu/12/collect2", "-o", "program"], begin + 3, 54, busy=0.02
-    )
+    gcc = events.process(1000, ["/usr/bin/gcc", "-o", "program", "a.o"], begin, 60, cpu=3)
+    collect = events.process(gcc, ["/usr/lib/gcc/x86_64-linux-gnu/12/collect2", "-o", "program"], begin + 3, 54, cpu=1)
     events.process(collect, ["/usr/bin/ld", "-o", "program", "a.o"], begin + 5, 50, dynamic=False)
-    usage = Usage(
-        cpu_ns=15 * MILLISECOND, utime_ns=10 * MILLISECOND, stime_ns=5 * MILLISECOND, max_rss_bytes=12 * 2**20
-    )
+    usage = Usage(15 * MILLISECOND, 10 * MILLISECOND, 5 * MILLISECOND, 12 * 2**20, *[0] * 8)
     return events.finished(begin + 64, usage, incomplete_reason=incomplete_reason)
 
 

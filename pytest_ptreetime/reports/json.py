@@ -1,0 +1,147 @@
+"""The session as one JSON document, for programs. docs/json.md describes it; it changes by its version.
+
+Version history:
+
+1. (0.1.0) the first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_ptreetime.foreign_text import valid_unicode
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.finding import Comparison, Finding
+    from pytest_ptreetime.results import Measurement, SessionResult
+
+__all__ = ["JSON_VERSION", "JsonReport", "document"]
+
+JSON_VERSION = 1
+
+
+class JsonReport:
+    """Verdicts, findings and the typical figures of every node; not the recordings themselves."""
+
+    name = "json"
+    suffix = ".json"
+
+    def render(self, session: SessionResult, out: IO[bytes]) -> None:
+        out.write(msgspec.json.format(msgspec.json.encode(document(session)), indent=2) + b"\n")
+
+
+def document(session: SessionResult) -> dict[str, Any]:
+    """The document as JSON values. Unknown is null, and a metric that nobody knows is absent."""
+    return {
+        "format": "ptreetime-session",
+        "version": JSON_VERSION,
+        "started": _date(session.started),
+        "ended": _date(session.ended),
+        "machine": {
+            "name": valid_unicode(session.machine),
+            "cpu_model": session.host.cpu_model,
+            "cpu_count": session.host.cpu_count,
+            "memory_bytes": session.host.memory_bytes,
+            "kernel": session.host.kernel,
+            "os": session.host.os,
+            "architecture": session.host.machine,
+            "info": {valid_unicode(key): valid_unicode(value) for key, value in session.machine_info.items()},
+        },
+        "commit": session.commit,
+        "commit_time": session.commit_time,
+        "run_order": session.run_order,
+        "measurements": [_measurement(measurement) for measurement in session.measurements],
+    }
+
+
+def _measurement(measurement: Measurement) -> dict[str, Any]:
+    return {
+        "test": valid_unicode(measurement.test),
+        "name": valid_unicode(measurement.name),
+        "command": [valid_unicode(word) for word in measurement.command],
+        "tracer": measurement.tracer,
+        "rounds": len(measurement.rounds),
+        "complete": measurement.incomplete_reason is None,
+        "incomplete_reason": _text(measurement.incomplete_reason),
+        "verdict": measurement.verdict,
+        "message": _text(measurement.message),
+        "baseline_source": _text(measurement.baseline_source),
+        "comparison": None if measurement.comparison is None else _comparison(measurement.comparison),
+        "whole": measurement.whole,
+        "whole_before": measurement.whole_before,
+        "whole_of_rounds": [
+            {"wall": tree.wall, "user": tree.user, "sys": tree.sys, "cpu": tree.cpu, "count": len(tree)}
+            for tree in measurement.trees
+        ],
+        "critical_path": [valid_unicode(key) for key in measurement.now.critical_path],
+        "nodes": _nodes(measurement),
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "verdict": comparison.verdict,
+        "sentence": comparison.sentence,
+        "host_shift": comparison.host_shift,
+        "host_shifts": comparison.host_shifts,
+        "paired": comparison.paired,
+        "sessions": comparison.sessions,
+        "rounds": comparison.rounds,
+        "reasons": comparison.reasons,
+        "notes": comparison.notes,
+        "power": None
+        if comparison.power is None
+        else {
+            "metric": comparison.power.metric,
+            "effect": comparison.power.effect,
+            "above": comparison.power.above,
+            "sentence": comparison.power.sentence,
+        },
+        "findings": [_finding(finding) for finding in comparison.findings],
+        "contentions": [_finding(finding) for finding in comparison.contentions],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "key": finding.key,
+        "label": finding.label,
+        "metric": finding.metric,
+        "kind": finding.kind,
+        "baseline": finding.baseline,
+        "current": finding.current,
+        "ratio": finding.ratio,
+        "interval": finding.interval,
+        "p_value": finding.p_value,
+        "q_value": finding.q_value,
+        "explained_by": finding.explained_by,
+        "share": finding.share,
+        "against": finding.against,
+        "sentence": finding.sentence,
+    }
+
+
+def _nodes(measurement: Measurement) -> list[dict[str, Any]]:
+    """A row for each key of either side, this session's first, in its order."""
+    now, before = measurement.now, measurement.before
+    keys = dict.fromkeys([*now.totals, *(before.totals if before is not None else ())])
+    rows = []
+    for key in keys:
+        parent = now.parents.get(key) if key in now.totals or before is None else before.parents.get(key)
+        row: dict[str, Any] = {"key": key, "parent": parent, "now": now.totals.get(key)}
+        if before is not None:
+            row["before"] = before.totals.get(key)
+        rows.append(row)
+    return rows
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else valid_unicode(text)
+
+
+def _date(seconds: float) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,169 @@
+"""Tables of a build's processes: the original's aggregate per name and depth, and the keys that cost most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tabulate import tabulate
+
+from pytest_ptreetime.foreign_text import middle, shown
+from pytest_ptreetime.reports.figures import seconds
+from pytest_ptreetime.tree import ProcessNode, ProcessTree
+
+__all__ = ["TOP_ORDERS", "Cost", "aggregate_table", "costs", "own_wall", "top_table"]
+
+TITLE = "Aggregate Times"
+_AGGREGATED = ("wall", "user", "sys", "startlag", "exitlag")
+_TABLE_EDGES = 2  # columns that tabulate puts between two columns
+_HEADER_PADDING = 2  # by which tabulate makes a column wider than its header
+
+
+@dataclass
+class _Aggregate:
+    values: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(_AGGREGATED))
+    count: int = 0
+
+
+def aggregate_table(roots: Iterable[ProcessNode], *, width: int = 80) -> str:
+    """The original's table: the sums of all nodes of one name at one depth below ``roots``, the longest wall first."""
+    sums: dict[str, _Aggregate] = {}
+    for root in roots:
+        for node, depth in _preorder(root):
+            row = sums.setdefault(f"{node.name} @ {depth}", _Aggregate())
+            row.count += 1
+            for metric in _AGGREGATED:
+                row.values[metric] = _sum(row.values[metric], getattr(node, metric))
+    ranked = sorted(sums.items(), key=lambda item: item[1].values["wall"] or 0.0, reverse=True)
+    figures = [[*(seconds(row.values[metric]) for metric in _AGGREGATED), str(row.count)] for _, row in ranked]
+    names = [shown(name) for name, _ in ranked]
+    return f"{TITLE}\n{'-' * len(TITLE)}\n" + table_with_names(
+        ["name", *_AGGREGATED, "count"], names, figures, width=width
+    )
+
+
+def table_with_names(
+    headers: Sequence[str], names: Sequence[str], figures: Sequence[Sequence[str]], *, width: int
+) -> str:
+    """A table whose first column gives way where the line would get longer than ``width``."""
+    taken = sum(
+        max(len(header) + _HEADER_PADDING, *(visible_length(row[column]) for row in figures), 0) + _TABLE_EDGES
+        for column, header in enumerate(headers[1:])
+    )
+    room = max(width - taken, len(headers[0]) + _HEADER_PADDING)
+    rows = [[middle(name, room), *row] for name, row in zip(names, figures, strict=True)]
+    return tabulate(
+        rows,
+        headers=headers,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=["left", *["right"] * (len(headers) - 1)] if rows else None,
+    )
+
+
+def visible_length(text: str) -> int:
+    """The columns of ``text``, colour sequences not counted."""
+    return len(re.sub("\x1b\\[[0-9;]*m", "", text))
+
+
+@dataclass
+class Cost:
+    """What all nodes with one key cost, in seconds: themselves, and together with everything that they started.
+
+    ``own_wall`` is the time in which none of a node's children ran.
+    """
+
+    key: str
+    count: int = 0
+    own_cpu: float | None = None
+    total_cpu: float | None = None
+    own_wall: float | None = None
+    wall: float | None = None
+
+
+TOP_ORDERS: dict[str, Callable[[Cost], float]] = {
+    "own": lambda cost: cost.own_cpu or 0.0,
+    "total": lambda cost: cost.total_cpu or 0.0,
+    "own-wall": lambda cost: cost.own_wall or 0.0,
+    "wall": lambda cost: cost.wall or 0.0,
+}
+
+
+def costs(tree: ProcessTree) -> list[Cost]:
+    """The costs of every key, in no particular order."""
+    nodes = list(tree)
+    total_cpu: dict[int, float | None] = {}
+    for node in reversed(nodes):  # preorder reversed: children before their parents
+        total = node.cpu
+        for child in node.children:
+            total = _sum(total, total_cpu[id(child)])
+        total_cpu[id(node)] = total
+    by_key: dict[str, Cost] = {}
+    open_keys: list[str] = []  # of the node's ancestors: a key inside itself must not be summed twice
+    for node in nodes:
+        del open_keys[node.depth :]
+        nested = node.key in open_keys
+        open_keys.append(node.key)
+        cost = by_key.setdefault(node.key, Cost(node.key))
+        cost.count += 1
+        cost.own_cpu = _sum(cost.own_cpu, node.cpu)
+        cost.own_wall = _sum(cost.own_wall, own_wall(node))
+        if not nested:
+            cost.total_cpu = _sum(cost.total_cpu, total_cpu[id(node)])
+            cost.wall = _sum(cost.wall, node.wall)
+    return list(by_key.values())
+
+
+def own_wall(node: ProcessNode) -> float | None:
+    """The seconds of ``node``'s life in which none of its children was alive."""
+    if node.wall is None or node.exit_ns is None:
+        return None
+    covered = 0
+    reached = node.start_ns
+    for begin, end in sorted((child.start_ns, child.exit_ns or node.exit_ns) for child in node.children):
+        begin, end = max(begin, reached), min(end, node.exit_ns)
+        if end > begin:
+            covered += end - begin
+            reached = end
+    return max(node.wall - covered / 1e9, 0.0)
+
+
+def top_table(tree: ProcessTree, *, sort: str = "own", limit: int = 20, width: int = 80) -> str:
+    """The ``limit`` keys that cost most, by one of :data:`TOP_ORDERS`."""
+    every = costs(tree)
+    ranked = sorted(every, key=TOP_ORDERS[sort], reverse=True)[:limit]
+    whole = sum(cost.own_cpu or 0.0 for cost in every)
+    figures = [
+        [
+            seconds(cost.own_cpu),
+            f"{(cost.own_cpu or 0.0) / whole * 100:.1f} %" if whole else "-",
+            seconds(cost.total_cpu),
+            seconds(cost.own_wall),
+            seconds(cost.wall),
+            str(cost.count),
+        ]
+        for cost in ranked
+    ]
+    table = table_with_names(
+        ["node", "own cpu", "share", "cum. cpu", "own wall", "wall", "count"],
+        [shown(cost.key) for cost in ranked],
+        figures,
+        width=width,
+    )
+    left_out = len(every) - len(ranked)
+    return f"{table}\n({left_out} more)" if left_out else table
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    if one is None:
+        return other
+    return one if other is None else one + other
+
+
+def _preorder(root: ProcessNode) -> Iterator[tuple[ProcessNode, int]]:
+    waiting = [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        yield node, depth
+        waiting.extend((child, depth + 1) for child in reversed(node.children))

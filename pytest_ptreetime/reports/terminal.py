@@ -1,0 +1,286 @@
+"""What people read first: the summary of a session, and the message of a test that failed.
+
+Both fit 80 columns (names give way, in the middle) and use colour only where the caller says that there is a terminal.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING
+
+from pytest_ptreetime.foreign_text import middle, shown
+from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
+from pytest_ptreetime.reports.figures import METRIC_NAMES, change, counted, figure, seconds
+from pytest_ptreetime.reports.process_tables import table_with_names
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.finding import Comparison, Finding
+    from pytest_ptreetime.results import Measurement, SessionResult
+    from pytest_ptreetime.settings import Settings
+
+__all__ = ["TerminalReport", "certainty", "failure_text", "properties", "sentence", "summary_text"]
+
+FINDINGS_SHOWN = 15
+WIDE = 140  # columns from which the figures before, the tracer and the host's shift have a place in the summary
+WIDE_FOR_KEYS = 120  # columns from which a node is called by its whole key
+_DEFAULT_WIDTH = 80
+
+
+class TerminalReport:
+    """The summary as plain text, as ``-v`` shows it."""
+
+    name = "terminal"
+    suffix = ""
+
+    def render(self, session: SessionResult, out: IO[bytes]) -> None:
+        width = shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns
+        out.write((summary_text(session, width=width, verbosity=1) + "\n").encode())
+
+
+def summary_text(
+    session: SessionResult, *, width: int = _DEFAULT_WIDTH, colour: bool = False, verbosity: int = 0
+) -> str:
+    """Every test's verdict and figures, then what was found and what stayed open.
+
+    :param verbosity: pytest's: below 0 only what needs attention, above 0 also notes, the power and the machine.
+    """
+    measurements = session.measurements
+    told = [m for m in measurements if verbosity >= 0 or m.verdict in ("regression", "inconclusive")]
+    parts = [_overview(told, width, colour)] if told else []
+    parts += [text for m in told if (text := _details(m, width, colour, verbosity))]
+    if verbosity > 0:
+        parts.append(_machine(session, width))
+    return "\n\n".join(parts) or f"{len(measurements)} measured, nothing found"
+
+
+def _overview(measurements: Sequence[Measurement], width: int, colour: bool) -> str:
+    rows = []
+    for measurement in measurements:
+        now, before = measurement.whole, measurement.whole_before or {}
+        row = [_verdict(measurement, colour)]
+        for metric in ("wall", "cpu"):
+            value, old = now.get(metric), before.get(metric)
+            row += [seconds(old), seconds(value)] if width >= WIDE else [seconds(value)]
+            row.append(change(old, value))
+        if width >= WIDE:
+            comparison = measurement.comparison
+            row.append("-" if comparison is None else f"x {comparison.host_shift:.3f}")
+            row.append(measurement.tracer)
+            row.append("no" if measurement.incomplete_reason else "yes")
+        rows.append(row)
+    figures = ["wall before", "now", "change", "cpu before", "now", "change"]
+    headers = (
+        ["test", "verdict", *figures, "host", "tracer", "complete"]
+        if width >= WIDE
+        else ["test", "verdict", "wall s", "change", "cpu s", "change"]
+    )
+    table = table_with_names(headers, [shown(m.name) for m in measurements], rows, width=width)
+    return table if width >= WIDE else "\n".join([table, *_wrapped([_how_measured(measurements)], width)])
+
+
+def _how_measured(measurements: Sequence[Measurement]) -> str:
+    """For narrow terminals, one line for what the wide table has three columns for."""
+    tracers = " and ".join(sorted({m.tracer for m in measurements if m.tracer})) or "an unknown tracer"
+    shifts = sorted(m.comparison.host_shift for m in measurements if m.comparison is not None)
+    missing = sum(m.incomplete_reason is not None for m in measurements)
+    facts = [f"traced by {tracers}", f"{counted(missing, 'tree')} not complete" if missing else "every tree complete"]
+    if shifts:
+        span = f"x {shifts[0]:.3f}" if shifts[0] == shifts[-1] else f"x {shifts[0]:.3f} to x {shifts[-1]:.3f}"
+        facts.append(f"the machine's own shift {span}")
+    return ", ".join(facts)
+
+
+def _details(measurement: Measurement, width: int, colour: bool, verbosity: int) -> str:
+    """What one test's row can't hold; empty where there is nothing to add."""
+    comparison = measurement.comparison
+    lines: list[str] = []
+    if measurement.incomplete_reason is not None:
+        lines.append(f"not complete: {measurement.incomplete_reason}")
+    if measurement.message is not None:
+        lines.append(measurement.message)
+    if comparison is not None:
+        if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
+            lines.append(sentence(measurement))
+        lines += comparison.reasons
+        lines += [finding.sentence for finding in comparison.contentions if finding.sentence]
+        if verbosity > 0:
+            lines += [*comparison.notes, *certainty(comparison), f"compared with {measurement.baseline_source}"]
+    if verbosity > 0 and measurement.tracer_explained:
+        lines.append(f"traced by {measurement.tracer_explained}")
+    table = findings_table(comparison.findings, width=width) if comparison is not None else ""
+    if not lines and not table:
+        return ""
+    title = f"{middle(shown(measurement.name), width - 15)}: {_verdict(measurement, colour)}"
+    text = "\n".join(_wrapped(dict.fromkeys(lines), width))
+    return "\n".join(filter(None, [title, text, table]))
+
+
+def _verdict(measurement: Measurement, colour: bool) -> str:
+    return paint(measurement.verdict, VERDICT_COLOURS.get(measurement.verdict), colour)
+
+
+def _machine(session: SessionResult, width: int) -> str:
+    host = session.host
+    facts = [
+        f"machine {session.machine}: {host.cpu_count} x {host.cpu_model}, {host.memory_bytes / 2**30:.0f} GiB",
+        f"{host.os}, {host.kernel}",
+        *(f"{key}: {value}" for key, value in session.machine_info.items()),
+    ]
+    if session.commit is not None:
+        facts.append(f"commit {session.commit}")
+    return "\n".join(_wrapped(facts, width))
+
+
+def failure_text(
+    measurement: Measurement,
+    *,
+    settings: Settings | None = None,
+    node_id: str | None = None,
+    width: int | None = None,
+    colour: bool = False,
+) -> str:
+    """The message of a test that its comparison fails: the cause in a sentence, the figures, how sure, what to do.
+
+    :param settings: where the baseline is; without it the command that accepts the change names no directory.
+    :param node_id: the test as pytest knows it; that of the measurement where it is left out.
+    """
+    columns = width or min(shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, 160)
+    first, *rest = _wrapped([sentence(measurement)], columns)
+    parts = ["\n".join([paint(first, VERDICT_COLOURS.get(measurement.verdict), colour), *rest])]
+    comparison = measurement.comparison
+    if comparison is not None:
+        parts.append(findings_table(comparison.findings, width=columns))
+        parts.append(_paragraph([*comparison.reasons, *certainty(comparison), *comparison.notes], columns))
+    if measurement.incomplete_reason is not None:
+        parts.append(_paragraph([f"Not complete: {measurement.incomplete_reason}"], columns))
+    if measurement.baseline_source is not None:
+        parts.append(_paragraph([f"Compared with {measurement.baseline_source}."], columns))
+    if measurement.verdict == "regression":
+        parts.append(how_to_accept(measurement, settings, node_id or measurement.test))
+    return "\n\n".join(filter(None, parts))
+
+
+def sentence(measurement: Measurement) -> str:
+    """The verdict in one sentence, with its cause."""
+    comparison = measurement.comparison
+    if comparison is None:
+        return shown(measurement.message or "There is no baseline to compare with.")
+    if comparison.sentence:
+        return shown(comparison.sentence)
+    causes = [finding.sentence for finding in comparison.causes if finding.sentence]
+    return shown(causes[0]) if causes else f"The verdict is {comparison.verdict}."
+
+
+def certainty(comparison: Comparison) -> list[str]:
+    """How sure the verdict is, and why: the rounds and sessions, the costliest finding's interval, the power."""
+    sides = (
+        f"{counted(comparison.rounds, 'pair')} of rounds, run in turns"
+        if comparison.paired
+        else f"{counted(comparison.rounds, 'round')} against {counted(comparison.sessions, 'stored session')}"
+    )
+    lines = [f"How sure: {sides}; the machine's own shift of x {comparison.host_shift:.3f} is taken out."]
+    tested = next((finding for finding in comparison.causes if finding.interval is not None), None)
+    if tested is not None and tested.interval is not None:
+        low, high = tested.interval
+        lines.append(
+            f"{shown(tested.label or tested.key)}, {METRIC_NAMES.get(tested.metric, tested.metric)}: 95 % interval "
+            f"{change(1.0, low)} to {change(1.0, high)}, false discovery rate {tested.q_value:.2g}."
+        )
+    elif comparison.causes:
+        lines.append("The numbers of processes are exact: no noise is involved.")
+    if comparison.power is not None and comparison.power.sentence not in comparison.sentence:
+        lines.append(comparison.power.sentence)
+    return [shown(line) for line in lines]
+
+
+def how_to_accept(measurement: Measurement, settings: Settings | None, node_id: str) -> str:
+    """The exact command that makes what was measured the new normal."""
+    if measurement.baseline_rounds:
+        return "To accept it, commit it, and compare with a revision that has it: --ptreetime-against HEAD"
+    command = ["pytest", "--ptreetime-save-baseline"]
+    if settings is not None and settings.baseline is not None:
+        command[-1] += f"={settings.baseline}"
+    if settings is not None and settings.baseline_name != "main":
+        command.append(f"--ptreetime-baseline-name={settings.baseline_name}")
+    return f"To accept it, save it as a baseline:\n    {shlex.join([*command, shown(node_id)])}"
+
+
+def findings_table(findings: Sequence[Finding], *, width: int) -> str:
+    """The causes, costliest first; what they explain is counted, not listed. Empty without findings."""
+    causes = [finding for finding in findings if finding.is_cause]
+    if not causes:
+        return ""
+    rows = [_row(finding) for finding in causes[:FINDINGS_SHOWN]]
+    names = [shown(finding.key if width >= WIDE_FOR_KEYS else finding.label or finding.key) for finding in causes]
+    table = table_with_names(
+        ["node", "metric", "before", "now", "change", "of the whole"], names[:FINDINGS_SHOWN], rows, width=width
+    )
+    rest = []
+    if len(causes) > FINDINGS_SHOWN:
+        rest.append(counted(len(causes) - FINDINGS_SHOWN, "more cause"))
+    if len(findings) > len(causes):
+        rest.append(f"{counted(len(findings) - len(causes), 'further finding')} explained by the above")
+    return f"{table}\n({'; '.join(rest)})" if rest else table
+
+
+def _row(finding: Finding) -> list[str]:
+    """Metric, before, now, change, and the part of the build's change that this one is."""
+    moved = {"added": "new", "removed": "gone"}.get(finding.kind) or change(finding.baseline, finding.current)
+    return [
+        METRIC_NAMES.get(finding.metric, finding.metric),
+        figure(finding.metric, finding.baseline),
+        figure(finding.metric, finding.current),
+        moved,
+        "-" if finding.share is None else f"{finding.share * 100:.0f} %",
+    ]
+
+
+def properties(measurement: Measurement) -> list[tuple[str, object]]:
+    """What goes into ``--junitxml`` for a test, as properties of its test case."""
+    name = shown(measurement.name)
+    figures = [
+        (f"ptreetime.{metric}", round(value, 9)) for metric, value in measurement.whole.items() if metric != "count"
+    ]
+    facts: list[tuple[str, object]] = [
+        ("ptreetime.name", name),
+        ("ptreetime.verdict", measurement.verdict),
+        ("ptreetime.tracer", measurement.tracer),
+        ("ptreetime.complete", measurement.incomplete_reason is None),
+        ("ptreetime.rounds", len(measurement.rounds)),
+        ("ptreetime.processes", round(measurement.whole.get("count", 0))),
+        *figures,
+    ]
+    if measurement.comparison is not None:
+        facts.append(("ptreetime.host_shift", round(measurement.comparison.host_shift, 6)))
+        facts += [("ptreetime.finding", shown(cause.sentence or cause.key)) for cause in measurement.comparison.causes]
+    return facts
+
+
+def environment(session: SessionResult) -> list[tuple[str, str]]:
+    """What is known of the machine and the run, as pairs to show."""
+    host = session.host
+    facts = [
+        ("machine", session.machine),
+        ("processor", f"{host.cpu_count} x {host.cpu_model}"),
+        ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"),
+        ("system", f"{host.os}, {host.kernel}, {host.machine}"),
+        ("commit", session.commit or "-"),
+        ("run order", session.run_order or "-"),
+        *session.machine_info.items(),
+    ]
+    return [(shown(name), shown(value)) for name, value in facts]
+
+
+def _wrapped(lines: Iterable[str], width: int) -> list[str]:
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(shown(line), max(width, 20), subsequent_indent="  ", break_on_hyphens=False) or [""]
+    ]
+
+
+def _paragraph(lines: Iterable[str], width: int) -> str:
+    return "\n".join(_wrapped(dict.fromkeys(lines), width))

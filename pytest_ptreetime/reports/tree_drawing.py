@@ -1,0 +1,155 @@
+"""A process tree as text: branches, equal siblings folded into one line, the critical path marked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_ptreetime.foreign_text import clip, shell_line, shown
+from pytest_ptreetime.reports.colours import paint
+from pytest_ptreetime.reports.figures import seconds
+from pytest_ptreetime.tree import ProcessNode, ProcessTree
+
+__all__ = ["SORT_ORDERS", "draw_tree"]
+
+FOLD_FROM = 3  # two equal siblings are still read faster one by one
+WIDE = 100  # columns from which the lags have a place beside the tree
+
+SORT_ORDERS: dict[str, Callable[[ProcessNode], tuple[float, str]]] = {
+    "start": lambda node: (node.start_ns or 0, ""),
+    "wall": lambda node: (-(node.wall or 0.0), ""),
+    "cpu": lambda node: (-(node.cpu or 0.0), ""),
+    "name": lambda node: (0.0, node.name or ""),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the drawing: one node, or several equal ones, or (``hidden``) those that are left out here."""
+
+    nodes: Sequence[ProcessNode]
+    branch: str
+    hidden: bool = False
+
+    def total(self, metric: str) -> float | None:
+        """The sum over the nodes that know the metric; None where none does."""
+        known = [value for node in self.nodes if (value := getattr(node, metric)) is not None]
+        return sum(known) if known else None
+
+
+def draw_tree(
+    tree: ProcessTree,
+    *,
+    sort: str = "start",
+    depth: int | None = None,
+    min_time: float = 0.0,
+    fold: bool = True,
+    width: int = 80,
+    colour: bool = False,
+    root: ProcessNode | None = None,
+) -> str:
+    """``tree``, or what is below ``root``, one line for each process, in ``width`` columns.
+
+    :param sort: one of :data:`SORT_ORDERS`.
+    :param depth: how many levels below the root to show.
+    :param min_time: leave out what took less wall time, in seconds; its number and sum are shown.
+    """
+    metrics = ["wall", "user", "sys", *(["startlag", "exitlag"] if width >= WIDE else [])]
+    critical = {id(node) for node in tree.critical_path()}
+    top = tree.root if root is None else root
+    header = " ".join(f"{metric:>9}" for metric in metrics) + "  process (* critical path)"
+    lines = [header]
+    for line in _lines(top, critical, sort, depth, min_time, fold):
+        times = " ".join(f"{seconds(line.total(metric)):>9}" for metric in metrics)
+        room = max(width - len(times) - 2, 10)
+        marked = not line.hidden and len(line.nodes) == 1 and id(line.nodes[0]) in critical
+        text = clip(f"{line.branch}{'* ' if marked else ''}{_label(line, critical)}", room)
+        lines.append(f"{times}  {paint(text, 'bold', colour) if marked else text}".rstrip())
+    return "\n".join(lines)
+
+
+def _label(line: Line, critical: set[int]) -> str:
+    if line.hidden:
+        some_critical = any(id(node) in critical for node in line.nodes)
+        return f"({len(line.nodes)} more{', some of them critical' if some_critical else ''})"
+    node = line.nodes[0]
+    if len(line.nodes) > 1:
+        return f"{shown(node.name or '?')} x {len(line.nodes)}"
+    marks = []
+    if node.exit_code:
+        marks.append(f"exit {node.exit_code}")
+    if node.signal:
+        marks.append(f"signal {node.signal}")
+    if node.still_running:
+        marks.append("still running")
+    if node.reparented:
+        marks.append("reparented")
+    arguments = shown(shell_line(node.args[1:])) if node.args else ""
+    note = f" [{', '.join(marks)}]" if marks else ""
+    return f"{shown(node.name or '?')}{note} {arguments}".rstrip()
+
+
+def _lines(
+    root: ProcessNode, critical: set[int], sort: str, depth: int | None, min_time: float, fold: bool
+) -> Iterator[Line]:
+    shapes = _shapes(root) if fold else {}
+    # What waits to be drawn: its line, the prefix that its children inherit, its level.
+    waiting: list[tuple[Line, str, int]] = [(Line([root], ""), "", 0)]
+    while waiting:
+        line, prefix, level = waiting.pop()
+        yield line
+        if line.hidden:
+            continue
+        children = [child for node in line.nodes for child in node.children]
+        children.sort(key=SORT_ORDERS[sort])
+        if depth is not None and level >= depth:
+            if children:
+                yield Line(children, f"{prefix}└─ ", hidden=True)
+            continue
+        groups = _groups(children, shapes, critical, single_parent=len(line.nodes) == 1)
+        kept = [group for group in groups if sum(node.wall or 0.0 for node in group) >= min_time]
+        short = [node for group in groups if group not in kept for node in group] if len(kept) < len(groups) else []
+        below = [(group, False) for group in kept] + ([(short, True)] if short else [])
+        for position, (group, hidden) in reversed(list(enumerate(below))):
+            last = position == len(below) - 1
+            branch = f"{prefix}{'└─ ' if last else '├─ '}"
+            waiting.append((Line(group, branch, hidden), f"{prefix}{'   ' if last else '│  '}", level + 1))
+
+
+def _groups(
+    children: Sequence[ProcessNode], shapes: dict[int, int], critical: set[int], *, single_parent: bool
+) -> list[list[ProcessNode]]:
+    """``children`` in their order, equal ones in one group where there are enough of them.
+
+    Below a fold everything equal is one group: its lines are sums over the folded parents. What is on the critical
+    path stays by itself.
+    """
+    if not shapes:
+        return [[child] for child in children]
+    by_shape: dict[tuple[int, bool], list[ProcessNode]] = {}
+    for child in children:
+        by_shape.setdefault((shapes[id(child)], id(child) in critical), []).append(child)
+    groups: list[list[ProcessNode]] = []
+    for (_, on_path), members in by_shape.items():
+        if on_path or (single_parent and len(members) < FOLD_FROM):
+            groups.extend([member] for member in members)
+        else:
+            groups.append(members)
+    return groups
+
+
+def _shapes(root: ProcessNode) -> dict[int, int]:
+    """For each node (by identity) a number that is the same for equal subtrees: names and counts, not arguments."""
+    order: list[ProcessNode] = []
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        order.append(node)
+        waiting.extend(node.children)
+    numbers: dict[tuple[str | None, frozenset[tuple[int, int]]], int] = {}
+    shapes: dict[int, int] = {}
+    for node in reversed(order):  # children before their parents, and no recursion: trees can be thousands deep
+        below = Counter(shapes[id(child)] for child in node.children)
+        shapes[id(node)] = numbers.setdefault((node.name, frozenset(below.items())), len(numbers) + 1)
+    return shapes

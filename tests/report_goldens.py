@@ -1,0 +1,86 @@
+"""The golden files of the reports. Regenerate them, and read the difference, by
+
+PYTHONPATH=. python tests/report_goldens.py
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from report_sessions import regressed_session
+
+from pytest_ptreetime.reports import find_report
+from pytest_ptreetime.reports.markdown import workflow_commands
+from pytest_ptreetime.reports.process_tables import aggregate_table, top_table
+from pytest_ptreetime.reports.terminal import failure_text, properties, summary_text
+from pytest_ptreetime.reports.tree_drawing import draw_tree
+from pytest_ptreetime.results import SessionResult
+
+DIRECTORY = Path(__file__).with_name("golden") / "reports"
+SIGNIFICANT_DIGITS = 6  # of the numbers that statistics made: another version of numpy may end them differently
+
+
+def rendered(name: str) -> Callable[[SessionResult], str]:
+    def render(session: SessionResult) -> str:
+        out = io.BytesIO()
+        find_report(name).render(session, out)
+        return out.getvalue().decode()
+
+    return render
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if abs(value) > 1e-9 else 0.0
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return {key: rounded(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def json_report(session: SessionResult) -> str:
+    return json.dumps(rounded(json.loads(rendered("json")(session))), indent=1) + "\n"
+
+
+GOLDENS: dict[str, Callable[[SessionResult], str]] = {
+    "summary-80.txt": lambda session: summary_text(session, width=80),
+    "summary-200.txt": lambda session: summary_text(session, width=200),
+    "summary-quiet.txt": lambda session: summary_text(session, width=80, verbosity=-1),
+    "summary-verbose.txt": lambda session: summary_text(session, width=80, verbosity=1),
+    "summary-colour.txt": lambda session: summary_text(session, width=80, colour=True),
+    "failure-80.txt": lambda session: failure_text(session.measurements[0], width=80),
+    "failure-200.txt": lambda session: failure_text(session.measurements[0], width=200),
+    "tree-80.txt": lambda session: draw_tree(session.measurements[0].tree, width=80),
+    "tree-hostile-200.txt": lambda session: draw_tree(session.measurements[2].tree, width=200, fold=False),
+    "tree-depth-2-by-wall.txt": lambda session: draw_tree(
+        session.measurements[0].tree, width=80, depth=2, sort="wall", min_time=0.1
+    ),
+    "aggregate-80.txt": lambda session: aggregate_table([session.measurements[0].tree.root], width=80),
+    "top-80.txt": lambda session: top_table(session.measurements[0].tree, width=80, limit=8),
+    "junit-properties.json": lambda session: json.dumps(rounded(properties(session.measurements[0])), indent=1),
+    "annotations.txt": lambda session: "\n".join(workflow_commands(session)),
+    "session.json": json_report,
+    "session.lnt.json": rendered("lnt"),
+    "session-own-suite.lnt.json": rendered("lnt-ptreetime"),
+    "session.md": rendered("markdown"),
+    "session.trace.json": rendered("chrome-trace"),
+    "session.folded": rendered("folded"),
+    "session.cpu.folded": rendered("folded-cpu"),
+    "session.metrics.txt": rendered("openmetrics"),
+}
+
+
+def main() -> None:
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    session = regressed_session()
+    for name, render in GOLDENS.items():
+        (DIRECTORY / name).write_text(render(session), encoding="utf-8", newline="\n")
+    for stale in {path.name for path in DIRECTORY.iterdir()} - set(GOLDENS):
+        (DIRECTORY / stale).unlink()
+
+
+if __name__ == "__main__":
+    main()

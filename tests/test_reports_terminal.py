@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_sessions import BuildEvents, build, measurement, regressed_session, rounds, session
+
+from pytest_ptreetime.events import Usage
+from pytest_ptreetime.foreign_text import middle, shown
+from pytest_ptreetime.reports.process_tables import aggregate_table, costs, own_wall, top_table
+from pytest_ptreetime.reports.terminal import failure_text, how_to_accept, properties, summary_text
+from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
+from pytest_ptreetime.results import SessionResult
+from pytest_ptreetime.settings import Settings
+from pytest_ptreetime.tree import ProcessTree
+
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@pytest.fixture(scope="module")
+def regressed() -> SessionResult:
+    return regressed_session()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("verbosity", [-1, 0, 1])
+def test_summary_never_goes_past_the_width(width: int, verbosity: int, regressed: SessionResult) -> None:
+    text = summary_text(regressed, width=max(width, 80), verbosity=verbosity)
+    assert max(map(len, text.splitlines())) <= max(width, 80)
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_failure_names_the_cause_first_and_the_command_that_accepts_it(width: int, regressed: SessionResult) -> None:
+    text = failure_text(
+        regressed.measurements[0],
+        settings=Settings(baseline=".ptreetime"),
+        node_id="tests/test_a b.py::test_x",
+        width=width,
+    )
+    lines = text.splitlines()
+    assert lines[0].startswith("cc1 c.c: cpu +")
+    assert lines[-1].strip() == "pytest --ptreetime-save-baseline=.ptreetime 'tests/test_a b.py::test_x'"
+    assert "95 % interval" in text
+    assert "5 rounds against 5 stored sessions" in text.replace("\n  ", " ")
+    assert max(map(len, lines)) <= width
+
+
+def test_failure_of_an_interleaved_comparison_is_accepted_by_another_revision(regressed: SessionResult) -> None:
+    interleaved = replace(regressed.measurements[0], baseline_rounds=rounds())
+    assert "--ptreetime-against HEAD" in how_to_accept(interleaved, None, "x")
+
+
+def test_quiet_summary_leaves_out_what_needs_no_attention(regressed: SessionResult) -> None:
+    text = summary_text(regressed, width=120, verbosity=-1)
+    assert "test_clean_build" in text
+    assert "test_nothing_changed" not in text
+    assert summary_text(replace(regressed, measurements=[]), verbosity=-1) == "0 measured, nothing found"
+
+
+def test_summary_says_what_is_not_complete() -> None:
+    recordings = [build(incomplete_reason="3 events were lost")]
+    text = summary_text(session(measurement(now=recordings)), width=80)
+    assert "not complete: 3 events were lost" in text
+    assert "1 tree not complete" in text
+    wide = summary_text(session(measurement(now=recordings)), width=160)
+    assert wide.splitlines()[2].endswith(" no")
+
+
+def test_colour_is_used_only_when_told(regressed: SessionResult) -> None:
+    assert "\x1b[31mregression\x1b[0m" in summary_text(regressed, colour=True)
+    assert "\x1b" not in summary_text(regressed) + failure_text(regressed.measurements[0], width=80)
+    plain = re.sub("\x1b\\[[0-9;]*m", "", summary_text(regressed, colour=True))
+    assert plain == summary_text(regressed)
+
+
+def test_names_can_t_reach_the_terminal_as_anything_but_text(regressed: SessionResult) -> None:
+    tree = regressed.measurements[2].tree
+    everything = [
+        summary_text(regressed, verbosity=1, width=200),
+        draw_tree(tree, width=400, fold=False),
+        aggregate_table([tree.root], width=400),
+        top_table(tree, width=400),
+    ]
+    for text in everything:
+        assert UNSAFE.search(text) is None
+    assert "\\x1b[31m" in everything[1]
+    assert "\\u202e" in everything[1]
+    assert "\\xff" in everything[1]
+
+
+@given(st.text(st.characters()))
+def test_shown_text_is_one_printable_line_that_can_be_encoded(text: str) -> None:
+    result = shown(text)
+    result.encode()
+    assert UNSAFE.search(result) is None
+    assert len(result.splitlines()) <= 1
+    assert shown(result) == result
+
+
+@given(st.text(max_size=100), st.integers(1, 50))
+def test_middle_keeps_the_width_and_both_ends(text: str, width: int) -> None:
+    result = middle(text, width)
+    assert len(result) == min(len(text), width)
+    if width > 5 and len(text) > width:
+        assert result[0] == text[0]
+        assert result[-1] == text[-1]
+
+
+def tree_of(sources: int) -> ProcessTree:
+    return build([f"{number}.c" for number in range(sources)]).tree()
+
+
+def test_equal_siblings_are_folded_with_their_sums() -> None:
+    tree = tree_of(212)
+    drawing = draw_tree(tree, width=120)
+    critical = {id(node) for node in tree.critical_path()}
+    others = [node for node in tree.find(name="cc1") if id(node) not in critical]
+    line = next(line for line in drawing.splitlines() if f"cc1 x {len(others)}" in line)
+    assert float(line.split()[0]) == pytest.approx(sum(node.wall or 0 for node in others), abs=0.01)
+    assert len(drawing.splitlines()) < 4 * len(critical) + 20
+
+
+def test_without_folding_every_process_has_its_line() -> None:
+    tree = tree_of(10)
+    assert len(draw_tree(tree, fold=False).splitlines()) == len(tree) + 1
+
+
+def test_critical_path_is_marked_and_never_folded() -> None:
+    tree = tree_of(30)
+    marked = [line for line in draw_tree(tree, width=200).splitlines()[1:] if "* " in line]
+    assert len(marked) == len(tree.critical_path())
+
+
+@pytest.mark.parametrize("sort", sorted(SORT_ORDERS))
+def test_siblings_are_drawn_in_the_order_asked_for(sort: str) -> None:
+    tree = tree_of(5)
+    drawing = draw_tree(tree, sort=sort, depth=1, fold=False, width=120).splitlines()[2:]
+    walls = [float(line.split()[0]) for line in drawing if "more" not in line]
+    if sort == "wall":
+        assert walls == sorted(walls, reverse=True)
+    assert len(walls) == len(tree.root.children)
+
+
+def test_what_is_too_short_or_too_deep_is_counted() -> None:
+    drawing = draw_tree(tree_of(6), min_time=0.1, depth=2, fold=False)
+    assert "more" in drawing
+    assert "cc1" not in drawing
+
+
+def test_tree_of_ten_thousand_levels_is_drawn() -> None:
+    events = BuildEvents()
+    parent = 1000
+    for level in range(10_000):
+        parent = events.process(parent, [f"/bin/p{level}"], 1, 20_000 - level)
+    tree = events.finished(20_010, Usage(cpu_ns=1)).tree()
+    assert len(draw_tree(tree).splitlines()) == 10_002
+    assert aggregate_table([tree.root]).count("\n") == 10_001 + 3
+
+
+def test_aggregate_sums_by_name_and_depth_longest_first() -> None:
+    tree = tree_of(6)
+    lines = aggregate_table([tree.root], width=120).splitlines()
+    assert lines[:2] == ["Aggregate Times", "---------------"]
+    assert lines[2].split() == ["name", "wall", "user", "sys", "startlag", "exitlag", "count"]
+    rows = {" ".join(line.split()[:3]): line.split()[3:] for line in lines[4:]}
+    compiles = tree.find(name="cc1")
+    assert float(rows["cc1 @ 3"][0]) == pytest.approx(sum(node.wall or 0 for node in compiles), abs=1e-3)
+    assert rows["cc1 @ 3"][-1] == "6"
+    walls = [float(row[0]) for row in rows.values()]
+    assert walls == sorted(walls, reverse=True)
+
+
+def test_costs_of_the_root_are_those_of_the_build() -> None:
+    tree = tree_of(6)
+    by_key = {cost.key: cost for cost in costs(tree)}
+    assert by_key[tree.root.key].total_cpu == pytest.approx(tree.cpu)
+    assert sum(cost.own_cpu or 0 for cost in by_key.values()) == pytest.approx(tree.cpu)
+    assert by_key[tree.root.key].own_wall == own_wall(tree.root)
+
+
+def test_own_wall_is_the_life_without_children() -> None:
+    tree = tree_of(2)
+    gcc = tree.find(name="gcc")[0]
+    alone = (gcc.wall or 0) - sum(child.wall or 0 for child in gcc.children)
+    assert own_wall(gcc) == pytest.approx(alone)
+
+
+def test_junit_properties_have_the_verdict_and_the_cause(regressed: SessionResult) -> None:
+    facts = dict(properties(regressed.measurements[0]))
+    assert facts["ptreetime.verdict"] == "regression"
+    assert str(facts["ptreetime.finding"]).startswith("cc1 c.c")
+    assert facts["ptreetime.complete"] is True
