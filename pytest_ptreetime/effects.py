@@ -1,0 +1,290 @@
+"""One metric of all nodes: from rounds to effects, their standard errors and degrees of freedom.
+
+The model of a node's logarithm is::
+
+    node  +  machine (round)  +  node in this session  +  node in this round
+
+The machine's part is common to all nodes and is taken out (host_speed.py). The variances of the last two are shrunk
+across nodes (shrinkage.py). A stored baseline is judged with both; pairs of interleaved rounds were all measured in one
+session, and are judged with the last alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_ptreetime import host_speed
+from pytest_ptreetime.host_speed import CalibrationShift, CommonShift
+from pytest_ptreetime.metric_noise import MetricNoise
+from pytest_ptreetime.shrinkage import natural_spline_basis, shrink_with_stated_prior
+from pytest_ptreetime.statistics import huber_location, leave_one_out, tail_df, two_sided_quantile
+
+__all__ = ["Effects", "Samples", "effects_of_pairs", "effects_since"]
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+#: With this many voters and more, the spread of the effects over nodes is itself a measure of the noise.
+ENOUGH_FOR_SPREAD = 20
+#: Degrees of freedom of the stated variance between sessions, where the baseline has a single one.
+STATED_BETWEEN_DF = 10.0
+#: Half of the squares of a standard normal variable are below this.
+MEDIAN_OF_SQUARE = 0.4549
+#: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
+STATED_BETWEEN_NODES = 20
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The tested nodes of one metric: started logarithms, rounds x nodes for each session; amounts as measured."""
+
+    noise: MetricNoise
+    baseline: list[Array]
+    current: Array
+    #: Started sizes in the baseline, and whether the node has no child that is tested.
+    sizes: Array
+    leaves: Mask
+
+    @classmethod
+    def of(cls, noise: MetricNoise, baseline: Sequence[Array], current: Array, leaves: Mask) -> Samples:
+        """From amounts (seconds, bytes), none of them NaN."""
+        logs = [np.log(np.maximum(values, 0.0) + noise.start) for values in baseline]
+        sizes = np.exp(np.mean([session.mean(axis=0) for session in logs], axis=0))
+        return cls(noise, logs, np.log(np.maximum(current, 0.0) + noise.start), sizes, leaves)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """One value a node: the log ratio of now to before with the machine's shift taken out, and how sure it is."""
+
+    effects: Array
+    errors: Array
+    df: float
+    thresholds: Array
+    common: CommonShift
+    voters: Mask | None
+    #: The standard deviation of one round, for the power of other numbers of rounds.
+    round_noise: Array
+    #: How much wider the effects of all nodes are spread than the errors say, 1 where they are not.
+    inflation: float = 1.0
+
+    def only(self, chosen: Mask, thresholds: Array) -> Effects:
+        """Those of the chosen nodes, with other thresholds (of all nodes)."""
+        return replace(
+            self,
+            effects=self.effects[chosen],
+            errors=self.errors[chosen],
+            thresholds=thresholds[chosen],
+            voters=None if self.voters is None else self.voters[chosen],
+            round_noise=self.round_noise[chosen],
+        )
+
+
+def effects_of_pairs(samples: Samples) -> Effects:
+    """Interleaved rounds: the first of each side are a pair, and so on; surplus rounds are left out."""
+    noise, before = samples.noise, np.concatenate(samples.baseline)
+    pairs = min(len(before), len(samples.current))
+    differences = samples.current[:pairs] - before[:pairs]
+    chosen = host_speed.voters(samples.sizes, noise.start, samples.leaves)
+    common = CommonShift(0.0)
+    if chosen is not None:
+        factors = host_speed.round_factors(differences, np.zeros(differences.shape[1]), chosen)
+        differences = differences - factors[:, None]
+        common = host_speed.shift_of_pairs(factors, float(np.log1p(noise.min_ratio)))
+    log_sizes = np.log(samples.sizes)
+    medians = np.median(differences, axis=0)
+    scales = _robust_scales(differences - medians, 1, log_sizes, noise.grain(samples.sizes))
+    location, variances = huber_location(differences, scales, medians)
+    stated = 2.0 * noise.variance(samples.sizes)
+    variances, df, _ = shrink_with_stated_prior(variances, pairs - 1.0, log_sizes, stated)
+    variances = np.maximum(variances, 2.0 * noise.grain(samples.sizes))
+    result = Effects(
+        location,
+        np.sqrt(variances / pairs),
+        df,
+        noise.thresholds(samples.sizes),
+        common,
+        chosen,
+        np.sqrt(variances / 2.0),
+    )
+    return _with_common_shift(_inflated(_with_error_of_median(result)))
+
+
+def effects_since(
+    samples: Samples, calibration: CalibrationShift | None = None, pinned: Array | None = None
+) -> tuple[Effects, Effects | None]:
+    """A session against stored ones, and against ``pinned`` (started logarithms) with the noise of the stored ones."""
+    noise, sessions = samples.noise, samples.baseline
+    chosen = host_speed.voters(samples.sizes, noise.start, samples.leaves)
+    rounds = [*sessions, samples.current, *([pinned] if pinned is not None else [])]
+    machine, common = _machine(rounds, len(sessions), chosen, calibration, noise)
+    rounds = [logs - factors[:, None] for logs, factors in zip(rounds, machine, strict=True)]
+    log_sizes = np.log(samples.sizes)
+    grain = noise.grain(samples.sizes)
+    medians = [np.median(logs, axis=0) for logs in rounds]
+    deviations = np.concatenate([logs - median for logs, median in zip(rounds, medians, strict=True)])
+    scales = _robust_scales(deviations, len(rounds), log_sizes, grain)
+    located = [huber_location(logs, scales, median) for logs, median in zip(rounds, medians, strict=True)]
+    locations, within_each = zip(*located, strict=True)
+    counts = np.array([len(logs) for logs in rounds], dtype=float)
+    within_df = float(np.sum(counts - 1))
+    pooled = sum((v * (n - 1) for v, n in zip(within_each, counts, strict=True)), np.zeros_like(grain))
+    within, _, _ = shrink_with_stated_prior(
+        pooled / max(within_df, 1.0), within_df, log_sizes, noise.variance(samples.sizes)
+    )
+    within = np.maximum(within, grain)
+    stored = np.stack(locations[: len(sessions)])
+    unseen = host_speed.unseen_host_variance(calibration is not None) if chosen is None else 0.0
+    stated_between = noise.between**2 + unseen
+    noise_between = _Between.of(stored, within, counts[: len(sessions)], log_sizes, stated_between)
+
+    def against(reference: Array, reference_rounds: float, variance: Array, shift: CommonShift) -> Effects:
+        effects = locations[len(sessions)] - reference
+        total = np.sqrt(np.maximum(variance + noise_between.of_location(counts[len(sessions)]), grain))
+        result = Effects(
+            effects, total, noise_between.df, noise.thresholds(samples.sizes), shift, chosen, np.sqrt(within)
+        )
+        if len(sessions) == 1:
+            both = within * (1 / reference_rounds + 1 / counts[1])
+            result = _with_spread(result, np.maximum(both, grain), 2 * stated_between)
+        return _with_common_shift(_inflated(_with_error_of_median(result)))
+
+    current = against(stored.mean(axis=0), counts[0], noise_between.of_mean(), common)
+    if pinned is None:
+        return current, None
+    pin_shift = CommonShift(float(np.median(machine[len(sessions)]) - np.median(machine[-1])))
+    return current, against(locations[-1], counts[-1], noise_between.of_location(counts[-1]), pin_shift)
+
+
+@dataclass(frozen=True)
+class _Between:
+    """The variance of a session's location, shrunk across nodes."""
+
+    variances: Array
+    df: float
+    within: Array
+    rounds: Array
+
+    @classmethod
+    def of(cls, stored: Array, within: Array, rounds: Array, log_sizes: Array, stated: float) -> _Between:
+        sessions = len(stored)
+        scale = stated + within * np.mean(1 / rounds)
+        if sessions == 1:
+            return cls(scale, STATED_BETWEEN_DF, within, rounds)
+        raw = stored.var(axis=0, ddof=1)
+        variances, df, prior = shrink_with_stated_prior(raw, sessions - 1.0, log_sizes, scale)
+        if len(raw) >= ENOUGH_FOR_SPREAD:
+            draws, draws_df = leave_one_out(stored, prior.scale, prior.df)
+            if draws is not None and draws_df is not None:
+                heavy = tail_df(draws, draws_df)
+                df = heavy if heavy < draws_df else df
+        return cls(variances, df, within, rounds)
+
+    def of_mean(self) -> Array:
+        """Of the mean of the stored sessions' locations."""
+        return self.variances / len(self.rounds)
+
+    def of_location(self, rounds: float) -> Array:
+        """Of the location of one further session with so many rounds."""
+        adjusted = self.variances + self.within * (1 / rounds - np.mean(1 / self.rounds))
+        return np.asarray(np.maximum(adjusted, self.within / rounds), dtype=float)
+
+
+def _machine(
+    rounds: list[Array], sessions: int, chosen: Mask | None, calibration: CalibrationShift | None, noise: MetricNoise
+) -> tuple[list[Array], CommonShift]:
+    """For each session the log factors of its rounds, and the shift of the current one."""
+    if chosen is None:
+        factors = [np.zeros(len(logs)) for logs in rounds]
+        if calibration is None:
+            return factors, CommonShift(0.0)
+        for position in range(sessions):
+            factors[position] += calibration.sessions[position].mean()
+        factors[sessions] += calibration.current.mean()
+        return factors, CommonShift(float(calibration.current.mean()), calibrated=True)
+    reference = np.mean([logs.mean(axis=0) for logs in rounds[:sessions]], axis=0)
+    factors = [host_speed.round_factors(logs, reference, chosen) for logs in rounds]
+    common = host_speed.shift_beyond_calibration(
+        np.array([np.median(session) for session in factors[:sessions]]),
+        float(np.median(factors[sessions])),
+        calibration,
+        float(np.log1p(noise.min_ratio)),
+    )
+    return factors, common
+
+
+def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, grain: Array) -> Array:
+    """Standard deviations of a round from median absolute deviations, not below their trend over size.
+
+    :param deviations: rounds x nodes, from their sessions' medians.
+    """
+    rounds = len(deviations)
+    variances: Array
+    if rounds <= 2 * sessions:  # no session has an outlier that could be told
+        variances = np.einsum("rn,rn->n", deviations, deviations) / max(rounds - sessions, 1)
+        return np.sqrt(np.maximum(variances, grain))
+    # 1.4826 makes it a standard deviation; the medians took one degree of freedom from each session
+    scales = 1.4826 * np.median(np.abs(deviations), axis=0) * (rounds / (rounds - sessions)) ** 0.5
+    variances = np.maximum(scales**2, grain)
+    if len(log_sizes) >= 30:
+        basis = natural_spline_basis(log_sizes, 4)
+        trend = np.exp(basis @ np.linalg.lstsq(basis, np.log(variances), rcond=None)[0])
+        variances = np.maximum(variances, trend)
+    return np.sqrt(variances)
+
+
+def _with_error_of_median(result: Effects) -> Effects:
+    """The machine's factor is a median of so many nodes and no better known: its variance is pi/2 of a mean's."""
+    if result.voters is None:
+        return result
+    count = np.count_nonzero(result.voters)
+    variance = np.pi / 2 * float(np.median(result.errors[result.voters] ** 2)) / count
+    return replace(result, errors=np.sqrt(result.errors**2 + variance))
+
+
+def _with_spread(result: Effects, within: Array, between: float) -> Effects:
+    """One stored session says nothing of the noise between sessions; the nodes together do, most being unchanged.
+
+    The stated variance ``between`` is scaled so that half of the effects are as small as half of them should be; it
+    keeps the weight of STATED_BETWEEN_NODES.
+    """
+    if result.voters is None or np.count_nonzero(result.voters) < ENOUGH_FOR_SPREAD:
+        return result
+    squares, known = result.effects[result.voters] ** 2, within[result.voters]
+    low, high = 0.0, 1e4
+    for _ in range(50):  # the median falls as the factor grows
+        factor = (low + high) / 2
+        if np.median(squares / (known + factor * between)) > MEDIAN_OF_SQUARE:
+            low = factor
+        else:
+            high = factor
+    weight = len(squares)
+    factor = (STATED_BETWEEN_NODES + weight * high) / (STATED_BETWEEN_NODES + weight)
+    return replace(result, errors=np.sqrt(within + factor * between))
+
+
+def _inflated(result: Effects) -> Effects:
+    """Where all nodes scatter more than their errors say, today is noisier than the baseline was: widen the errors.
+
+    The median of squares against its expectation, as in B. Devlin and K. Roeder, "Genomic control for association
+    studies", Biometrics 55 (1999); a change of few nodes does not move it. Errors are never narrowed.
+    """
+    if result.voters is None or np.count_nonzero(result.voters) < ENOUGH_FOR_SPREAD:
+        return result
+    typical = float(np.median(np.abs(result.effects[result.voters]) / result.errors[result.voters]))
+    inflation = max(1.0, typical / float(two_sided_quantile(0.5, result.df)))
+    return replace(result, errors=result.errors * inflation, inflation=inflation)
+
+
+def _with_common_shift(result: Effects) -> Effects:
+    """Give back to every node the part of the shared shift that is the build's."""
+    if not result.common.build:
+        return result
+    errors = np.sqrt(result.errors**2 + result.common.error**2)
+    return replace(
+        result, effects=result.effects + result.common.build, errors=errors, df=min(result.df, result.common.df)
+    )

@@ -1,0 +1,209 @@
+"""Which findings are causes, and what follows from them: one cause, one finding.
+
+- A process's wall time contains its children's: where descendants' findings account for it, the largest explains it.
+- User, system and wall time of a node follow its cpu time; all of them follow its count.
+- A new process below a new process, and a process slower by what all are slower, need no cause of their own.
+- More wall time at the same cpu time, spent in the run queue, is contention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_ptreetime.finding import COMMON_KEY, Finding
+from pytest_ptreetime.metric_noise import metric_noise
+
+__all__ = ["BuildChange", "explain", "label_of", "mark_contention"]
+
+Array = npt.NDArray[np.float64]
+
+#: Of one node's findings, the earlier metric explains the later.
+_CAUSES_FIRST = ("count", "cpu", "user", "sys", "wall")
+#: A parent is explained when no more than this part of its change is left over by its descendants' findings.
+LEFT_OVER = 0.3
+#: Contention: at least this part of the wall time was waiting for a processor, and cpu grew by no more than that part.
+WAITED_PART = 0.5
+FLAT_CPU_PART = 0.25
+
+
+@dataclass(frozen=True)
+class BuildChange:
+    """How the whole build changed: amounts of a round for each metric and key, at the baseline's machine speed."""
+
+    keys: list[str]
+    parents: npt.NDArray[np.intp]
+    before: Mapping[str, Array]
+    now: Mapping[str, Array]
+
+    def difference(self, metric: str) -> Array | None:
+        """Of each key; 0 where it is not known."""
+        if metric not in self.now:
+            return None
+        return np.asarray(np.nan_to_num(self.now[metric]) - np.nan_to_num(self.before[metric]), dtype=float)
+
+    def total(self, metric: str) -> float | None:
+        """Of the build: the roots' for a metric that contains the children's, else the sum."""
+        difference = self.difference(metric)
+        if difference is None:
+            return None
+        return float(difference[self.parents < 0].sum() if metric_noise(metric).cumulative else difference.sum())
+
+    def subtree_sums(self, metric: str) -> Array | None:
+        """The difference of each key and everything below it."""
+        difference = self.difference(metric)
+        if difference is None:
+            return None
+        sums: Array = difference.copy()
+        for position in self.deepest_first():
+            parent = self.parents[position]
+            if parent >= 0:
+                sums[parent] += sums[position]
+        return sums
+
+    def deepest_first(self) -> list[int]:
+        """All keys, children before their parents."""
+        depths = np.zeros(len(self.keys), dtype=np.intp)
+        above = self.parents.copy()
+        while (above >= 0).any():
+            depths += above >= 0
+            above = np.where(above >= 0, self.parents[above], -1)
+        return [int(position) for position in np.argsort(-depths, kind="stable")]
+
+    def ancestors(self, position: int) -> Iterable[int]:
+        """From the parent to the root."""
+        position = int(self.parents[position])
+        while position >= 0:
+            yield position
+            position = int(self.parents[position])
+
+
+def label_of(key: str, parent: str | None) -> str:
+    """The node's own part of a key: ``cc1 src/lvm.c`` of ``make/gcc/cc1[src/lvm.c]`` (keys.py)."""
+    path, bracket, arguments = key.partition("[")
+    name = path.rpartition("/")[2]
+    if bracket:
+        return f"{name} {arguments.removesuffix(']')}".rstrip()
+    if parent is not None and key.startswith(parent + "/"):
+        return key[len(parent) + 1 :]
+    return name or key
+
+
+def explain(findings: Sequence[Finding], build: BuildChange) -> None:
+    """Fill in ``explained_by`` of every finding."""
+    index = {key: position for position, key in enumerate(build.keys)}
+    _explain_by_common_shift(findings)
+    _explain_by_own_metrics(findings)
+    _explain_structure_by_ancestors(findings, build, index)
+    _explain_wall_by_descendants(findings, build, index)
+    _follow_to_causes(findings)
+
+
+def _explained(finding: Finding, cause: Finding) -> None:
+    finding.explained_by, finding.explained_by_metric = cause.key, cause.metric
+
+
+def _same_direction(one: Finding, other: Finding) -> bool:
+    return (one.current > one.baseline) == (other.current > other.baseline)
+
+
+def _explain_by_common_shift(findings: Sequence[Finding]) -> None:
+    """What is slower by what all are slower: the shared factor lies in the node's interval."""
+    shared = {finding.metric: finding for finding in findings if finding.key == COMMON_KEY}
+    for finding in findings:
+        cause = shared.get(finding.metric)
+        if cause is None or finding is cause or finding.interval is None or cause.ratio is None:
+            continue
+        if finding.interval[0] <= cause.ratio <= finding.interval[1] and finding.against == cause.against:
+            _explained(finding, cause)
+
+
+def _explain_by_own_metrics(findings: Sequence[Finding]) -> None:
+    by_key: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.metric in _CAUSES_FIRST:
+            by_key.setdefault(finding.key, []).append(finding)
+    for own in by_key.values():
+        own.sort(key=lambda finding: (_CAUSES_FIRST.index(finding.metric), finding.against))
+        for position, finding in enumerate(own):
+            cause = next((earlier for earlier in own[:position] if _same_direction(earlier, finding)), None)
+            if cause is not None and finding.explained_by is None:
+                _explained(finding, cause)
+
+
+def _explain_structure_by_ancestors(findings: Sequence[Finding], build: BuildChange, index: Mapping[str, int]) -> None:
+    changed = {index[finding.key]: finding for finding in findings if finding.metric == "count"}
+    for position, finding in changed.items():
+        for ancestor in build.ancestors(position):
+            cause = changed.get(ancestor)
+            if cause is None:
+                break
+            if cause.kind == finding.kind and _same_direction(cause, finding):
+                _explained(finding, cause)
+
+
+def _explain_wall_by_descendants(findings: Sequence[Finding], build: BuildChange, index: Mapping[str, int]) -> None:
+    """From the leaves up: a parent's wall time against what the causes below it cost."""
+    walls = {index[finding.key]: finding for finding in findings if finding.metric == "wall" and finding.key in index}
+    wall = build.difference("wall")
+    if not walls or wall is None:
+        return
+    below: dict[int, list[tuple[float, Finding]]] = {}
+    for finding in findings:
+        position = index.get(finding.key)
+        if position is None or finding.metric not in _CAUSES_FIRST:
+            continue
+        if finding.explained_by not in (None, COMMON_KEY):
+            continue
+        # what it costs its ancestors is wall time; a node without one has at least its cpu time
+        costs = float(wall[position]) or (finding.cost or 0.0)
+        for ancestor in build.ancestors(position):
+            if ancestor in walls:
+                below.setdefault(ancestor, []).append((costs, finding))
+    order = {position: rank for rank, position in enumerate(build.deepest_first())}
+    for position in sorted(walls, key=order.__getitem__):
+        finding = walls[position]
+        if finding.explained_by is not None:
+            continue
+        change = float(wall[position]) or (finding.current - finding.baseline)
+        causes = [
+            (cost, cause) for cost, cause in below.get(position, ()) if cost * change > 0 and cause.explained_by is None
+        ]
+        if causes and abs(change) - abs(sum(cost for cost, _ in causes)) <= LEFT_OVER * abs(change):
+            _explained(finding, max(causes, key=lambda pair: abs(pair[0]))[1])
+
+
+def _follow_to_causes(findings: Sequence[Finding]) -> None:
+    """Explanations name the cause itself, not a step on the way."""
+    by_name = {(finding.key, finding.metric): finding for finding in reversed(findings)}
+    for finding in findings:
+        seen = {(finding.key, finding.metric)}
+        while finding.explained_by is not None:
+            step = (finding.explained_by, finding.explained_by_metric or "")
+            cause = by_name.get(step)
+            if step in seen or cause is None or cause.explained_by is None:
+                break
+            seen.add(step)
+            finding.explained_by, finding.explained_by_metric = cause.explained_by, cause.explained_by_metric
+
+
+def mark_contention(findings: Sequence[Finding], build: BuildChange) -> None:
+    """Mark the findings of wall time that waiting for a processor accounts for, while the work stayed the same."""
+    waited, worked = build.subtree_sums("run_delay"), build.subtree_sums("cpu")
+    if waited is None or worked is None:
+        return
+    index = {key: position for position, key in enumerate(build.keys)}
+    more_work = {f.key for f in findings if f.metric in ("cpu", "user", "sys", "count") and f.is_worse}
+    for finding in findings:
+        if finding.metric != "wall" or finding.kind != "regression" or finding.key in more_work:
+            continue
+        position = index.get(finding.key)
+        roots = build.parents < 0
+        waiting = float(waited[roots].sum()) if position is None else float(waited[position])
+        working = float(worked[roots].sum()) if position is None else float(worked[position])
+        change = float(build.total("wall") or 0.0) if position is None else finding.current - finding.baseline
+        if waiting >= WAITED_PART * change > 0 and working <= FLAT_CPU_PART * change:
+            finding.contention = True

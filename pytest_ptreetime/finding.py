@@ -1,0 +1,118 @@
+"""What a comparison says: its findings, how sure it is, and what it could not have seen.
+
+Plain data, which workers send and reports take; nothing here computes, and numpy is not needed to read it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["COMMON_KEY", "Comparison", "Finding", "Power", "PowerLevel"]
+
+#: The key of a finding that most processes share: everything got slower, and the machine did not.
+COMMON_KEY = "(every process)"
+
+
+class Finding(msgspec.Struct):
+    """One node and metric that changed.
+
+    ``kind`` is ``regression``, ``improvement``, ``added`` (the key is new), ``removed`` (it no longer occurs) or
+    ``count`` (it occurs more or less often). ``baseline`` and ``current`` are seconds, bytes or counts of one round;
+    ``current`` is what would have been measured at the baseline's machine speed, ``ratio`` its quotient (None from or
+    to 0) and ``interval`` the 95 % confidence interval of the ratio. ``p_value`` is that of TREAT, ``q_value`` the
+    adjusted one (both 0 for exact findings).
+    """
+
+    key: str
+    metric: str
+    kind: str
+    baseline: float
+    current: float
+    ratio: float | None = None
+    interval: tuple[float, float] | None = None
+    p_value: float = 0.0
+    q_value: float = 0.0
+    #: The key of the finding that is the cause of this one, and that finding's metric; None for a cause.
+    explained_by: str | None = None
+    explained_by_metric: str | None = None
+    #: The key without what its parent's key already says: ``cc1 lvm.c``.
+    label: str = ""
+    #: What the change costs a round, in ``cost_metric`` (seconds; for counts that of cpu or wall, None if unknown).
+    cost: float | None = None
+    cost_metric: str | None = None
+    #: The cost's part of the whole build's change in the same metric; None where the build changed the other way.
+    share: float | None = None
+    on_critical_path: bool = False
+    #: Wall time that was spent waiting for a processor while the work stayed the same: the machine's doing.
+    contention: bool = False
+    #: ``baseline``, or ``pinned`` for a change that only the pinned session shows (slow creep).
+    against: str = "baseline"
+    #: The finding in words.
+    sentence: str = ""
+
+    @property
+    def is_cause(self) -> bool:
+        """No other finding explains it."""
+        return self.explained_by is None
+
+    @property
+    def is_worse(self) -> bool:
+        """It fails a build: slower, or more processes."""
+        return not self.contention and (
+            self.kind in ("regression", "added") or (self.kind == "count" and self.current > self.baseline)
+        )
+
+
+class PowerLevel(msgspec.Struct):
+    """Among the ``nodes`` nodes of at least ``above`` (seconds), a change by ``effect`` (0.03 is 3 %) would be found in
+    at least ``covered`` of them with ``probability``.
+    """
+
+    metric: str
+    above: float
+    nodes: int
+    effect: float
+    probability: float = 0.9
+    covered: float = 0.9
+
+
+class Power(msgspec.Struct):
+    """What this comparison could have seen. ``levels`` go from small nodes to large ones, metric by metric;
+    ``effect`` and ``above`` are the one that ``sentence`` names, and the verdict depends on.
+    """
+
+    effect: float
+    above: float
+    metric: str
+    levels: list[PowerLevel]
+    sentence: str
+
+
+class Comparison(msgspec.Struct):
+    """The decision on one test.
+
+    ``verdict`` is ``ok``, ``regression``, ``improvement``, ``inconclusive`` or ``no-baseline``. ``host_shift`` is the
+    factor by which everything moved (1.2: 20 % slower), by ``host_shifts`` for each metric. ``reasons`` say why a
+    verdict is inconclusive, ``notes`` what else should be known. ``findings`` are ordered: causes first, then by cost.
+    """
+
+    verdict: str
+    findings: list[Finding] = []
+    host_shift: float = 1.0
+    host_shifts: dict[str, float] = {}
+    power: Power | None = None
+    sentence: str = ""
+    reasons: list[str] = []
+    notes: list[str] = []
+    #: Slower only because of other work on the machine: shown, never failed.
+    contentions: list[Finding] = []
+    #: More rounds would not change the verdict: something was found, or 5 % would have been.
+    decided: bool = False
+    sessions: int = 0
+    rounds: int = 0
+    paired: bool = False
+
+    @property
+    def causes(self) -> list[Finding]:
+        """The findings that no other one explains."""
+        return [finding for finding in self.findings if finding.is_cause]

@@ -1,0 +1,134 @@
+"""A comparison in words: the cause in one line, what could have been seen, and why nothing can be said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_ptreetime.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
+
+__all__ = ["change_in_words", "comparison_sentence", "finding_sentence", "power_statement"]
+
+_BYTES = ("max_rss", "read", "written")
+#: The metric whose power a verdict depends on: the steadiest that is there.
+_POWER_METRICS = ("cpu", "wall", "user", "sys")
+#: "Nodes above 50 ms" is what the power sentence speaks of, where there are such nodes.
+SIZEABLE = 0.05
+
+
+def amount_in_words(value: float, metric: str) -> str:
+    """``1.9 s``, ``12 ms``, ``34 MiB`` or a plain number, of two to three digits."""
+    size = abs(value)
+    if metric == "count":
+        return f"{value:g}"
+    if metric in _BYTES:
+        for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+            if size >= factor:
+                return f"{_short(value / factor)} {unit}"
+        return f"{value:.0f} B"
+    if size >= 0.1 or size == 0:
+        return f"{_short(value)} s"
+    return f"{_short(value * 1e3)} ms" if size >= 1e-4 else f"{_short(value * 1e6)} us"
+
+
+def _short(value: float) -> str:
+    size = abs(value)
+    return f"{value:.0f}" if size >= 9.95 else f"{value:.1f}" if size >= 0.995 else f"{value:.2f}"
+
+
+def percent_in_words(ratio: float) -> str:
+    """``+9.8 %`` of a ratio of 1.098; from a tripling on, a factor."""
+    return f"x{ratio:.1f}" if ratio >= 3 else f"{100 * (ratio - 1):+.1f} %"
+
+
+def signed(value: float, metric: str) -> str:
+    return f"{'+' if value >= 0 else '-'}{amount_in_words(abs(value), metric)}"
+
+
+def change_in_words(finding: Finding) -> str:
+    """What happened to the node, without its name."""
+    if finding.metric == "count":
+        now, before = f"{finding.current:g}", f"{finding.baseline:g}"
+        if finding.kind == "added":
+            text = f"is new, runs {_times(finding.current)}"
+        elif finding.kind == "removed":
+            text = f"no longer runs (ran {_times(finding.baseline)})"
+        else:
+            text = f"runs {_times(finding.current)} instead of {before}"
+            if finding.baseline and now != before and finding.current == 2 * finding.baseline:
+                text += " (doubled)"
+        if finding.cost is not None and finding.cost_metric is not None:
+            text += f", {finding.cost_metric} {signed(finding.cost, finding.cost_metric)}"
+        return text
+    change = percent_in_words(finding.ratio) if finding.ratio is not None else "from nothing"
+    text = (
+        f"{finding.metric} {change} ({signed(finding.current - finding.baseline, finding.metric)}, "
+        f"{amount_in_words(finding.baseline, finding.metric)} -> {amount_in_words(finding.current, finding.metric)})"
+    )
+    if finding.against == "pinned":
+        text += " since the pinned session"
+    return text
+
+
+def _times(count: float) -> str:
+    return "once" if count == 1 else "twice" if count == 2 else f"{count:g} times"
+
+
+def finding_sentence(finding: Finding) -> str:
+    """As ``cc1 lvm.c: cpu +9.8 % (+0.31 s, 1.9 s -> 2.2 s), explains 94 % of the build's +0.33 s``."""
+    text = f"{finding.label or finding.key}: {change_in_words(finding)}"
+    if finding.key == COMMON_KEY:
+        text += "; the machine does not explain it"
+    elif finding.share is not None and finding.cost is not None and finding.cost_metric is not None:
+        build = signed(finding.cost / finding.share, finding.cost_metric)
+        part = f"{100 * finding.share:.0f} %" if finding.share <= 1.1 else "more than all"
+        text += f", explains {part} of the build's {build}"
+    if finding.on_critical_path:
+        text += "; on the critical path"
+    if finding.contention:
+        text += "; it waited for a processor while its work stayed the same: contention"
+    return text
+
+
+def power_statement(levels: Sequence[PowerLevel], *, sessions: int, rounds: int, paired: bool) -> Power | None:
+    """The levels with the one that matters picked and put into words; None where no times were compared."""
+    for metric in _POWER_METRICS:
+        own = [level for level in levels if level.metric == metric]
+        if own:
+            break
+    else:
+        return None
+    chosen = next((level for level in own if level.above >= SIZEABLE), own[-1])
+    if paired:
+        data = f"these {_plural(rounds, 'interleaved round')}"
+    else:
+        data = f"{_plural(rounds, 'round')} and a baseline of {_plural(sessions, 'session')}"
+    change = f"{100 * chosen.effect:.1f} %" if chosen.effect < 1 else f"a factor of {1 + chosen.effect:.1f}"
+    sentence = (
+        f"with {data} a change of {metric} by {change} or more in nodes above "
+        f"{amount_in_words(chosen.above, metric)} would have been found with {100 * chosen.probability:.0f} %"
+    )
+    return Power(chosen.effect, chosen.above, metric, list(levels), sentence)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def comparison_sentence(comparison: Comparison) -> str:
+    """The verdict's reason in one line."""
+    causes = comparison.causes
+    worse = [finding for finding in causes if finding.is_worse]
+    if comparison.verdict == "regression" and worse:
+        return _with_others(worse)
+    if comparison.verdict == "improvement" and causes:
+        return _with_others(causes)
+    if comparison.verdict == "inconclusive":
+        return "inconclusive: " + "; ".join(comparison.reasons)
+    if comparison.verdict == "no-baseline":
+        return "there is no baseline to compare with"
+    return f"no change; {comparison.power.sentence}" if comparison.power is not None else "no change of the counts"
+
+
+def _with_others(findings: Sequence[Finding]) -> str:
+    others = len(findings) - 1
+    return findings[0].sentence + (f" (and {_plural(others, 'other cause')})" if others else "")

@@ -1,0 +1,83 @@
+"""Which processes run, and how often: compared exactly where the baseline always agreed with itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_ptreetime.panel import Panel
+
+__all__ = ["CountChange", "Structure", "compare_structure"]
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CountChange:
+    """One key whose count changed: counts of a round; ``before`` is the nearest end of the range where it varied."""
+
+    position: int
+    kind: str
+    before: float
+    now: float
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The changes, and which keys they (or their likes) make unfit for a comparison of times."""
+
+    changes: list[CountChange]
+    changed: Mask
+    #: Keys that deviated in a minority of the current rounds: not a finding, but worth a word.
+    unsteady: list[int]
+    #: For each key the first baseline session since which its count is what it is now accepted to be.
+    since: npt.NDArray[np.intp]
+
+
+def compare_structure(panel: Panel) -> Structure:
+    """Compare counts.
+
+    A count that is constant in the baseline is exact: another one in most of the current rounds is a change, whatever
+    the number of rounds. One that varies in the baseline is a change where every current round lies outside the
+    baseline's range widened by its own width, for the range of few rounds is too narrow.
+    """
+    low, high, since = _ranges(panel.baseline_counts)
+    now = panel.current_counts
+    typical = np.sort(now, axis=0)[(len(now) - 1) // 2]
+    constant = low == high
+    width = high - low
+    differs = now != low
+    exact = constant & (np.count_nonzero(differs, axis=0) > len(now) / 2)
+    above = ~constant & (now > high + width).all(axis=0)
+    below = ~constant & (now < low - width).all(axis=0)
+    changed = exact | above | below
+    unsteady = constant & ~exact & differs.any(axis=0)
+    changes = []
+    for position in np.flatnonzero(changed):
+        was = float(high[position] if above[position] else low[position])
+        values = now[:, position]
+        # of an even number of rounds the lower middle may be the old count; the change is what most rounds show
+        count = float(typical[position]) if not exact[position] else float(np.median(values[values != low[position]]))
+        kind = "added" if high[position] == 0 else "removed" if count == 0 else "count"
+        changes.append(CountChange(int(position), kind, was, count))
+    return Structure(changes, changed, [int(position) for position in np.flatnonzero(unsteady)], since)
+
+
+def _ranges(sessions: list[Array]) -> tuple[Array, Array, npt.NDArray[np.intp]]:
+    """The lowest and highest count of each key, and the session since which they hold.
+
+    A count that was constant within each session and changed once was changed on purpose and accepted: only the
+    sessions since then count.
+    """
+    lows, highs = (np.stack([bound(session, axis=0) for session in sessions]) for bound in (np.min, np.max))
+    low, high = lows.min(axis=0), highs.max(axis=0)
+    since = np.zeros(len(low), dtype=np.intp)
+    steps = (lows[1:] != lows[:-1]).sum(axis=0)
+    stepped = (lows == highs).all(axis=0) & (steps == 1)
+    for position in np.flatnonzero(stepped):
+        since[position] = 1 + int(np.argmax(lows[1:, position] != lows[:-1, position]))
+    low[stepped] = high[stepped] = lows[-1, stepped]
+    return low, high, since
