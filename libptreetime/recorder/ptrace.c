@@ -36,6 +36,11 @@
 static struct ptreetime_recording *current; /* NULL between recordings */
 static unsigned held_count;                 /* tracees whose parent has not told of them yet */
 
+static void take_away_stop(pid_t tid) {
+  siginfo_t info;
+  waitid(P_PID, (id_t)tid, &info, WSTOPPED | __WALL | WNOHANG);
+}
+
 static int resume(pid_t tid, int signal) { return (int)ptrace(PTRACE_CONT, tid, NULL, (void *)(intptr_t)signal); }
 
 /* A process of the recording, forked by parent (NULL: by one that is gone): tell of it, and end it at once where all
@@ -129,8 +134,11 @@ static void execed(struct ptreetime_tracee *process) {
   struct ptreetime_usage usage = {0};
   struct ptreetime_exec exec = {0};
   unsigned long former = 0;
+  /* When a thread that was not the leader has exec'ed, the kernel refuses every request until the stop has been taken
+   * by a wait: looks_like_a_spurious_pid in kernel/ptrace.c. No signal can be lost at this stop. */
+  take_away_stop(process->tid);
   ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former);
-  if ((pid_t)former != process->tid) { /* a thread has become the leader, and the old leader has vanished */
+  if ((pid_t)former != process->tid) { /* the thread has become the leader, and the old leader has vanished */
     struct ptreetime_tracee *thread = ptreetime_tracee_find((pid_t)former);
     if (thread != NULL)
       ptreetime_tracee_remove(thread);
@@ -171,9 +179,7 @@ static void stopped(pid_t tid, int event, int signal) {
     return;
   }
   if (tracee == NULL) {
-    /* Take the stop away, or waitid would return it again. */
-    siginfo_t info;
-    waitid(P_PID, (id_t)tid, &info, WSTOPPED | __WALL | WNOHANG);
+    take_away_stop(tid); /* or waitid would return it again, as it is not going to be answered at once */
     if (meet(tid) == NULL)
       ptrace(PTRACE_DETACH, tid, NULL, NULL);
     return;

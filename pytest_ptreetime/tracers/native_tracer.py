@@ -117,20 +117,20 @@ class _Wait:
             self.deadline = time.monotonic() + self.child.command.timeout
         if self.child.command.on_progress is not None:
             self.next_count = time.monotonic() + PROGRESS_SECONDS
-        interrupts = 0
-        while True:
+        try:
+            self._until_recorded_and_dead()
+        except KeyboardInterrupt:
+            self.outcome.interrupted = True
             try:
-                self._until_recorded()
-                self._until_dead()
-                return self.outcome
+                self._until_recorded_and_dead()
             except KeyboardInterrupt:
-                interrupts += 1
-                self.outcome.interrupted = True
-                if interrupts == 3:
-                    self.child.process.kill()
-                    raise
-                if interrupts == 2:
-                    self._kill()
+                self._kill()
+                self._until_recorded_and_dead()
+        return self.outcome
+
+    def _until_recorded_and_dead(self) -> None:
+        self._until_recorded()
+        self._until_dead()
 
     def _kill(self) -> None:
         if self.recorder.recording:
@@ -140,6 +140,8 @@ class _Wait:
             self.child.process.kill()
 
     def _until_recorded(self) -> None:
+        if not self.recorder.recording:
+            return
         process = os.pidfd_open(self.child.pid)
         try:
             while self.recorder.recording:

@@ -6,6 +6,7 @@ socket that is the recorder's standard input. One recorder is kept running for m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -46,7 +47,7 @@ class RecorderProcess:
             try:
                 self._process = subprocess.Popen(
                     [*prefix, str(helper("ptreetime-recorder")), mode],
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,
@@ -88,10 +89,8 @@ class RecorderProcess:
 
     def send(self, message: str) -> None:
         """Send a request; a recorder that is gone is noticed by :meth:`receive`."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.send(message.encode())
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def receive(self, timeout: float | None) -> str:
         """The next message.
@@ -131,10 +130,8 @@ class RecorderProcess:
         """
         events = os.memfd_create("ptreetime-events", os.MFD_CLOEXEC)
         try:
-            try:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # receive knows how it ended
                 socket.send_fds(self.socket, [f"record {pid}".encode()], [events])
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # receive knows how it ended
             try:
                 word, _, rest = self.receive(ANSWER_SECONDS).partition(" ")
             except RecorderGone as error:
