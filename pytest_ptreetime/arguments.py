@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pytest_ptreetime.node import ProcessNode
 from pytest_ptreetime.substitutions import Substitutions
@@ -40,8 +40,9 @@ _PLACEHOLDERS = {
     "pid": "PID",
     "time": "TIME",
 }
-# What makes _VOLATILE worth trying: a slash or a digit, or one of its words.
-_SUSPICIOUS = re.compile(r"[/\d]|tmp|cmTC_|TryCompile")
+# What makes _VOLATILE worth trying on an argument: one of these words, or a run of digits as in a hash or a date.
+_TELLING = ("tmp", "/home", "/Users", "/root", "/var", "/shm", "cmTC_", "TryCompile-")
+_DIGITS = re.compile(r"\d[\da-f]{5}|\d\d-\d\d|[a-f][\da-f]{11}|-[\da-fA-F]{4}-")
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])\d{4,10}(?![0-9A-Za-z])")
 _RANDOM_STEM = re.compile(r"-[0-9a-f]{6,8}$")  # clang: /tmp/lvm-1a2b3c.o
 
@@ -57,7 +58,7 @@ class ArgumentNormalizer:
         self._build = _usable(build_directory)
         self._around = _around(self._build)
         # By directory and argument; arguments repeat over and over in a build.
-        self._known: dict[str, dict[str, str]] = {}
+        self._known: dict[str | None, dict[str, str]] = {}
         self._directories: dict[str | None, str] = {}
 
     def directory(self, cwd: str | None) -> str:
@@ -68,23 +69,27 @@ class ArgumentNormalizer:
             self._directories[cwd] = known = "" if known == "." else known
         return known
 
-    def arguments(self, node: ProcessNode, arguments: Sequence[str]) -> Iterator[str]:
-        """``arguments`` (those of ``node``, or a part of them), each normalised, empty ones left out."""
-        here = self._outside(node.cwd)
-        known = self._known.setdefault(here, {})
+    def arguments(self, node: ProcessNode, cwd: str | None, arguments: Sequence[str]) -> list[str]:
+        """``arguments`` (of ``node``, which runs in ``cwd``), each normalised, empty ones left out."""
+        known = self._known.get(cwd)
+        if known is None:
+            known = self._known[cwd] = {}
+        stable = []
         for argument in arguments:
-            stable = known.get(argument)
-            if stable is None:
-                stable = known[argument] = self._stable(argument, here)
-            if stable:
-                yield _without_pids(stable, node) if _NUMBER.search(stable) else stable
+            one = known.get(argument)
+            if one is None:
+                one = known[argument] = self._stable(argument, self._outside(cwd))
+            if one:
+                stable.append(one)
+        if _NUMBER.search(" ".join(stable)):
+            stable = [_without_pids(one, node) for one in stable]
+        return stable
 
-    def file(self, node: ProcessNode, path: str) -> str:
+    def file(self, node: ProcessNode, cwd: str | None, path: str) -> str:
         """A file that ``node`` was given, relative to the build directory where it is below it."""
-        cwd = node.cwd
         if cwd is not None and cwd != self._build and not path.startswith("/"):
             path = posixpath.normpath(posixpath.join(cwd, path))
-        return next(self.arguments(node, [path]), "")
+        return "".join(self.arguments(node, cwd, (path,)))
 
     def _outside(self, cwd: str | None) -> str:
         """``cwd`` where it is a build directory of its own, outside that of the root."""
@@ -94,12 +99,17 @@ class ArgumentNormalizer:
     def _stable(self, argument: str, here: str) -> str:
         if self._substitutions:
             argument = self._substitutions.apply(argument)
-        if not _SUSPICIOUS.search(argument):
-            return argument
         for directory, replacement in ((self._build, ""), (here, ""), (self._around, "../")):
             if directory and directory in argument:
                 argument = _relative(argument, directory, replacement)
-        return _VOLATILE.sub(_placeholder, argument)
+        return _VOLATILE.sub(_placeholder, argument) if _is_suspicious(argument) else argument
+
+
+def _is_suspicious(argument: str) -> bool:
+    for word in _TELLING:
+        if word in argument:
+            return True
+    return _DIGITS.search(argument) is not None
 
 
 def _usable(directory: str | None) -> str:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_ptreetime.collector import without_collector
+
 if TYPE_CHECKING:
     from pytest_ptreetime.node import ProcessNode
     from pytest_ptreetime.tree import ProcessTree
@@ -42,14 +44,17 @@ def critical_path(tree: ProcessTree) -> list[ProcessNode]:
     """
     # A node on the chain with no time of its own (an instant driver) is on it all the same: its child's parent.
     nodes: dict[int, ProcessNode] = {}
-    for segment in critical_segments(tree):
-        missing = []
-        node: ProcessNode | None = segment.node
-        while node is not None and id(node) not in nodes:
-            missing.append(node)
-            node = node.parent
-        for node in reversed(missing):
-            nodes[id(node)] = node
+    with without_collector():
+        for segment in critical_segments(tree):
+            if id(segment.node) in nodes:
+                continue
+            missing = []
+            node: ProcessNode | None = segment.node
+            while node is not None and id(node) not in nodes:
+                missing.append(node)
+                node = node.parent
+            for node in reversed(missing):
+                nodes[id(node)] = node
     return list(nodes.values())
 
 
@@ -82,6 +87,8 @@ def critical_segments(tree: ProcessTree) -> list[Segment]:
 
 def _by_end(node: ProcessNode) -> list[ProcessNode]:
     """The children that have ended within ``node``'s life, the last one last."""
+    if not node.children:
+        return []
     ended = [child for child in node.children if child.exit_ns is not None and child.exit_ns > node.start_ns]
     ended.sort(key=lambda child: (child.exit_ns, -child.start_ns))
     return ended

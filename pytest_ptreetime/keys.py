@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_ptreetime.arguments import ArgumentNormalizer
+from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.compilers import identity
 from pytest_ptreetime.node import ProcessNode
 from pytest_ptreetime.substitutions import Substitutions
@@ -71,6 +72,10 @@ class Keyer:
         self._keys(preorder(root))
 
     def _keys(self, nodes: list[ProcessNode]) -> dict[ProcessNode, str]:
+        with without_collector():
+            return self._keys_of(nodes)
+
+    def _keys_of(self, nodes: list[ProcessNode]) -> dict[ProcessNode, str]:
         normalizer = ArgumentNormalizer(nodes[0].cwd, self._substitutions)
         passed = passes_through(nodes)
         below: dict[int, str] = {}  # the path that a node's children have, by its id
@@ -102,11 +107,13 @@ class Keyer:
             return ""
         known = identity(node.name, args)
         if known is not None:
-            files = (normalizer.file(node, file) for file in known.files)
-            return _bracketed(" ".join([*normalizer.arguments(node, known.words), *filter(None, files)]))
+            cwd = node.cwd
+            files = (normalizer.file(node, cwd, file) for file in known.files)
+            return _bracketed(" ".join([*normalizer.arguments(node, cwd, known.words), *filter(None, files)]))
         is_script = len(args) > 1 and args[1].endswith(node.name) and not args[0].endswith(node.name)
-        stable = " ".join(normalizer.arguments(node, args[2:] if is_script else args[1:]))
-        directory = normalizer.directory(node.cwd)
+        cwd = node.cwd
+        stable = " ".join(normalizer.arguments(node, cwd, args[2:] if is_script else args[1:]))
+        directory = normalizer.directory(cwd)
         return _bracketed(f"{directory}: {stable}" if directory else stable)
 
 

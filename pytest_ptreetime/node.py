@@ -91,8 +91,8 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
     def cwd(self) -> str | None:
         """The working directory when the program started."""
         program = self._program
-        if isinstance(program, (Exec, UserStartup)) and program.cwd is not None:
-            return os.fsdecode(program.cwd)
+        if type(program) is Exec or type(program) is UserStartup:
+            return None if program.cwd is None else program.cwd.decode(_ENCODING, _ERRORS)
         return None
 
     @property

@@ -161,7 +161,7 @@ def build_tree(
             root_pid,
             None if first_exec is None else first_exec.time_ns,
             ordered[0].time_ns if start is None else start.time_ns,
-            interposer_only=not any(type(event) is Create for event in ordered),
+            interposer_only=not any(type(event) is Create or type(event) is Exec for event in ordered),
         )
         builder.take(ordered)
         nodes = builder.finish()

@@ -6,8 +6,8 @@ showing even where part of it is missing. The rules are those of design.md; beyo
 - An event of the root's pid before its first exec is the gate's, and is ignored.
 - A process whose creation was not seen is put under the process that its first user event names as its parent, else
   under the root, and marked ``reparented``.
-- In a recording without creations (the interposer's own) a startup in an image that has started is a new image, and the
-  user's exit is the only end that there is.
+- In a recording without creations and execs (the interposer's raw log) a startup in an image that has started is a new
+  image, and the user's exit is the only end that there is.
 """
 
 from __future__ import annotations
@@ -308,8 +308,8 @@ class TreeBuilder:
                 if self._interposer_only and node._user_exit_ns is not None:
                     node.exit_ns = node._user_exit_ns
                 else:
-                    node.still_running = certificate.ended
-                    certificate.without_end += not certificate.ended
+                    node.still_running = certificate.ended and certificate.alive != 0
+                    certificate.without_end += not node.still_running
             if node._program is None or node._program.args is None:
                 certificate.without_args += 1
             if node._usage_after is None or not node._usage_before_known:
