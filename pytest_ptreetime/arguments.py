@@ -18,9 +18,11 @@ __all__ = ["ArgumentNormalizer"]
 # One pass over an argument: the alternatives are tried in this order at each place.
 _VOLATILE = re.compile(
     r"""
-    (?P<temporary> (?<![\w.~-]) (?:/private)? (?: /tmp | /var/tmp | /dev/shm | /var/folders/[^/\s]+/[^/\s]+/T )
-        (?: /pytest-of-[^/\s]+/pytest-\d+ | /[^/\s:,;="'()]+ ) )
-    | (?P<home> (?<![\w.~/-]) (?: /home/[^/\s:,;="'()]+ | /Users/[^/\s:,;="'()]+ | /root ) (?= / | $ ) )
+    (?: (?<![\w.~/-]) | (?<=-[A-Za-z]) | (?<=-isystem) )  # where a path can begin, after an option's letter too
+    (?: (?P<temporary>
+            (?:/private)? (?: /tmp | /var/tmp | /dev/shm | /var/folders/[^/\s]+/[^/\s]+/T )
+            (?: /pytest-of-[^/\s]+/pytest-\d+ | /[^/\s:,;="'()]+ ) )
+      | (?P<home> (?: /home/[^/\s:,;="'()]+ | /Users/[^/\s:,;="'()]+ | /root ) (?= / | $ ) ) )
     | (?P<uuid> (?<![0-9a-fA-F]) [0-9a-fA-F]{8} (?: -[0-9a-fA-F]{4} ){3} -[0-9a-fA-F]{12} (?![0-9a-fA-F]) )
     | (?P<hash> (?<![0-9A-Za-z]) (?= [0-9a-f]{0,63}[a-f] ) (?= [a-f]{0,63}[0-9] ) [0-9a-f]{12,64} (?![0-9A-Za-z]) )
     | (?P<try> (?<= TryCompile- ) [A-Za-z0-9]{6} (?![A-Za-z0-9]) | (?<= cmTC_ ) [0-9a-f]{5} (?![0-9A-Za-z]) )

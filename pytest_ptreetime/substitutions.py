@@ -18,8 +18,8 @@ else:
 __all__ = ["Substitutions"]
 
 # An argument's first so many characters are matched. Together with the refusal of nested repeats below it bounds the
-# time of a match: what is left can be quadratic at worst.
-MATCHED_CHARACTERS = 2_000
+# time of a match, which can still grow with a power of the length: one for each repeat that follows another.
+MATCHED_CHARACTERS = 1_000
 
 _REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
 
@@ -62,8 +62,7 @@ def _compiled(pattern: str, replacement: str) -> tuple[re.Pattern[str], str]:
             warnings.simplefilter("ignore")  # a nested set in a pattern is the user's to want
             parsed = regex_parser.parse(pattern)
             compiled = re.compile(pattern)
-        compiled.sub(replacement, "")
-        re.compile(f"(?:{pattern})?").sub(replacement, "")  # matches for certain, so the replacement is parsed
+        _check_replacement(compiled, replacement)
     except (re.error, IndexError, OverflowError, RecursionError) as error:
         raise UsageError(f"{what} is wrong: {error}: see the syntax of Python's re.sub") from None
     if _can_explode(parsed):
@@ -72,6 +71,13 @@ def _compiled(pattern: str, replacement: str) -> tuple[re.Pattern[str], str]:
             "without a bound; write it without nesting them"
         )
     return compiled, replacement
+
+
+def _check_replacement(pattern: re.Pattern[str], replacement: str) -> None:
+    """Let ``re`` parse ``replacement`` with a pattern that has the same groups and matches for certain."""
+    names = {number: name for name, number in pattern.groupindex.items()}
+    groups = (f"(?P<{names[number]}>)" if number in names else "()" for number in range(1, pattern.groups + 1))
+    re.sub("".join(groups), replacement, "")
 
 
 def _can_explode(parsed: Any) -> bool:

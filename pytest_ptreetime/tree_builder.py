@@ -309,7 +309,7 @@ class TreeBuilder:
                     node.exit_ns = node._user_exit_ns
                 else:
                     node.still_running = certificate.ended and certificate.alive != 0
-                    certificate.without_end += not node.still_running
+                    certificate.without_end += not certificate.ended
             if node._program is None or node._program.args is None:
                 certificate.without_args += 1
             if node._usage_after is None or not node._usage_before_known:

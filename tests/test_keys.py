@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_ptreetime.compilers import identity
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.events import Event
+from pytest_ptreetime.keys import Keyer
+from pytest_ptreetime.tree import ProcessNode, build_tree
+from tests.simulated_processes import ROOT, Simulation, simulations
+
+
+def key_of(*args: str, cwd: str = "/b", root_cwd: str = "/b", keyer: Keyer | None = None, pid: int = 20) -> str:
+    """The key of one process below ``make``, without ``make/``."""
+    simulation = Simulation().start(cwd=root_cwd.encode()).create(pid)
+    simulation.exec(pid, *(word.encode("utf-8", "surrogateescape") for word in args), cwd=cwd.encode()).exit(pid)
+    tree = build_tree(simulation.end())
+    return (keyer or Keyer()).keys(tree)[tree.root.children[0]].removeprefix("make/")
+
+
+def keys(simulation: Simulation) -> list[str]:
+    return [node.key for node in build_tree(simulation.end())]
+
+
+class TestPaths:
+    def test_key_is_the_names_from_the_root_and_the_own_arguments(self) -> None:
+        simulation = Simulation().start().create(1).exec(1, b"gcc", b"-c", b"a.c").run(2, b"cc1", b"a.c", parent=1)
+        assert keys(simulation.exit(1)) == ["make[-j2]", "make/gcc[-c a.c]", "make/gcc/cc1[a.c]"]
+
+    def test_changed_option_renames_one_node_and_nothing_below(self) -> None:
+        def build(option: bytes) -> list[str]:
+            simulation = Simulation().start().create(1).exec(1, b"gcc", option, b"a.c")
+            return keys(simulation.run(2, b"cc1", option, b"a.c", parent=1).exit(1))
+
+        before, after = build(b"-O2"), build(b"-O3")
+        assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
+
+    def test_exec_in_place_and_fork_give_the_same_path(self) -> None:
+        script = (b"sh", b"-c", b"true && gcc $FLAGS a.c")
+        forked = Simulation().start().create(1).exec(1, *script).run(2, b"gcc", b"-g", b"a.c", parent=1).exit(1)
+        in_place = Simulation().start().create(1).exec(1, *script).exec(1, b"gcc", b"-g", b"a.c").exit(1)
+        assert keys(forked) == keys(in_place)
+
+    def test_subshell_is_not_in_the_path(self) -> None:
+        simulation = Simulation().start().create(1).exec(1, b"sh", b"x.sh").create(2, 1).run(3, b"gcc", parent=2)
+        assert keys(simulation.exit(2).exit(1))[2:] == ["make/sh/sh(fork)", "make/sh/gcc"]
+
+    @pytest.mark.parametrize(
+        "wrapper",
+        [
+            [b"env", b"CC=gcc"], [b"nice", b"-n", b"10"], [b"time", b"-p"], [b"ccache"],
+            [b"bwrap", b"--unshare-net", b"--"], [b"strace", b"-f", b"-o", b"/tmp/trace"],
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("forks", [False, True])
+    def test_wrapper_on_top_renames_nothing_below(self, wrapper: list[bytes], forks: bool) -> None:
+        command = [b"/usr/bin/gcc", b"-c", b"a.c"]
+        plain = Simulation().start().create(1).exec(1, *command).run(2, b"cc1", b"a.c", parent=1).exit(1)
+        wrapped = Simulation().start().create(5).exec(5, *wrapper, b"gcc", b"-c", b"a.c")
+        if forks:
+            wrapped.create(1, 5).exec(1, *command).run(2, b"cc1", b"a.c", parent=1).exit(1).exit(5)
+        else:
+            wrapped.exec(5, *command).run(2, b"cc1", b"a.c", parent=5).exit(5)
+        added = set(keys(wrapped)) - set(keys(plain))
+        assert len(added) == 1
+        assert set(keys(plain)) <= set(keys(wrapped))
+
+    def test_wrapper_around_the_root_renames_nothing_below(self) -> None:
+        wrapped = Simulation().start((b"time", b"make", b"-j2")).create(7).exec(7, b"make", b"-j2")
+        wrapped.run(8, b"gcc", b"a.c", parent=7).exit(7)
+        assert keys(wrapped)[1:] == keys(Simulation().start().run(8, b"gcc", b"a.c"))
+
+    def test_sandbox_that_forks_itself_renames_nothing_below(self) -> None:
+        wrapped = Simulation().start().create(5).exec(5, b"bwrap", b"--", b"gcc", b"a.c").create(6, 5)
+        wrapped.create(7, 6).exec(7, b"gcc", b"a.c").run(8, b"cc1", b"a.c", parent=7).exit(7).exit(6).exit(5)
+        assert keys(wrapped)[-1] == "make/gcc/cc1[a.c]"
+
+    def test_launcher_that_changes_the_arguments_is_known_by_name(self) -> None:
+        simulation = Simulation().start().create(1).exec(1, b"gcc", b"a.c", exe=b"/usr/bin/ccache")
+        simulation.run(2, b"gcc", b"-E", b"a.c", parent=1).run(3, b"gcc", b"-c", b"x.i", parent=1).exit(1)
+        assert keys(simulation)[2:] == ["make/gcc[-E a.c]", "make/gcc[-c x.i]"]
+
+    @pytest.mark.parametrize("script", [b"gcc -c 'a.c'", b"exec gcc -c a.c", b"cd s; gcc -c a.c >log 2>&1"])
+    def test_shell_around_one_command_is_not_in_the_path(self, script: bytes) -> None:
+        simulation = Simulation().start().create(1).exec(1, b"/bin/sh", b"-c", script)
+        simulation.run(2, b"gcc", b"-c", b"a.c", parent=1).exit(1)
+        assert keys(simulation)[2] == "make/gcc[-c a.c]"
+
+    def test_shell_around_several_commands_is_in_the_path(self) -> None:
+        simulation = Simulation().start().create(1).exec(1, b"sh", b"-c", b"gcc a.c; gcc b.c")
+        simulation.run(2, b"gcc", b"a.c", parent=1).run(3, b"gcc", b"b.c", parent=1).exit(1)
+        assert keys(simulation)[2:] == ["make/sh/gcc[a.c]", "make/sh/gcc[b.c]"]
+
+    @given(simulations(), st.randoms(use_true_random=False))
+    def test_keys_do_not_depend_on_the_order_of_events(self, events: list[Event], randomness: random.Random) -> None:
+        shuffled = list(events)
+        randomness.shuffle(shuffled)
+        assert [node.key for node in build_tree(shuffled)] == [node.key for node in build_tree(events)]
+
+    def test_keys_of_a_parallel_build_are_those_of_the_serial_one(self) -> None:
+        serial = Simulation().start().run(1, b"gcc", b"a.c").run(2, b"gcc", b"b.c")
+        parallel = Simulation().start().create(2).create(1).exec(2, b"gcc", b"b.c").exec(1, b"gcc", b"a.c")
+        assert sorted(keys(serial)) == sorted(keys(parallel.exit(1).exit(2)))
+
+
+class TestCompilers:
+    @pytest.mark.parametrize(
+        ("command", "key"),
+        [
+            ("cc1 -quiet -I . src/lvm.c -quiet -dumpbase lvm.c -dumpbase-ext .c -O2 -o /tmp/ccv.s", "cc1[src/lvm.c]"),
+            ("cc1plus -D_GNU_SOURCE /b/x/y.cc -quiet -dumpdir o/ -dumpbase y.cc -o /tmp/cc0.s", "cc1plus[x/y.cc]"),
+            ("cc1 -E -quiet a.c -dumpbase a.c", "cc1[-E a.c]"),
+            ("cc1 -fpreprocessed a.i -quiet", "cc1[a.i]"),
+            (
+                "clang-17 -cc1 -triple x86_64-linux-gnu -emit-obj -main-file-name lvm.c -o lvm.o -x c src/lvm.c",
+                "clang-17[-cc1 x86_64-linux-gnu src/lvm.c]",
+            ),
+            ("clang -cc1as -triple arm64-apple -main-file-name a.s -o a.o a.s", "clang[-cc1as arm64-apple a.s]"),
+            ("as --64 -o lvm.o /tmp/ccX.s", "as[lvm.o]"),
+            ("as --64 -o /tmp/ccX.o /tmp/ccY.s", "as[TMP.o]"),
+            ("collect2 -plugin lto.so -dynamic-linker /lib64/ld.so -o lua /usr/lib/crt1.o lua.o", "collect2[lua]"),
+            ("ld /usr/lib/crt1.o a.o", "ld[a.out]"),
+            ("x86_64-linux-gnu-ld.bfd -o lib/x.so a.o", "x86_64-linux-gnu-ld.bfd[lib/x.so]"),
+            ("ld.lld --version", "ld.lld[--version]"),
+            (
+                "swift-frontend -frontend -c -primary-file Sources/A.swift Sources/B.swift -module-name Core -o A.o",
+                "swift-frontend[Core Sources/A.swift]",
+            ),
+            (
+                "rustc --crate-name serde /home/me/.cargo/crates.io-6f17d22bba15001f/serde/lib.rs --crate-type lib",
+                "rustc[serde lib ~/.cargo/crates.io-HASH/serde/lib.rs]",
+            ),
+        ],
+    )
+    def test_inner_program_is_named_by_its_main_file(self, command: str, key: str) -> None:
+        assert key_of(*command.split()) == key
+
+    def test_main_file_is_relative_to_the_root_wherever_the_compiler_runs(self) -> None:
+        assert key_of("cc1", "../src/a.c", "-dumpbase", "a.c", cwd="/b/lib") == "cc1[src/a.c]"
+        assert key_of("cc1", "/b/src/a.c", "-dumpbase", "a.c", cwd="/b/lib") == "cc1[src/a.c]"
+
+    @pytest.mark.parametrize("program", ["gcc", "make", "clang", "lldb", "aspell", "cold", "python3"])
+    def test_ordinary_program_keeps_its_arguments(self, program: str) -> None:
+        assert identity(program, [program, "-o", "x"]) is None
+
+    @given(
+        st.sampled_from(["cc1", "as", "ld", "collect2", "rustc", "swift-frontend", "clang", "f951"]),
+        st.lists(
+            st.sampled_from(
+                ["-cc1", "-frontend", "-triple", "-main-file-name", "-dumpbase", "-o", "-E", "", "a.c", "-"]
+            ),
+            max_size=6,
+        ),
+    )
+    def test_any_arguments_give_a_key(self, program: str, args: list[str]) -> None:
+        assert key_of(program, *args).startswith(program)
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("argument", "stable"),
+        [
+            ("-I/b/include", "-Iinclude"),
+            ("-DSRC=\"/b/src\"", "-DSRC=\"src\""),
+            ("-ffile-prefix-map=/b=.", "-ffile-prefix-map=.=."),
+            ("-isystem/b", "-isystem."),
+            ("/b", "."),
+            ("/bc/x", "/bc/x"),
+            ("x/b/y", "x/b/y"),
+            ("a:/b/c:/b", "a:c:."),
+            ("/tmp/ccAbCdEf.s", "TMP.s"),
+            ("/tmp/lvm-1a2b3c.o", "lvm-TMP.o"),
+            ("-o/tmp/x8Jq/out.o", "-oTMP/out.o"),
+            ("/tmp/pytest-of-me/pytest-12/test_a0/a.c", "TMP/test_a0/a.c"),
+            ("/var/folders/ab/cdef012345/T/x.swift", "TMP.swift"),
+            ("/dev/shm/sem.1234", "TMP.1234"),
+            ("tmp.Ab3dEf9h12", "TMP"),
+            ("build/tmpab12cd34/x", "build/TMP/x"),
+            ("foo.4711.tmp", "foo.PID.tmp"),
+            ("/home/someone/x.c", "~/x.c"),
+            ("-L/Users/someone/lib", "-L~/lib"),
+            ("/homes/x", "/homes/x"),
+            ("libx-0123456789abcdef.rlib", "libx-HASH.rlib"),
+            ("123e4567-e89b-12d3-a456-426614174000", "HASH"),
+            ("0123456789012345", "0123456789012345"),
+            ("deadbeefdeadbeef", "deadbeefdeadbeef"),
+            ("-DSTAMP=1700000000", "-DSTAMP=TIME"),
+            ("-DBUILT=2026-11-23 17:01:02", "-DBUILT=TIME"),
+            ("CMakeFiles/CMakeScratch/TryCompile-x7Gh2k/cmTC_1a2b3.c",
+             "CMakeFiles/CMakeScratch/TryCompile-HASH/cmTC_HASH.c"),
+            ("-O2", "-O2"),
+            ("-std=c++20", "-std=c++20"),
+        ],
+    )  # fmt: skip
+    def test_argument_is_made_stable(self, argument: str, stable: str) -> None:
+        assert key_of("tool", argument) == f"tool[{stable}]"
+
+    def test_pid_of_the_process_or_an_ancestor_is_a_placeholder(self) -> None:
+        assert key_of("mv", "x.4711", pid=4711) == "mv[x.PID]"
+        assert key_of("mv", f"x.{ROOT}") == "mv[x.PID]"
+        assert key_of("mv", "x.4712", pid=4711) == "mv[x.4712]"
+
+    def test_two_directories_give_the_same_keys(self) -> None:
+        def build(top: str) -> list[str]:
+            simulation = Simulation().start(cwd=f"{top}/build".encode()).create(1)
+            for args in (
+                ["gcc", f"-I{top}/src/include", "-c", f"{top}/src/a.c", "-o", f"{top}/build/a.o"],
+                ["cc1", f"{top}/src/a.c", "-dumpbase", "a.c"],
+            ):
+                simulation.exec(1, *(word.encode() for word in args), cwd=f"{top}/build/lib".encode())
+            return keys(simulation.exit(1))
+
+        assert build("/home/me/project") == build("/tmp/x9/other") == build("/srv/ci/agents/7/work")
+        assert build("/home/me/project")[1] == "make/gcc[lib: -I../src/include -c ../src/a.c -o a.o]"
+
+    def test_directory_of_a_process_tells_equal_commands_apart(self) -> None:
+        assert key_of("gcc", "a.c", cwd="/b/lib") == "gcc[lib: a.c]"
+        assert key_of("gcc", "a.c", cwd="/b") == "gcc[a.c]"
+
+    def test_script_is_named_once(self) -> None:
+        simulation = Simulation().start().create(1)
+        simulation.exec(1, b"/bin/sh", b"./configure", b"--prefix=/usr", name=b"configure").exit(1)
+        assert keys(simulation)[1] == "make/configure[--prefix=/usr]"
+
+    def test_long_arguments_are_cut_and_stay_different(self) -> None:
+        one, two = (key_of("gcc", "-I" + "x" * 500, middle, "y" * 500, "last.c") for middle in ("a", "b"))
+        assert one != two
+        assert max(len(one), len(two)) < 170
+        assert one.endswith("last.c]")
+
+    def test_deep_path_is_cut(self) -> None:
+        simulation = Simulation().start()
+        for pid in range(ROOT + 1, ROOT + 300):
+            simulation.create(pid, pid - 1).exec(pid, b"program%d" % pid)
+        for pid in range(ROOT + 299, ROOT, -1):
+            simulation.exit(pid)
+        found = keys(simulation)
+        assert max(map(len, found)) < 400
+        assert len(set(found)) == len(found)
+
+    def test_key_can_be_printed_and_encoded_whatever_the_argument(self) -> None:
+        key = key_of("x", "a\n\x1b[31mred\u202e", "\udcff<script>")
+        assert key == "x[a \\x1b[31mred\\u202e \\udcff<script>]"
+
+    @given(st.lists(st.text(max_size=30), max_size=4))
+    def test_key_of_any_arguments_is_one_printable_line(self, args: list[str]) -> None:
+        words = [
+            word.encode("utf-8", "surrogatepass").replace(b"\0", b"").decode("utf-8", "surrogateescape")
+            for word in args
+        ]
+        key = key_of("x", *words)
+        assert key.isprintable()
+        key.encode()
+
+
+class TestUserRules:
+    def test_substitutions_are_applied_and_empty_arguments_dropped(self) -> None:
+        keyer = Keyer(["-O[0-3]", r"v(\d+)=version\1", ("a=b", "c")])
+        assert key_of("gcc", "-O2", "v7", "a=b", keyer=keyer) == "gcc[version7 c]"
+
+    def test_substitutions_apply_to_main_files_too(self) -> None:
+        assert key_of("cc1", "gen-77/a.c", "-dumpbase", "a.c", keyer=Keyer([r"gen-\d+=gen"])) == "cc1[gen/a.c]"
+
+    @pytest.mark.parametrize("rule", ["(", "[a", r"a=\1", r"a=\g<name>", "*x", "(?P<x>a)(?P<x>b)", "a{2,1}"])
+    def test_wrong_rule_is_a_usage_error(self, rule: str) -> None:
+        with pytest.raises(UsageError, match="is wrong"):
+            Keyer([rule])
+
+    @pytest.mark.parametrize(
+        "rule", ["(a+)+$", "(a*)*b", "(a|aa)+$", "(.*)*x", "((a|b)c?)*d", r"(?:\s*\w*)*z", "(x+x+)+y"]
+    )
+    def test_rule_that_could_take_forever_is_refused(self, rule: str) -> None:
+        with pytest.raises(UsageError, match="exponential"):
+            Keyer([rule])
+
+    @pytest.mark.parametrize("rule", [".*/foo=foo", r"\d+\.\d+=N", "(?i)a+b+c+", "x{2,5}", "(abc)+", r"[0-9a-f]+-\w*$"])
+    def test_ordinary_rule_is_taken_and_quick(self, rule: str) -> None:
+        keyer = Keyer([rule])
+        begin = time.process_time()
+        key_of("x", "a" * 100_000, "x" * 100_000, "0" * 100_000, keyer=keyer)
+        assert time.process_time() - begin < 5  # a guard against exponential time, not a measurement
+
+    def test_key_hook_decides_alone(self) -> None:
+        def hook(node: ProcessNode) -> str | None:
+            return "the compiler\n" if node.name == "gcc" else None
+
+        assert key_of("gcc", "a.c", keyer=Keyer(key_hook=hook)) == "the compiler"
+        assert key_of("ld", keyer=Keyer(key_hook=hook)) == "ld[a.out]"
+
+    def test_normalize_hook_replaces_the_arguments(self) -> None:
+        def hook(node: ProcessNode) -> Sequence[str] | None:
+            return ["only", "", "/b/this"] if node.name == "gcc" else None
+
+        assert key_of("gcc", "a.c", keyer=Keyer(normalize_hook=hook)) == "gcc[only /b/this]"
+
+    def test_keys_of_a_tree_are_those_of_its_nodes(self) -> None:
+        tree = build_tree(Simulation().start().run(1, b"gcc", b"a.c").end())
+        assert Keyer().keys(tree) == {node: node.key for node in tree}
+        assert list(Keyer(["a=b"]).keys(tree)) == list(tree)
+        assert tree.root.children[0].key == "make/gcc[a.c]"
