@@ -75,12 +75,16 @@ class Profile(msgspec.Struct):
     def from_dict(cls, data: Mapping[str, Mapping[str, Any]]) -> Profile:
         """A profile from ``{key: {metric: value}}``; an entry ``"parent": key`` names the parent.
 
-        Without it the parent is the longest other key that the key begins with, up to a ``/``.
+        Without it the parent is the one key whose names, the arguments in brackets aside, are the longest part of the
+        key's up to a ``/``: ``make/gcc[-c a.c]`` of ``make/gcc/cc1[a.c]``.
 
         :raises UsageError: a value is no number, or the parents go round in a circle.
         """
         totals: dict[str, dict[str, float]] = {}
         parents: dict[str, str | None] = {}
+        by_names: dict[str, list[str]] = {}
+        for key in data:
+            by_names.setdefault(_names(key), []).append(key)
         for key, entries in data.items():
             totals[key] = {}
             for metric, value in entries.items():
@@ -92,7 +96,7 @@ class Profile(msgspec.Struct):
             parent = entries.get("parent")
             if parent is not None and not isinstance(parent, str):
                 raise UsageError(f"profile: the parent of {key!r} is {parent!r}: give a key")
-            parents[key] = parent if "parent" in entries else _parent_by_path(key, data)
+            parents[key] = parent if "parent" in entries else _parent_by_path(key, by_names)
         for key in _circles(parents):
             raise UsageError(f"profile: {key!r} is its own ancestor: correct the parents")
         return cls(totals=totals, parents=parents)
@@ -146,10 +150,18 @@ def _circles(parents: Mapping[str, str | None]) -> list[str]:
     return circles
 
 
-def _parent_by_path(key: str, keys: Mapping[str, Any]) -> str | None:
-    prefix = key
+def _names(key: str) -> str:
+    """The names of a key without the arguments in brackets: ``make/gcc`` of ``make/gcc[-c a.c]``."""
+    names = key.partition("[")[0]
+    return names + "[" if names == "" or names.endswith("/") else names  # there is a program called [
+
+
+def _parent_by_path(key: str, by_names: Mapping[str, list[str]]) -> str | None:
+    """The key whose names are the next part of ``key``'s; where several have them, who it was can't be said."""
+    prefix = _names(key)
     while "/" in prefix:
         prefix = prefix.rpartition("/")[0]
-        if prefix in keys:
-            return prefix
+        found = by_names.get(prefix, [])
+        if len(found) == 1:
+            return found[0]
     return None
