@@ -17,17 +17,21 @@ __attribute__((always_inline)) static inline long search_fixed(const char *text,
   return -1;
 }
 
-#define SEARCH(part_length)                                                                                            \
-  case part_length:                                                                                                    \
-    return search_fixed(text, length, part, part_length);
+// clang-format off
+#define SEARCH(part_length) case part_length: return search_fixed(text, length, part, part_length);
+#define SEARCHES(tens)                                                                                                 \
+  SEARCH(tens##1) SEARCH(tens##2) SEARCH(tens##3) SEARCH(tens##4)                                                      \
+  SEARCH(tens##5) SEARCH(tens##6) SEARCH(tens##7) SEARCH(tens##8)
+// clang-format on
 
 /* The index of the first occurrence, or -1. */
 static inline long search_bytes(const char *text, size_t length, const char *part, size_t part_length) {
   switch (part_length) {
   case 0:
     return 0;
-    SEARCH(1)
-    SEARCH(2) SEARCH(3) SEARCH(4) SEARCH(5) SEARCH(6) SEARCH(7) SEARCH(8) SEARCH(9) SEARCH(10) SEARCH(11) SEARCH(12)
+    SEARCHES()
+    SEARCHES(1)
+    SEARCHES(2)
   }
   for (size_t at = 0; at + part_length <= length; at++)
     if (memcmp(text + at, part, part_length) == 0)
