@@ -26,6 +26,7 @@ char program_license[] SECTION("license") = "GPL";
 #define ARGS_LARGE (256 << 10) /* then these */
 #define ARGS_LARGE_RECORDS (PTREETIME_ARGS_LIMIT / ARGS_LARGE)
 #define MAX_PID_NAMESPACES 32
+#define MAX_UNCOUNTED_NS 100000000 /* more than any tick */
 
 struct {
   MAP_INTEGER(type, BPF_MAP_TYPE_HASH);
@@ -114,11 +115,30 @@ static ALWAYS_INLINE u64 peak_rss_bytes(struct mm_struct *mm) {
   return (u64)(now > noted ? now : noted) * control.page_size;
 }
 
+static ALWAYS_INLINE struct rq *run_queue_of(struct task_struct *task) {
+  if (!FIELD_EXISTS(task->se.cfs_rq) || !FIELD_EXISTS(((struct cfs_rq *)0)->rq))
+    return 0;
+  struct cfs_rq *queue = READ(task->se.cfs_rq);
+  return queue ? READ(queue->rq) : 0;
+}
+
+/* The cpu time of the current task that the scheduler has not counted yet: it counts at ticks and at switches, so that
+ * up to a tick is missing in sum_exec_runtime. */
+static ALWAYS_INLINE u64 uncounted_cpu_ns(struct task_struct *task) {
+  struct rq *queue = run_queue_of(task);
+  if (!queue || !control.clock_offset_ns || task != bpf_get_current_task())
+    return 0;
+  s64 since_look = bpf_ktime_get_ns() - control.clock_offset_ns - READ(queue->clock);
+  s64 before_look = READ(queue->clock_task) - READ(task->se.exec_start);
+  return (since_look > 0 && since_look < MAX_UNCOUNTED_NS ? since_look : 0) +
+         (before_look > 0 && before_look < MAX_UNCOUNTED_NS ? before_look : 0);
+}
+
 /* What a process has used, once its leader is its last thread. Those that have ended are in signal_struct. */
 static ALWAYS_INLINE void read_usage(struct ptreetime_record_usage *usage, struct task_struct *leader,
                                      const struct ptreetime_process *process) {
   struct signal_struct *gone = READ(leader->signal);
-  usage->cpu_ns = READ(gone->sum_sched_runtime) + READ(leader->se.sum_exec_runtime);
+  usage->cpu_ns = READ(gone->sum_sched_runtime) + READ(leader->se.sum_exec_runtime) + uncounted_cpu_ns(leader);
   usage->utime_ns = READ(gone->utime) + READ(leader->utime);
   usage->stime_ns = READ(gone->stime) + READ(leader->stime);
   usage->voluntary_switches = READ(gone->nvcsw) + READ(leader->nvcsw);
@@ -414,8 +434,19 @@ SECTION("tp_btf/exit_mmap") int on_memory_freed(void) {
   return 0;
 }
 
+static ALWAYS_INLINE void calibrate(struct task_struct *task) {
+  struct rq *queue = run_queue_of(task);
+  if (!queue)
+    return;
+  u64 difference_ns = bpf_ktime_get_ns() - READ(queue->clock);
+  if (difference_ns < control.calibration_ns)
+    control.calibration_ns = difference_ns;
+}
+
 SECTION("tp_btf/signal_generate") int on_signal(void) {
   struct task_struct *task = bpf_get_current_task();
+  if (control.calibrating)
+    calibrate(task);
   if (!control.generation || !READ(task->exit_state))
     return 0;
   u32 tgid = READ(task->tgid);

@@ -88,14 +88,18 @@ struct ptreetime_control {
   ptreetime_u32 waking;       /* it has been woken and has not looked yet */
   ptreetime_u32 killing;      /* who forks is to die */
   ptreetime_u32 counts_execs; /* the programs that count failed execs are attached */
-  ptreetime_u32 reserved;
-  ptreetime_u64 created; /* processes of this recording, its root included */
+  ptreetime_u32 calibrating;  /* the recorder sends itself signals: see clock_offset_ns */
+  ptreetime_u64 created;      /* processes of this recording, its root included */
   ptreetime_u64 dead;
   ptreetime_u64 lost_records;   /* the ring buffer was full, or two programs wanted one cpu's buffer */
   ptreetime_u64 lost_processes; /* the table of processes was full: these and all below them were not seen */
   ptreetime_u64 root_dentry;    /* the root directory of the command, where paths begin */
   ptreetime_u64 root_mount;
-  ptreetime_u64 page_size; /* in bytes */
+  /* CLOCK_MONOTONIC minus the scheduler's clock, as the recorder found it out: the smallest difference between now and
+   * the scheduler's last look at its clock, over several looks that it provoked. 0: not known. */
+  ptreetime_u64 clock_offset_ns;
+  ptreetime_u64 calibration_ns; /* the smallest so far */
+  ptreetime_u64 page_size;      /* in bytes */
 };
 
 /* A process of the tree, in the table "processes" under the kernel's own number for it. */

@@ -105,8 +105,19 @@ struct signal_struct {
   unsigned long long sum_sched_runtime;
 };
 
+struct rq {
+  u64 clock;      /* the scheduler's clock when it last looked */
+  u64 clock_task; /* without the time that interrupts and other virtual machines took */
+};
+
+struct cfs_rq {
+  struct rq *rq;
+};
+
 struct sched_entity {
+  u64 exec_start; /* clock_task when sum_exec_runtime was last counted */
   u64 sum_exec_runtime;
+  struct cfs_rq *cfs_rq;
 };
 
 struct sched_info {

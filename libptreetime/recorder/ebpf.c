@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@
 
 #define WAKE_BYTES (4u << 20) /* of the ring buffer's 16 MiB */
 #define KILL_AGAIN_MS 5
+#define CALIBRATE_AGAIN_MS 1000
+#define CLOCK_LOOKS 8
 
 /* How long to wait for the last record of a process that is known to be dying. It comes within microseconds, except
  * from one whose parent ignores SIGCHLD: that one has left a note, and there is nothing to come. */
@@ -31,7 +34,24 @@ static struct ptreetime_records records;
 static int events = -1;  /* epoll: the root, the ring buffer, the control socket */
 static int root_fd = -1; /* pidfd of the root */
 static uint32_t generation;
+static uint64_t calibrated_ns;
 static long caller_uid; /* whose processes may be traced; -1: everybody's */
+
+/* Tell the BPF program how far its clock is from the scheduler's. sched_yield makes the scheduler look at its clock,
+ * and the signal, which nobody gets, makes the program look right after. What passes between the two is error, and time
+ * is slewed: so the smallest of several differences, and again every second. */
+static void calibrate_clock(void) {
+  volatile struct ptreetime_control *control = program.control;
+  control->calibration_ns = UINT64_MAX;
+  control->calibrating = 1;
+  for (int look = 0; look < CLOCK_LOOKS; look++) {
+    sched_yield();
+    kill(getpid(), SIGURG);
+  }
+  control->calibrating = 0;
+  control->clock_offset_ns = control->calibration_ns == UINT64_MAX ? 0 : control->calibration_ns;
+  calibrated_ns = ptreetime_now_ns();
+}
 
 /* Processes of which no end was reported, collected when the recording ends. */
 struct leftover {
@@ -123,6 +143,7 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   control->root_dentry = control->root_mount = 0;
   control->killing = 0;
   control->root_pid = (uint32_t)recording->root_pid;
+  calibrate_clock();
   generation = generation + 1 != 0 ? generation + 1 : 1;
   records.generation = generation;
   __sync_synchronize();
@@ -264,9 +285,11 @@ static bool is_over(const struct ptreetime_recording *recording) {
 static const char *ebpf_step(struct ptreetime_recording *recording) {
   struct epoll_event ready[3];
   for (;;) {
-    int count = epoll_wait(events, ready, 3, recording->killing ? KILL_AGAIN_MS : -1);
+    int count = epoll_wait(events, ready, 3, recording->killing ? KILL_AGAIN_MS : CALIBRATE_AGAIN_MS);
     if (count < 0 && errno != EINTR)
       return ptreetime_words("can't wait for events: %s", strerror(errno));
+    if (ptreetime_now_ns() - calibrated_ns >= CALIBRATE_AGAIN_MS * 1000000ull)
+      calibrate_clock();
     bool control = false;
     for (int i = 0; i < count; i++) {
       if (ready[i].data.fd == program.records)

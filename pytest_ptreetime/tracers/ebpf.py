@@ -1,12 +1,58 @@
-"""The eBPF tracer."""
+"""The eBPF tracer: the kernel reports the whole tree while the build runs untouched.
+
+A native recorder (``libptreetime/recorder/ebpf.c``) loads a BPF program (``libptreetime/ptreetime.bpf.c``) once and
+keeps it for all recordings of the session. Set-uid programs gain their privileges, debuggers and sanitizers work, no
+process is ever stopped.
+
+It needs Linux 5.10 or later with BTF, libbpf.so.1, and one of: root; CAP_BPF and CAP_PERFMON as file capabilities of
+the recorder; ``sudo -n``, where the user said so. The command never has these privileges: it is started by this process
+and waits at its gate until the recorder watches it.
+
+What the kernel can't tell is None: failed execs where it refuses fexit programs, and before Linux 6.10 the peak
+resident size of an image that was not larger than those before it in the same process.
+"""
+
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
+
+from pytest_ptreetime.errors import NativeHelperMissing
+from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers.native_tracer import NativeTracer
 
-__all__ = ["EbpfTracer"]
+__all__ = ["EbpfTracer", "enabling_command"]
+
+# Why the recorder did not start, by how it was started: asking it again in this process would give the same answer.
+_reasons: dict[tuple[str, ...], str | None] = {}
+
+
+def enabling_command() -> str | None:
+    """The one command that gives the recorder the file capabilities that it needs; None where it was not built."""
+    try:
+        recorder = helper("ptreetime-recorder")
+    except NativeHelperMissing:
+        return None
+    return f"sudo setcap cap_bpf,cap_perfmon+ep {recorder}"
 
 
 class EbpfTracer(NativeTracer):
-    """Watches the tree from inside the kernel."""
+    """Watches the tree from inside the kernel.
+
+    :param sudo: start the recorder (never the command) with ``sudo -n``.
+    """
 
     name = "ebpf"
+
+    def __init__(self, *, sudo: bool = False) -> None:
+        super().__init__()
+        self.recorder_prefix: Sequence[str] = ("sudo", "-n", "--") if sudo else ()
+
+    def available(self) -> str | None:
+        key = tuple(self.recorder_prefix)
+        if _reasons.get(key) is None:
+            if key and shutil.which("sudo") is None:
+                _reasons[key] = "there is no sudo here"
+            else:
+                _reasons[key] = super().available()
+        return _reasons[key]
