@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any, Protocol
 
 from pytest_ptreetime.errors import TracerUnavailable, UsageError
@@ -78,10 +79,11 @@ def builtin_tracers(*, sudo: bool = False) -> dict[str, Callable[[], Tracer]]:
 
     :param sudo: whether those that need privileges may be started by ``sudo -n``.
     """
+    from pytest_ptreetime.tracers.ebpf import EbpfTracer
     from pytest_ptreetime.tracers.interpose import InterposeTracer
     from pytest_ptreetime.tracers.ptrace import PtraceTracer
 
-    return {"ptrace": PtraceTracer, "interpose": InterposeTracer}
+    return {"ebpf": partial(EbpfTracer, sudo=sudo), "ptrace": PtraceTracer, "interpose": InterposeTracer}
 
 
 @dataclass(frozen=True)
