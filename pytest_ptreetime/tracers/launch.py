@@ -26,6 +26,7 @@ from pytest_ptreetime.errors import CommandFailed, FileUnreadable, RecordingFail
 from pytest_ptreetime.events import Event, Lost, decode_stream
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers import Command
+from pytest_ptreetime.tracers.preload import preload_value
 
 __all__ = ["Launched", "launched", "read_events"]
 
@@ -90,9 +91,9 @@ def launched(command: Command, *, interposer: str = "libptreetime.so") -> Iterat
             log = directory / "interposer.events"
             log.touch(mode=0o600)
             environment[LOG_VARIABLE] = str(log)
-            before = environment.get(PRELOAD_VARIABLE)
-            library = str(helper(interposer))
-            environment[PRELOAD_VARIABLE] = f"{library}:{before}" if before else library
+            environment[PRELOAD_VARIABLE] = preload_value(
+                helper(interposer), environment.get(PRELOAD_VARIABLE), directory
+            )
         try:
             process = subprocess.Popen(
                 [str(helper("ptreetime-gate")), str(theirs.fileno()), "--", *command.args],

@@ -1,0 +1,107 @@
+"""What the interposer costs a process: a storm of posix_spawns of an empty dynamic program, beside the untraced one.
+
+    python bench/interposer.py [--count 200] [--rounds 41] [--ablation] [--native DIRECTORY]
+
+Each round runs every variant once, the next round in the opposite order. The time is measured inside the storm. The bar
+(design.md): libptreetime.so adds at most 40 us a process. On a machine with a loader for 32-bit programs glibc has to
+be asked for the platform, which costs it a look into /proc: those rows say how much (tracers/preload.py says why).
+All runs on one CPU: what a process costs is wanted, not how it is moved about.
+
+``--ablation`` adds libraries that do less: what is left of the cost when nothing is logged, and when nothing is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tabulate import tabulate
+
+from pytest_ptreetime.native import helper
+from pytest_ptreetime.tracers.preload import LOADER_OF_32_BIT_PROGRAMS, preload_value
+
+STORM = Path(__file__).with_name("storm.c")
+NOWHERE = Path("/nonexistent")
+BAR_US = 40.0
+LIBRARIES = ("libptreetime.so", "libptreetime_interpose.so")
+
+
+def compile_to(directory: Path, name: str, source: str | Path, *flags: str) -> Path:
+    """Compile a C file, or the text of one, with optimisation."""
+    if isinstance(source, str):
+        text, source = source, directory / f"{name}.c"
+        source.write_text(text)
+    target = directory / name
+    subprocess.run(["cc", "-O2", str(source), *flags, "-o", str(target)], check=True)
+    return target
+
+
+def variants(directory: Path, ablation: bool) -> dict[str, dict[str, str]]:
+    """The environment of each variant's children, by name."""
+    log = directory / "interposer.events"
+    log.touch()
+    logging = {"PTREETIME_LOG": str(log)}
+    chosen: dict[str, dict[str, str]] = {"untraced": {}}
+    for name in LIBRARIES:
+        value = preload_value(helper(name), None, directory, loader_of_32_bit_programs=NOWHERE)
+        chosen[name] = {**logging, "LD_PRELOAD": value}
+    if LOADER_OF_32_BIT_PROGRAMS.exists():
+        for name in LIBRARIES:
+            value = preload_value(helper(name), None, directory)
+            chosen[f"{name}, safe for 32-bit programs"] = {**logging, "LD_PRELOAD": value}
+    if ablation:
+        library = {"LD_PRELOAD": str(helper("libptreetime.so"))}
+        freestanding = ("-shared", "-fPIC", "-nostdlib", "-Wl,-z,norelro,-z,noseparate-code,--build-id=none")
+        empty = compile_to(directory, "empty.so", "int ptreetime_nothing;\n", *freestanding)
+        chosen["libptreetime.so, its own path"] = {**logging, **library}
+        chosen["libptreetime.so, log gone"] = {**library, "PTREETIME_LOG": str(directory / "nowhere")}
+        chosen["libptreetime.so, no log"] = library
+        chosen["an empty library"] = {"LD_PRELOAD": str(empty)}
+    return chosen
+
+
+def storm(storm_program: Path, target: Path, count: int, environment: dict[str, str]) -> float:
+    """Microseconds a process."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "PTREETIME_LOG")}
+    result = subprocess.run(
+        [storm_program, str(count), target], env={**clean, **environment}, check=True, capture_output=True
+    )
+    return int(result.stdout) / 1000 / count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--ablation", action="store_true")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        storm_program = compile_to(directory, "storm", STORM)
+        target = compile_to(directory, "empty", "int main(void) { return 0; }\n")
+        chosen = variants(directory, options.ablation)
+        times: dict[str, list[float]] = {variant: [] for variant in chosen}
+        for number in range(options.rounds):
+            for variant in list(chosen)[:: -1 if number % 2 else 1]:
+                times[variant].append(storm(storm_program, target, options.count, chosen[variant]))
+    rows = []
+    for variant, measured in times.items():
+        added = [one - untraced for one, untraced in zip(measured, times["untraced"], strict=True)]
+        ratio = statistics.median(measured) / statistics.median(times["untraced"])
+        rows.append([variant, statistics.median(measured), min(measured), ratio, statistics.median(added)])
+    headers = ["variant", "us a process", "least", "ratio", "added us (bar 40)"]
+    print(f"{options.rounds} interleaved rounds of {options.count} posix_spawns, medians")
+    print(tabulate(rows, headers=headers, floatfmt=(".0f", ".1f", ".1f", ".3f", ".1f")))
+    added_us = statistics.median(
+        one - untraced for one, untraced in zip(times["libptreetime.so"], times["untraced"], strict=True)
+    )
+    print(f"libptreetime.so: {'within' if added_us <= BAR_US else 'ABOVE'} the bar of {BAR_US:.0f} us a process")
+
+
+if __name__ == "__main__":
+    main()
