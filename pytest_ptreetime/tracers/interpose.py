@@ -1,0 +1,209 @@
+"""The tracer for machines that forbid every other: a library in the build's own processes, and nothing else.
+
+``libptreetime_interpose.so`` is loaded into the dynamic programs of the build. What they start, run and exit with is
+theirs to tell; from that the other events are inferred (inferred_events.py). Every recording is partial:
+
+* a static program, a set-user-id program and a program with a cleaned environment have no startup, no end and no times
+  (the call that started one is seen when its parent was dynamic);
+* a process that was killed, or that ended without calling exit, has no end;
+* an end is the exit call, without what the kernel had to do after it;
+* peak memory, run-queue delay, faults, switches and I/O are not known.
+
+Needs no privilege, no ptrace, no /proc but for the timeout's end of the tree.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pytest_ptreetime.errors import NativeHelperMissing
+from pytest_ptreetime.events import FRAME_HEADER, End, Start
+from pytest_ptreetime.native import helper
+from pytest_ptreetime.tracers import Capture, Command
+from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_events
+from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched, launched
+from pytest_ptreetime.tracers.proc_members import end_members, members
+
+__all__ = ["InterposeTracer"]
+
+LIBRARY = "libptreetime_interpose.so"
+PARTIAL = "only dynamically linked programs are seen by the interposer alone"
+
+# How long the processes of a build that ran out of time are looked for and killed.
+END_SECONDS = 30.0
+PROGRESS_SECONDS = 0.25
+POLL_SECONDS = 0.002
+
+
+class InterposeTracer:
+    """Follows dynamic programs from inside."""
+
+    name = "interpose"
+
+    def available(self) -> str | None:
+        if sys.platform != "linux":
+            return f"{self.name} needs Linux"
+        try:
+            helper("ptreetime-gate")
+            helper(LIBRARY)
+        except NativeHelperMissing as error:
+            return str(error)
+        return None
+
+    def close(self) -> None:
+        """Nothing is kept running."""
+
+    def record(self, command: Command) -> Capture:
+        with launched(replace(command, interpose=True), interposer=LIBRARY) as child:
+            start = Start(time.monotonic_ns(), child.pid, time.time_ns())
+            child.open_gate()
+            wait = _Wait(child)
+            wait.to_the_end()
+            return _capture(child, start, wait)
+
+
+def _capture(child: Launched, start: Start, wait: _Wait) -> Capture:
+    command, returncode = child.command, child.process.wait()
+    root = Root(
+        start=start,
+        gate=os.fsencode(helper("ptreetime-gate").resolve()),
+        args=[os.fsencode(arg) for arg in command.args],
+        cwd=os.fsencode(Path(command.cwd or ".").absolute()),
+        ended_ns=wait.ended_ns,
+        status=-returncode if returncode < 0 else returncode << 8,
+    )
+    inferred = infer_events(child.interposer_events(), root)
+    alive = len(inferred.endless & members(_log_entry(child), child.pid))
+    return Capture(
+        events=[*inferred.events, End(root.ended_ns, alive)],
+        returncode=returncode,
+        timed_out=wait.timed_out,
+        interrupted=wait.interrupted,
+        incomplete_reason=_reason(inferred, alive),
+    )
+
+
+def _reason(inferred: Inferred, alive: int) -> str:
+    reasons = [PARTIAL]
+    ends = len(inferred.endless) - alive
+    if ends:
+        reasons.append(f"{ends} {'process has' if ends == 1 else 'processes have'} an end that it did not see")
+    shells = inferred.unseen_shells
+    if shells:
+        reasons.append(f"{shells} {'shell' if shells == 1 else 'shells'} of system or popen it did not see")
+    return "; ".join(reasons)
+
+
+def _log_entry(child: Launched) -> bytes:
+    """What the build's processes have in their environment, and no others."""
+    return os.fsencode(f"{LOG_VARIABLE}={child.interposer_log}")
+
+
+@dataclass
+class _Wait:
+    """Waiting for the root's end."""
+
+    child: Launched
+    timed_out: bool = False
+    interrupted: bool = False
+    ended_ns: int = 0
+    deadline: float | None = None
+    progress: _Progress | None = field(init=False, default=None)
+
+    def to_the_end(self) -> None:
+        """Return when the root is dead.
+
+        A first KeyboardInterrupt is left to the build, which got its own from the terminal; a second one ends it; a
+        third is raised.
+        """
+        command, log = self.child.command, self.child.interposer_log
+        if command.timeout is not None:
+            self.deadline = time.monotonic() + command.timeout
+        if command.on_progress is not None and log is not None:
+            self.progress = _Progress(log, command.on_progress)
+        try:
+            self._until_dead()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            try:
+                self._until_dead()
+            except KeyboardInterrupt:
+                self._end_tree()
+                self._until_dead()
+
+    def _until_dead(self) -> None:
+        process = self.child.process
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except OSError:  # a kernel before 5.3, or a sandbox
+            while not _dead_within(process, POLL_SECONDS):
+                self._pass_time()
+        else:
+            try:
+                poll = select.poll()
+                poll.register(descriptor, select.POLLIN)
+                while not poll.poll(self._milliseconds()):
+                    self._pass_time()
+            finally:
+                os.close(descriptor)
+        self.ended_ns = self.ended_ns or time.monotonic_ns()
+        process.wait()
+
+    def _milliseconds(self) -> float | None:
+        """How long nothing else has to be done; None for ever."""
+        times = [self.deadline, None if self.progress is None else self.progress.due]
+        known = [at for at in times if at is not None]
+        return None if not known else max(0.0, (min(known) - time.monotonic()) * 1000 + 1)
+
+    def _pass_time(self) -> None:
+        now = time.monotonic()
+        if self.deadline is not None and now >= self.deadline:
+            self.deadline = None
+            self.timed_out = True
+            self._end_tree()
+        if self.progress is not None and now >= self.progress.due:
+            self.progress.tell(now)
+
+    def _end_tree(self) -> None:
+        self.child.process.kill()
+        end_members(_log_entry(self.child), self.child.pid, END_SECONDS)
+
+
+def _dead_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+@dataclass
+class _Progress:
+    """Counts the programs in a log that grows."""
+
+    log: Path
+    on_progress: Callable[[int], None]
+    due: float = field(default_factory=lambda: time.monotonic() + PROGRESS_SECONDS)
+    read: int = 0
+    programs: int = 0
+
+    def tell(self, now: float) -> None:
+        self.due = now + PROGRESS_SECONDS
+        with self.log.open("rb") as log:
+            log.seek(self.read)
+            new = log.read()
+        position = 0
+        while position + FRAME_HEADER.size < len(new):
+            length = FRAME_HEADER.unpack_from(new, position)[2]
+            # a frame of the interposer: an array of one event, which is an array whose first element is the tag
+            self.programs += new[position + FRAME_HEADER.size + 2 : position + FRAME_HEADER.size + 3] == b"\x04"
+            position += FRAME_HEADER.size + length
+        self.read += position
+        self.on_progress(self.programs)
