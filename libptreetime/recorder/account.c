@@ -19,8 +19,9 @@ static bool kernel_counts_io(void) {
 }
 
 static void set_run_delay(const struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
-  uint64_t run_delay_ns;
-  if (!process->run_delay_unknown && ptreetime_proc_run_delay(process->tid, &run_delay_ns))
+  uint64_t run_delay_ns = 0;
+  if (!process->run_delay_unknown &&
+      (process->run_delay_complete || ptreetime_proc_run_delay(process->tid, &run_delay_ns)))
     ptreetime_usage_set(usage, PTREETIME_USAGE_RUN_DELAY_NS, process->run_delay_ns + run_delay_ns);
 }
 
@@ -59,6 +60,13 @@ void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid) {
   process->max_rss_known = ptreetime_proc_status(tid, &status) && status.has_memory;
   if (process->max_rss_known)
     process->max_rss_bytes = status.max_rss_bytes;
+}
+
+void ptreetime_account_ending(struct ptreetime_tracee *process) {
+  uint64_t run_delay_ns;
+  process->run_delay_complete = ptreetime_proc_run_delay(process->tid, &run_delay_ns);
+  if (process->run_delay_complete)
+    process->run_delay_ns += run_delay_ns;
 }
 
 void ptreetime_account_thread(struct ptreetime_tracee *thread) {

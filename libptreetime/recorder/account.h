@@ -16,6 +16,9 @@ void ptreetime_account_exec(const struct ptreetime_tracee *process, struct ptree
 /* When the last thread stops at its end: the memory is still there. */
 void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid);
 
+/* When the only thread left, the leader, has been let end: what can be read while the kernel takes it apart. */
+void ptreetime_account_ending(struct ptreetime_tracee *process);
+
 /* When a thread that is not the leader is dead and not yet reaped. */
 void ptreetime_account_thread(struct ptreetime_tracee *thread);
 

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "proc.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,7 +11,7 @@
 
 static const char *path_of(pid_t pid, const char *file) {
   static char path[64];
-  snprintf(path, sizeof path, "/proc/%d%s%s", (int)pid, *file == '\0' ? "" : "/", file);
+  snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
   return path;
 }
 
@@ -29,68 +28,51 @@ static ssize_t read_small(pid_t pid, const char *file, char *text, size_t size) 
 }
 
 /* The arguments may have 2 MiB and more (a quarter of the stack's limit): memory that grows and is kept. */
-static struct ptreetime_bytes read_arguments(int directory) {
+static struct ptreetime_bytes read_arguments(pid_t pid) {
   static char *arguments;
   static size_t capacity;
-  int descriptor = openat(directory, "cmdline", O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0)
-    return (struct ptreetime_bytes){NULL, 0};
+  int descriptor = open(path_of(pid, "cmdline"), O_RDONLY | O_CLOEXEC);
+  ssize_t count = descriptor < 0 ? -1 : 0;
   size_t size = 0;
-  for (;;) {
+  while (count >= 0) {
     if (size == capacity) {
       size_t larger = capacity == 0 ? 256u << 10 : 2 * capacity;
       char *grown = realloc(arguments, larger);
       if (grown == NULL) {
-        close(descriptor);
-        return (struct ptreetime_bytes){NULL, 0};
+        count = -1;
+        break;
       }
       arguments = grown;
       capacity = larger;
     }
-    ssize_t count = read(descriptor, arguments + size, capacity - size);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0) {
-      close(descriptor);
-      return (struct ptreetime_bytes){NULL, 0};
-    }
-    size += (size_t)count;
-    if (count == 0 || size < capacity)
+    count = read(descriptor, arguments + size, capacity - size);
+    if (count <= 0)
       break;
+    size += (size_t)count;
   }
-  close(descriptor);
-  return (struct ptreetime_bytes){arguments, size};
+  if (descriptor >= 0)
+    close(descriptor);
+  return (struct ptreetime_bytes){count < 0 ? NULL : arguments, size};
 }
 
-static struct ptreetime_bytes read_link(int directory, const char *name, char *target, size_t size) {
-  ssize_t count = readlinkat(directory, name, target, size);
+static struct ptreetime_bytes read_link(pid_t pid, const char *name, char *target, size_t size) {
+  ssize_t count = readlink(path_of(pid, name), target, size);
   if (count < 0 || (size_t)count == size)
     return (struct ptreetime_bytes){NULL, 0};
   return (struct ptreetime_bytes){target, (size_t)count};
 }
 
-static struct ptreetime_bytes read_name(int directory, char *name, size_t size) {
-  int descriptor = openat(directory, "comm", O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0)
-    return (struct ptreetime_bytes){NULL, 0};
-  ssize_t count = read(descriptor, name, size);
-  close(descriptor);
-  if (count <= 0)
-    return (struct ptreetime_bytes){NULL, 0};
-  return (struct ptreetime_bytes){name, (size_t)count - 1}; /* without the newline at its end */
+void ptreetime_proc_program(pid_t pid, struct ptreetime_exec *exec) {
+  static char name[64];
+  ssize_t count = read_small(pid, "comm", name, sizeof name);
+  exec->name = (struct ptreetime_bytes){count > 0 ? name : NULL, count > 0 ? (size_t)count - 1 : 0}; /* no newline */
+  exec->args = read_arguments(pid);
 }
 
-void ptreetime_proc_image(pid_t pid, struct ptreetime_exec *exec) {
-  static char name[64], exe[PATH_MAX + 64], cwd[PATH_MAX + 64];
-  exec->name = exec->exe = exec->args = exec->cwd = (struct ptreetime_bytes){NULL, 0};
-  int directory = open(path_of(pid, ""), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0)
-    return;
-  exec->name = read_name(directory, name, sizeof name);
-  exec->exe = read_link(directory, "exe", exe, sizeof exe);
-  exec->cwd = read_link(directory, "cwd", cwd, sizeof cwd);
-  exec->args = read_arguments(directory);
-  close(directory);
+void ptreetime_proc_places(pid_t pid, struct ptreetime_exec *exec) {
+  static char exe[PATH_MAX + 64], cwd[PATH_MAX + 64];
+  exec->exe = read_link(pid, "exe", exe, sizeof exe);
+  exec->cwd = read_link(pid, "cwd", cwd, sizeof cwd);
 }
 
 /* The number after label, which begins a line. */

@@ -12,8 +12,11 @@
 
 #include "sink.h"
 
-/* Fill everything but usage. The bytes live until the next call; what can't be read is nil. */
-void ptreetime_proc_image(pid_t pid, struct ptreetime_exec *exec);
+/* Fill name and args. The bytes live until the next call; what can't be read is nil. */
+void ptreetime_proc_program(pid_t pid, struct ptreetime_exec *exec);
+
+/* Fill exe and cwd, likewise. */
+void ptreetime_proc_places(pid_t pid, struct ptreetime_exec *exec);
 
 /* From /proc/PID/status. max_rss_bytes needs a process that still has its memory; the switches are of this thread. */
 struct ptreetime_proc_status {

@@ -24,6 +24,7 @@
 #include "proc.h"
 #include "ptrace_trial.h"
 #include "recorder.h"
+#include "stack.h"
 #include "tracee.h"
 
 #define OPTIONS                                                                                                        \
@@ -34,7 +35,8 @@
 #define LETTING_GO_NS 1000000000u
 
 static struct ptreetime_recording *current; /* NULL between recordings */
-static unsigned held_count;                 /* tracees whose parent has not told of them yet */
+static unsigned held_count;                 /* tracees whose maker has not told of them yet */
+static unsigned adopted_count;              /* tracees that were let run all the same, and may be dead by now */
 
 static void take_away_stop(pid_t tid) {
   siginfo_t info;
@@ -77,9 +79,16 @@ static bool is_gone(pid_t tid) {
  * even have been adopted, and died, before. */
 static void begin_tracee(pid_t tid, struct ptreetime_tracee *maker, uint64_t time_ns) {
   struct ptreetime_tracee *tracee = ptreetime_tracee_find(tid);
-  if (tracee != NULL && !tracee->held)
+  if (tracee != NULL && !tracee->held) {
+    adopted_count -= tracee->adopted;
+    tracee->adopted = false;
     return;
-  if (tracee == NULL && (is_gone(tid) || (tracee = ptreetime_tracee_add(tid)) == NULL))
+  }
+  if (tracee == NULL && adopted_count > 0 && is_gone(tid)) {
+    adopted_count--;
+    return;
+  }
+  if (tracee == NULL && (tracee = ptreetime_tracee_add(tid)) == NULL)
     return;
   if (is_thread_of(tid, maker->process))
     ptreetime_tracee_join(tracee, maker->process);
@@ -104,6 +113,8 @@ static void adopt(struct ptreetime_tracee *tracee) {
       parent = ptreetime_tracee_find(current->root_pid);
     begin_process(tracee, parent, now);
   }
+  tracee->adopted = true;
+  adopted_count++;
   unhold(tracee);
 }
 
@@ -134,10 +145,12 @@ static void execed(struct ptreetime_tracee *process) {
   struct ptreetime_usage usage = {0};
   struct ptreetime_exec exec = {0};
   unsigned long former = 0;
-  /* When a thread that was not the leader has exec'ed, the kernel refuses every request until the stop has been taken
-   * by a wait: looks_like_a_spurious_pid in kernel/ptrace.c. No signal can be lost at this stop. */
-  take_away_stop(process->tid);
-  ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former);
+  if (ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former) != 0) {
+    /* When a thread that was not the leader has exec'ed, the kernel refuses every request until the stop has been
+     * taken by a wait: looks_like_a_spurious_pid in kernel/ptrace.c. No signal can be lost at this stop. */
+    take_away_stop(process->tid);
+    ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former);
+  }
   if ((pid_t)former != process->tid) { /* the thread has become the leader, and the old leader has vanished */
     struct ptreetime_tracee *thread = ptreetime_tracee_find((pid_t)former);
     if (thread != NULL)
@@ -153,18 +166,22 @@ static void execed(struct ptreetime_tracee *process) {
     exec.usage = &usage;
   }
   process->images++;
-  ptreetime_proc_image(process->tid, &exec);
+  if (!ptreetime_stack_image(process->tid, &exec))
+    ptreetime_proc_program(process->tid, &exec);
+  ptreetime_proc_places(process->tid, &exec);
   resume(process->tid, 0);
   ptreetime_sink_exec(&current->sink, now, process->tid, &exec);
 }
 
 static void exiting(struct ptreetime_tracee *tracee) {
-  if (!tracee->exiting) {
-    tracee->exiting = true;
-    if (--tracee->process->threads == 0)
-      ptreetime_account_memory(tracee->process, tracee->tid);
-  }
+  struct ptreetime_tracee *process = tracee->process;
+  bool first = !tracee->exiting;
+  tracee->exiting = true;
+  if (first && --process->threads == 0)
+    ptreetime_account_memory(process, tracee->tid);
   resume(tracee->tid, 0);
+  if (first && !process->threaded)
+    ptreetime_account_ending(process);
 }
 
 static void let_go(struct ptreetime_tracee *tracee, int event, int signal) {

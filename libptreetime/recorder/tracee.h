@@ -20,6 +20,7 @@ struct ptreetime_tracee {
   bool held;                        /* stopped at its birth, and nobody has said yet who made it */
   bool exiting;                     /* has stopped at its end */
   bool letting_go;                  /* is to be detached at its next stop */
+  bool adopted;                     /* was let run before its maker has told of it */
 
   /* In leaders only. */
   uint64_t serial; /* which process of the pid: pids are used again */
@@ -32,7 +33,8 @@ struct ptreetime_tracee {
   bool max_rss_known;     /* read from the image that is exiting */
   bool run_delay_unknown; /* a thread has vanished with its part of it */
   uint64_t max_rss_bytes;
-  uint64_t run_delay_ns;        /* of its threads that are dead */
+  uint64_t run_delay_ns;        /* of its threads that are dead, or all but */
+  bool run_delay_complete;      /* the leader is among them */
   struct rusage children_usage; /* what wait4 told of its children that are dead, with their own children's */
 };
 
