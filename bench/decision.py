@@ -221,9 +221,9 @@ def speed(keys: int = 10_000, rounds: int = 10, sessions: int = 1) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=400, help="for the bars; the sweeps take a quarter of it")
+    parser.add_argument("--trials", type=int, default=400, help="for the bars; the sweeps take an eighth of it")
     arguments = parser.parse_args()
-    few = max(arguments.trials // 4, 20)
+    few = max(arguments.trials // 8, 20)
     print(f"{'':44}{'false sessions':>26}{'+5 % found':>26}  also others")
     for title, sessions, world, trials in (
         ("interleaved, 10 rounds", 0, World("bar"), arguments.trials),

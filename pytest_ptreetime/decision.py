@@ -29,6 +29,8 @@ POWER_SIZES = (0.01, 0.05, 0.2, 1.0)
 POWER = 0.9
 COVERED = 0.9
 CONFIDENCE = 0.95
+#: Logarithms beyond this are as good as infinite; their exponentials can still be computed with.
+LARGEST_EFFECT = 50.0
 
 
 @dataclass(frozen=True)
@@ -152,25 +154,24 @@ def _test_group(
         above = panel.parents[positions]
         parents[above[above >= 0]] = True
         leaves = ~parents[positions]
-    samples = Samples.of(noise, amounts, panel.current[:, column, positions], leaves)
-    before = samples.sizes - noise.start
-    own = reported[positions]
+    pinned, comparable = None, np.zeros(len(positions), dtype=bool)
+    if panel.pinned is not None and panel.pinned_counts is not None and not terms.paired:
+        values = panel.pinned[:, column, positions]
+        same_count = np.median(panel.pinned_counts, axis=0) == np.median(panel.current_counts, axis=0)
+        comparable = ~np.isnan(values).any(axis=0) & same_count[positions]
+        # what can't be compared gets values that do no harm, and no test
+        pinned = np.where(comparable, values, np.median(amounts[-1], axis=0)) if comparable.any() else None
+    samples = Samples(noise, amounts, panel.current[:, column, positions], leaves, pinned)
+    before, own = samples.sizes - noise.start, reported[positions]
     if terms.paired:
         return [_tested(metric, "baseline", positions, effects_of_pairs(samples), before, own, terms)]
     calibration = terms.calibration and terms.calibration.parts(metric)
     if calibration is not None:
         calibration = CalibrationShift(calibration.sessions[chosen], calibration.current)
-    pinned = None
-    comparable = np.zeros(len(positions), dtype=bool)
-    if panel.pinned is not None and panel.pinned_counts is not None:
-        values = panel.pinned[:, column, positions]
-        same_count = np.median(panel.pinned_counts, axis=0) == np.median(panel.current_counts, axis=0)
-        comparable = ~np.isnan(values).any(axis=0) & same_count[positions]
-        pinned = np.log(np.where(comparable, np.nan_to_num(values), before) + noise.start)
-    effects, since_pinned = effects_since(samples, calibration, pinned if comparable.any() else None)
+    effects, since_pinned = effects_since(samples, calibration)
     parts = [_tested(metric, "baseline", positions, effects, before, own, terms)]
     if since_pinned is not None and pinned is not None:
-        was = np.exp(np.median(pinned, axis=0)) - noise.start
+        was = np.median(pinned, axis=0)
         parts.append(_tested(metric, "pinned", positions, since_pinned, was, own & comparable, terms))
     return parts
 
@@ -250,7 +251,7 @@ def _common_findings(tested: Sequence[_Tested], build: BuildChange) -> list[Find
 
 def _effect_findings(part: _Tested, panel: Panel, terms: Terms) -> list[Finding]:
     effects, start = part.effects, terms.models[part.metric].start
-    reach = two_sided_quantile(1 - CONFIDENCE, effects.df) * effects.errors
+    reach = np.minimum(two_sided_quantile(1 - CONFIDENCE, effects.df) * effects.errors, LARGEST_EFFECT)
     findings = []
     for n in np.flatnonzero(part.q_values <= terms.fdr):
         effect, before = float(effects.effects[n]), float(part.before[n])
@@ -301,7 +302,8 @@ def _describe(findings: Sequence[Finding], build: BuildChange) -> None:
 def _power(part: _Tested, terms: Terms, alpha: float) -> list[PowerLevel]:
     """The effects that would have been found, for the nodes above each size."""
     effects = part.effects
-    found = np.expm1(detectable_effect(effects.errors, effects.df, effects.thresholds, alpha=alpha, power=POWER))
+    found = detectable_effect(effects.errors, effects.df, effects.thresholds, alpha=alpha, power=POWER)
+    found = np.expm1(np.minimum(found, LARGEST_EFFECT))
     noise = terms.models[part.metric]
     if noise.unit != "s" or not len(found):
         return []

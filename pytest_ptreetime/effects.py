@@ -11,8 +11,8 @@ session, and are judged with the last alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -40,21 +40,38 @@ STATED_BETWEEN_NODES = 20
 
 @dataclass(frozen=True)
 class Samples:
-    """The tested nodes of one metric: started logarithms, rounds x nodes for each session; amounts as measured."""
+    """The tested nodes of one metric: amounts (seconds, bytes; none NaN), rounds x nodes for each session."""
 
     noise: MetricNoise
     baseline: list[Array]
     current: Array
-    #: Started sizes in the baseline, and whether the node has no child that is tested.
-    sizes: Array
+    #: Whether the node has no child that is tested.
     leaves: Mask
+    pinned: Array | None = None
 
-    @classmethod
-    def of(cls, noise: MetricNoise, baseline: Sequence[Array], current: Array, leaves: Mask) -> Samples:
-        """From amounts (seconds, bytes), none of them NaN."""
-        logs = [np.log(np.maximum(values, 0.0) + noise.start) for values in baseline]
-        sizes = np.exp(np.mean([session.mean(axis=0) for session in logs], axis=0))
-        return cls(noise, logs, np.log(np.maximum(current, 0.0) + noise.start), sizes, leaves)
+    @cached_property
+    def sizes(self) -> Array:
+        """Typical amounts of the baseline (geometric means), plus the start of the logarithm."""
+        sizes: Array = np.exp(np.mean([self.logs(session).mean(axis=0) for session in self.baseline], axis=0))
+        return sizes
+
+    def logs(self, amounts: Array, factors: Array | None = None) -> Array:
+        """Started logarithms of amounts, each round divided by its (log) factor first.
+
+        The start would bend a factor of small amounts, so it is added after the machine's speed has been taken out.
+        """
+        scaled = amounts if factors is None else amounts * np.exp(-factors)[:, None]
+        return np.log(np.maximum(scaled, 0.0) + self.noise.start)
+
+    def voters(self) -> Mask | None:
+        """The nodes that say how fast the machine was; None if too few or the metric is not one of speed."""
+        if not self.noise.follows_machine:
+            return None
+        return host_speed.voters(self.sizes, self.noise.start, self.leaves)
+
+    def voices(self, amounts: Array) -> Array:
+        """Plain logarithms, for the nodes that say how fast the machine was: they are large."""
+        return np.log(np.maximum(amounts, self.noise.start / 10))
 
 
 @dataclass(frozen=True)
@@ -88,16 +105,16 @@ def effects_of_pairs(samples: Samples) -> Effects:
     """Interleaved rounds: the first of each side are a pair, and so on; surplus rounds are left out."""
     noise, before = samples.noise, np.concatenate(samples.baseline)
     pairs = min(len(before), len(samples.current))
-    differences = samples.current[:pairs] - before[:pairs]
-    chosen = host_speed.voters(samples.sizes, noise.start, samples.leaves)
-    common = CommonShift(0.0)
+    before, now = before[:pairs], samples.current[:pairs]
+    chosen = samples.voters()
+    common, factors = CommonShift(0.0), None
     if chosen is not None:
-        factors = host_speed.round_factors(differences, np.zeros(differences.shape[1]), chosen)
-        differences = differences - factors[:, None]
+        factors = host_speed.round_factors(samples.voices(now), samples.voices(before), chosen)
         common = host_speed.shift_of_pairs(factors, float(np.log1p(noise.min_ratio)))
+    differences = samples.logs(now, factors) - samples.logs(before)
     log_sizes = np.log(samples.sizes)
     medians = np.median(differences, axis=0)
-    scales = _robust_scales(differences - medians, 1, log_sizes, noise.grain(samples.sizes))
+    scales = _robust_scales(differences - medians, 1, log_sizes, 2.0 * noise.sampling(samples.sizes))
     location, variances = huber_location(differences, scales, medians)
     stated = 2.0 * noise.variance(samples.sizes)
     variances, df, _ = shrink_with_stated_prior(variances, pairs - 1.0, log_sizes, stated)
@@ -114,20 +131,18 @@ def effects_of_pairs(samples: Samples) -> Effects:
     return _with_common_shift(_inflated(_with_error_of_median(result)))
 
 
-def effects_since(
-    samples: Samples, calibration: CalibrationShift | None = None, pinned: Array | None = None
-) -> tuple[Effects, Effects | None]:
-    """A session against stored ones, and against ``pinned`` (started logarithms) with the noise of the stored ones."""
-    noise, sessions = samples.noise, samples.baseline
-    chosen = host_speed.voters(samples.sizes, noise.start, samples.leaves)
+def effects_since(samples: Samples, calibration: CalibrationShift | None = None) -> tuple[Effects, Effects | None]:
+    """A session against stored ones, and against the pinned one with the noise of the stored ones."""
+    noise, sessions, pinned = samples.noise, samples.baseline, samples.pinned
+    chosen = samples.voters()
     rounds = [*sessions, samples.current, *([pinned] if pinned is not None else [])]
-    machine, common = _machine(rounds, len(sessions), chosen, calibration, noise)
-    rounds = [logs - factors[:, None] for logs, factors in zip(rounds, machine, strict=True)]
+    machine, common = _machine(samples, rounds, chosen, calibration)
+    rounds = [samples.logs(amounts, factors) for amounts, factors in zip(rounds, machine, strict=True)]
     log_sizes = np.log(samples.sizes)
     grain = noise.grain(samples.sizes)
     medians = [np.median(logs, axis=0) for logs in rounds]
     deviations = np.concatenate([logs - median for logs, median in zip(rounds, medians, strict=True)])
-    scales = _robust_scales(deviations, len(rounds), log_sizes, grain)
+    scales = _robust_scales(deviations, len(rounds), log_sizes, noise.sampling(samples.sizes))
     located = [huber_location(logs, scales, median) for logs, median in zip(rounds, medians, strict=True)]
     locations, within_each = zip(*located, strict=True)
     counts = np.array([len(logs) for logs in rounds], dtype=float)
@@ -138,7 +153,9 @@ def effects_since(
     )
     within = np.maximum(within, grain)
     stored = np.stack(locations[: len(sessions)])
-    unseen = host_speed.unseen_host_variance(calibration is not None) if chosen is None else 0.0
+    unseen = 0.0
+    if chosen is None and noise.follows_machine:
+        unseen = host_speed.unseen_host_variance(calibration is not None)
     stated_between = noise.between**2 + unseen
     noise_between = _Between.of(stored, within, counts[: len(sessions)], log_sizes, stated_between)
 
@@ -195,30 +212,34 @@ class _Between:
 
 
 def _machine(
-    rounds: list[Array], sessions: int, chosen: Mask | None, calibration: CalibrationShift | None, noise: MetricNoise
+    samples: Samples, rounds: list[Array], chosen: Mask | None, calibration: CalibrationShift | None
 ) -> tuple[list[Array], CommonShift]:
     """For each session the log factors of its rounds, and the shift of the current one."""
+    sessions = len(samples.baseline)
     if chosen is None:
-        factors = [np.zeros(len(logs)) for logs in rounds]
-        if calibration is None:
+        factors = [np.zeros(len(amounts)) for amounts in rounds]
+        if calibration is None or not samples.noise.follows_machine:
             return factors, CommonShift(0.0)
         for position in range(sessions):
             factors[position] += calibration.sessions[position].mean()
         factors[sessions] += calibration.current.mean()
         return factors, CommonShift(float(calibration.current.mean()), calibrated=True)
-    reference = np.mean([logs.mean(axis=0) for logs in rounds[:sessions]], axis=0)
-    factors = [host_speed.round_factors(logs, reference, chosen) for logs in rounds]
+    voices = [samples.voices(amounts) for amounts in rounds]
+    reference = np.mean([logs.mean(axis=0) for logs in voices[:sessions]], axis=0)
+    factors = [host_speed.round_factors(logs, reference, chosen) for logs in voices]
     common = host_speed.shift_beyond_calibration(
         np.array([np.median(session) for session in factors[:sessions]]),
         float(np.median(factors[sessions])),
         calibration,
-        float(np.log1p(noise.min_ratio)),
+        float(np.log1p(samples.noise.min_ratio)),
     )
     return factors, common
 
 
-def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, grain: Array) -> Array:
+def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, least: Array) -> Array:
     """Standard deviations of a round from median absolute deviations, not below their trend over size.
+
+    Not below the variance ``least`` either: of a sampled clock most rounds may show the same value by chance.
 
     :param deviations: rounds x nodes, from their sessions' medians.
     """
@@ -226,10 +247,10 @@ def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, grain: Ar
     variances: Array
     if rounds <= 2 * sessions:  # no session has an outlier that could be told
         variances = np.einsum("rn,rn->n", deviations, deviations) / max(rounds - sessions, 1)
-        return np.sqrt(np.maximum(variances, grain))
+        return np.sqrt(np.maximum(variances, least))
     # 1.4826 makes it a standard deviation; the medians took one degree of freedom from each session
     scales = 1.4826 * np.median(np.abs(deviations), axis=0) * (rounds / (rounds - sessions)) ** 0.5
-    variances = np.maximum(scales**2, grain)
+    variances = np.maximum(scales**2, least)
     if len(log_sizes) >= 30:
         basis = natural_spline_basis(log_sizes, 4)
         trend = np.exp(basis @ np.linalg.lstsq(basis, np.log(variances), rcond=None)[0])

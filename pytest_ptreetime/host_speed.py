@@ -44,7 +44,7 @@ CALIBRATION_NOISE = 0.03
 #: What the pairs' common factors are taken to vary by before there are pairs.
 PAIR_NOISE = 0.02
 #: Which parts of the calibration (calibration.PARTS) a metric's speed may follow.
-_RELEVANT_PARTS = {"user": (0,), "cpu": (0, 1), "sys": (1, 2), "max_rss": ()}
+_RELEVANT_PARTS = {"user": (0,), "cpu": (0, 1), "sys": (1, 2)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class CalibrationShift:
         return cls(logs - logs.mean(axis=0), np.log(np.array(current, dtype=float)) - logs.mean(axis=0))
 
     def parts(self, metric: str) -> CalibrationShift | None:
-        """Only what ``metric`` may follow."""
+        """Only what ``metric`` may follow; None where that was not measured."""
         columns = [part for part in _RELEVANT_PARTS.get(metric, range(len(self.current))) if part < len(self.current)]
         return CalibrationShift(self.sessions[:, columns], self.current[columns]) if columns else None
 
@@ -99,7 +99,7 @@ def voters(sizes: Array, grain: float, leaves: npt.NDArray[np.bool_]) -> npt.NDA
 
 def round_factors(logs: Array, reference: Array, chosen: npt.NDArray[np.bool_]) -> Array:
     """The log factor of each round (rounds x nodes): the median ratio of the chosen nodes to the reference."""
-    return np.asarray(np.median(logs[:, chosen] - reference[chosen], axis=1), dtype=float)
+    return np.asarray(np.median(logs[:, chosen] - reference[..., chosen], axis=1), dtype=float)
 
 
 def shift_of_pairs(factors: Array, threshold: float) -> CommonShift:

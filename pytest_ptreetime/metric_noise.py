@@ -48,6 +48,8 @@ class MetricNoise:
     #: A node's value contains those of its children.
     cumulative: bool = False
     unit: str = "s"
+    #: A slower machine makes it larger.
+    follows_machine: bool = True
 
     @property
     def start(self) -> float:
@@ -56,7 +58,11 @@ class MetricNoise:
 
     def variance(self, amounts: Array) -> Array:
         """The stated variance of a round's logarithm for nodes of these (started) sizes."""
-        return np.asarray(self.within**2 + self.tick / amounts + (self.resolution / amounts) ** 2, dtype=float)
+        return self.within**2 + self.sampling(amounts)
+
+    def sampling(self, amounts: Array) -> Array:
+        """The part of it that the measurement is to blame for; values that far apart are no outliers."""
+        return np.asarray(self.tick / amounts + (self.resolution / amounts) ** 2, dtype=float)
 
     def grain(self, amounts: Array) -> Array:
         """The variance that rounding to the resolution leaves even where all rounds agree."""
@@ -77,12 +83,12 @@ _MODELS = {
     "sys": MetricNoise(0.0005, 0.05, 0.02, 0.02, 0.004, tick=0.004),
     "startlag": MetricNoise(0.0002, 0.2, 0.05, 0.05, 0.002),
     "exitlag": MetricNoise(0.0002, 0.2, 0.05, 0.05, 0.002),
-    "run_delay": MetricNoise(0.001, 0.5, 0.3, 0.2, 0.01),
-    "max_rss": MetricNoise(131072.0, 0.01, 0.005, 0.02, 1048576.0, unit="B"),
-    "read": MetricNoise(4096.0, 0.05, 0.05, 0.05, 65536.0, unit="B"),
-    "written": MetricNoise(4096.0, 0.02, 0.02, 0.02, 65536.0, unit="B"),
+    "run_delay": MetricNoise(0.001, 0.5, 0.3, 0.2, 0.01, follows_machine=False),
+    "max_rss": MetricNoise(131072.0, 0.01, 0.005, 0.02, 1048576.0, unit="B", follows_machine=False),
+    "read": MetricNoise(4096.0, 0.05, 0.05, 0.05, 65536.0, unit="B", follows_machine=False),
+    "written": MetricNoise(4096.0, 0.02, 0.02, 0.02, 65536.0, unit="B", follows_machine=False),
 }
-_OTHER = MetricNoise(1.0, 0.05, 0.03, 0.02, 1.0, unit="")
+_OTHER = MetricNoise(1.0, 0.05, 0.03, 0.02, 1.0, unit="", follows_machine=False)
 
 
 def metric_noise(metric: str) -> MetricNoise:

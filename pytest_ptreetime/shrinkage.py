@@ -67,13 +67,14 @@ def natural_spline_basis(covariate: Array, df: int) -> Array:
     """A basis (nodes x df) of the natural cubic splines with knots at quantiles of ``covariate``; constant included.
 
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, equations 5.4 and 5.5. The covariate is
-    scaled to 0..1 first, so that the cubes stay small. ``df`` 1 is the constant, 2 a straight line.
+    scaled to 0..1 first, so that the cubes stay small. ``df`` 1 is the constant, 2 a straight line;
+    where quantiles coincide there are fewer columns.
     """
     low, high = float(covariate.min()), float(covariate.max())
     x = (covariate - low) / ((high - low) or 1.0)
-    columns = [np.ones_like(x), x][:df]
-    if df > 2:
-        knots = np.quantile(x, np.linspace(0.0, 1.0, df))
+    knots = np.unique(np.quantile(x, np.linspace(0.0, 1.0, df))) if df > 1 else x[:1]
+    columns = [np.ones_like(x), x][: len(knots)]
+    if len(knots) > 2:
         last = knots[-1]
 
         def truncated(knot: float) -> Array:
@@ -114,9 +115,7 @@ def _basis(covariate: Array | None, count: int) -> Array:
     if covariate is None:
         return np.ones((count, 1))
     df = 1 + (count >= 3) + (count >= 6) + (count >= 30)
-    distinct = len(np.unique(covariate)) if count < 1000 else df
-    basis = natural_spline_basis(covariate, min(df, distinct))
-    return basis if np.linalg.matrix_rank(basis) == basis.shape[1] else np.ones((count, 1))
+    return natural_spline_basis(covariate, df)
 
 
 def shrink_variances(variances: Array, df: float, prior: VariancePrior) -> tuple[Array, float]:

@@ -27,6 +27,10 @@ Array = npt.NDArray[np.float64]
 HUBER_K = 2.0
 #: How deep into the tail the observed noise is compared with Student's t, in number of draws.
 TAIL_DEPTHS = (10, 30, 100)
+#: The probability at which a heavy tail and its t are to agree: one false finding in a thousand nodes and a thousand
+#: sessions. No tail that was found to be heavy is taken to fall faster than the power STEEPEST_TAIL.
+FAR_OUT = 1e-6
+STEEPEST_TAIL = 8.0
 #: Degrees of freedom above this are normal noise; the special functions lose digits further out.
 MOST_DF = 1e5
 #: From here on the noncentral t is a shifted normal distribution, and its inverse is slow.
@@ -127,22 +131,22 @@ def leave_one_out(sessions: Array, prior_scale: Array, prior_df: float) -> tuple
 
 
 def tail_df(statistics: Array, df: float) -> float:
-    """The degrees of freedom with which Student's t has tails as heavy as those of ``statistics``.
+    """The degrees of freedom with which Student's t reaches as far as ``statistics`` where rejections happen.
 
-    ``df`` where the draws' extremes are no larger than t's own (by three standard deviations of their number), else the
-    smallest that any of TAIL_DEPTHS asks for. Rejections happen far out, where a variance says little of the noise.
+    ``df`` where the draws' extremes are no larger than t's own (by 2.5 standard deviations of their number). Else the
+    draws say how the tail goes on: a power law through the largest (B. M. Hill, "A simple general approach to inference
+    about the tail of a distribution", Annals of Statistics 3, 1975) gives the quantile of FAR_OUT, beyond most data.
     """
-    sizes = np.abs(statistics)
-    heaviest = df
-    for depth in TAIL_DEPTHS:
-        if len(sizes) < 10 * depth:
-            break
-        expected = float(two_sided_quantile(depth / len(sizes), df))
-        if np.count_nonzero(sizes > expected) <= depth + 3 * depth**0.5:
-            continue
-        observed = float(np.partition(sizes, len(sizes) - depth)[len(sizes) - depth])
-        heaviest = min(heaviest, _matching_df(observed, depth / len(sizes), df))
-    return heaviest
+    sizes = np.sort(np.abs(statistics))[::-1]
+    count = len(sizes)
+    depths = [depth for depth in TAIL_DEPTHS if 10 * depth <= count]
+    expected = two_sided_quantile(np.array(depths) / max(count, 1), df)
+    if all(np.count_nonzero(sizes > q) <= depth + 2.5 * depth**0.5 for depth, q in zip(depths, expected, strict=True)):
+        return df
+    depth = min(max(count // 500, min(TAIL_DEPTHS)), max(TAIL_DEPTHS))
+    index = min(depth / max(float(np.log(sizes[:depth] / sizes[depth]).sum()), 1e-9), STEEPEST_TAIL)
+    reached = float(sizes[depth]) * (depth / count / FAR_OUT) ** (1 / index)
+    return _matching_df(reached, FAR_OUT, df)
 
 
 def _matching_df(quantile: float, probability: float, df: float) -> float:

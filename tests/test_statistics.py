@@ -122,6 +122,10 @@ def test_natural_spline_beyond_its_knots_is_straight_at_both_ends() -> None:
     assert np.linalg.matrix_rank(basis) == 4
 
 
+def test_natural_spline_of_nodes_of_one_size_is_a_constant() -> None:
+    assert natural_spline_basis(np.full(50, 2.0), 4).shape == (50, 1)
+
+
 def test_stated_prior_with_too_few_nodes_is_used() -> None:
     stated = np.array([1e-4, 2e-4])
     shrunk, df, _ = shrink_with_stated_prior(np.array([3e-4, 3e-4]), 4, np.array([0.0, 1.0]), stated)

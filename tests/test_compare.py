@@ -1,0 +1,538 @@
+"""The decision through its public face, on simulated builds: make -> gcc -> cc1, one source file each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from random import Random
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_ptreetime.compare import COMMON_KEY, Comparison, compare
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.profile import Profile
+
+FILES = 30
+LARGE = FILES - 3
+CALIBRATION = [0.010, 0.008, 0.012]
+
+
+def cc1(number: int) -> str:
+    return f"make/gcc/cc1[f{number}.c]"
+
+
+def gcc(number: int) -> str:
+    return f"make/gcc[f{number}.c]"
+
+
+class Builds:
+    """Builds of one project on one machine.
+
+    The compilers take 20 ms to 2 s; a round varies by 1 %, a session by 2.7 % as a whole and by 0.3 % a node; the
+    split into user and system time comes from 4 ms ticks.
+    """
+
+    def __init__(self, seed: int = 0, files: int = FILES) -> None:
+        self.random = np.random.default_rng(seed)
+        self.files = files
+        self.sizes = np.exp(np.linspace(np.log(0.02), np.log(2), files))
+
+    def session(
+        self,
+        rounds: int = 5,
+        *,
+        machine: float | None = None,
+        slower: dict[int, float] | None = None,
+        waiting: dict[int, float] | None = None,
+        doubled: Sequence[int] = (),
+        removed: Sequence[int] = (),
+        added: Sequence[str] = (),
+    ) -> list[Profile]:
+        """One session: ``slower`` are factors of compilers' cpu times, ``waiting`` seconds in the run queue."""
+        level = self.random.normal(0, 0.027) if machine is None else np.log(machine)
+        sizes = self.sizes * np.exp(self.random.normal(0, 0.003, self.files))
+        for number, factor in (slower or {}).items():
+            sizes[number] *= factor
+        speeds = np.exp(level + self.random.normal(0, 0.01, rounds)).tolist()
+        return [self._round(speed, sizes, waiting or {}, doubled, removed, added) for speed in speeds]
+
+    def sessions(self, count: int, rounds: int = 5) -> list[list[Profile]]:
+        return [self.session(rounds) for _ in range(count)]
+
+    def _round(
+        self,
+        speed: float,
+        sizes: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+        waiting: dict[int, float],
+        doubled: Sequence[int],
+        removed: Sequence[int],
+        added: Sequence[str],
+    ) -> Profile:
+        cpu = speed * sizes * np.exp(self.random.normal(0, 0.01, self.files))
+        totals: dict[str, dict[str, float]] = {"make": {}}
+        parents: dict[str, str | None] = {"make": None}
+        for number in range(self.files):
+            if number in removed:
+                continue
+            times = 2 if number in doubled else 1
+            node = self._node(float(cpu[number]), waiting.get(number, 0.0), times)
+            driver = self._node(0.003 * speed, 0.0, times)
+            driver["wall"] += node["wall"]
+            totals[gcc(number)], totals[cc1(number)] = driver, node
+            parents[gcc(number)], parents[cc1(number)] = "make", gcc(number)
+        for key in added:
+            totals[key], parents[key] = self._node(0.3 * speed, 0.0, 1), "make"
+        totals["make"] = self._node(0.05 * speed, 0.0, 1)
+        totals["make"]["wall"] += sum(totals[key]["wall"] for key, parent in parents.items() if parent == "make")
+        return Profile(totals=totals, parents=parents, critical_path=["make", gcc(LARGE), cc1(LARGE)])
+
+    def _node(self, cpu: float, waited: float, times: int) -> dict[str, float]:
+        ticks = max(round(cpu / 0.004), 1)
+        sys_time = cpu * self.random.binomial(ticks, 0.1) / ticks
+        waited += float(self.random.exponential(0.0002))
+        node = {"wall": cpu + waited, "user": cpu - sys_time, "sys": sys_time, "cpu": cpu, "run_delay": waited}
+        return {"count": float(times), **{metric: times * value for metric, value in node.items()}}
+
+
+@pytest.fixture(scope="module")
+def builds() -> Builds:
+    return Builds()
+
+
+@pytest.fixture(scope="module")
+def baseline() -> list[list[Profile]]:
+    return Builds(1).sessions(8)
+
+
+def causes(comparison: Comparison) -> list[tuple[str, str]]:
+    return [(finding.key, finding.kind) for finding in comparison.causes]
+
+
+# Times
+
+
+def test_unchanged_build_is_ok_and_says_what_would_have_been_found(
+    baseline: list[list[Profile]], builds: Builds
+) -> None:
+    comparison = compare(baseline, builds.session())
+    assert (comparison.verdict, comparison.findings) == ("ok", [])
+    assert comparison.power is not None
+    assert comparison.power.effect < 0.15
+    assert "would have been found with 90 %" in comparison.sentence
+
+
+def test_slower_compiler_is_the_one_cause_and_the_sentence_says_it_all(
+    baseline: list[list[Profile]], builds: Builds
+) -> None:
+    comparison = compare(baseline, builds.session(slower={LARGE: 1.15}))
+    assert comparison.verdict == "regression"
+    assert causes(comparison) == [(cc1(LARGE), "regression")]
+    assert comparison.sentence.startswith(f"cc1 f{LARGE}.c: cpu +1")
+    assert " s -> " in comparison.sentence
+    assert " of the build's +" in comparison.sentence
+    assert comparison.sentence.endswith("; on the critical path")
+    finding = comparison.findings[0]
+    assert finding.ratio == pytest.approx(1.15, abs=0.04)
+    assert finding.interval is not None
+    assert finding.ratio is not None
+    assert finding.interval[0] < finding.ratio < finding.interval[1]
+    assert finding.q_value <= 0.01
+
+
+def test_parent_of_slower_compiler_is_explained_by_it(baseline: list[list[Profile]], builds: Builds) -> None:
+    findings = {(f.key, f.metric): f for f in compare(baseline, builds.session(slower={LARGE: 1.3})).findings}
+    assert findings[gcc(LARGE), "wall"].explained_by == cc1(LARGE)
+    assert findings[cc1(LARGE), "wall"].explained_by == cc1(LARGE)
+    assert findings[cc1(LARGE), "wall"].explained_by_metric == "cpu"
+
+
+def test_faster_compiler_is_an_improvement(baseline: list[list[Profile]], builds: Builds) -> None:
+    comparison = compare(baseline, builds.session(slower={LARGE: 0.8}))
+    assert comparison.verdict == "improvement"
+    assert causes(comparison) == [(cc1(LARGE), "improvement")]
+
+
+def test_slower_and_faster_compilers_are_a_regression_with_two_causes(
+    baseline: list[list[Profile]], builds: Builds
+) -> None:
+    comparison = compare(baseline, builds.session(slower={LARGE: 1.2, LARGE - 1: 0.8}))
+    assert comparison.verdict == "regression"
+    assert causes(comparison) == [(cc1(LARGE), "regression"), (cc1(LARGE - 1), "improvement")]
+
+
+def test_five_percent_with_ten_interleaved_rounds_is_found() -> None:
+    found = 0
+    for seed in range(20):
+        builds = Builds(seed)
+        both, slower = builds.session(20, machine=1.0), Builds(seed).session(20, machine=1.0, slower={LARGE: 1.05})
+        comparison = compare([both[::2]], slower[1::2], paired=True)
+        found += causes(comparison) == [(cc1(LARGE), "regression")]
+    assert found >= 18
+
+
+def test_unchanged_builds_of_many_sessions_have_no_finding() -> None:
+    for seed in range(20):
+        builds = Builds(100 + seed, files=60)
+        assert compare(builds.sessions(5, 3), builds.session(3)).findings == []
+        both = builds.session(10)
+        assert compare([both[::2]], both[1::2], paired=True).findings == []
+        assert compare([builds.session(4)], builds.session(4)).findings == []
+
+
+def test_small_and_sampled_values_do_not_alarm() -> None:
+    random = np.random.default_rng(8)
+
+    def profile() -> Profile:
+        cpu = 0.002 * np.exp(0.1 * random.standard_normal(200))
+        sampled = random.random(200) < 0.3
+        return Profile(
+            {
+                f"sh[{n}]": {"count": 1, "wall": 1.5 * c, "user": 0.0 if s else c, "sys": c if s else 0.0, "cpu": c}
+                for n, (c, s) in enumerate(zip(cpu.tolist(), sampled.tolist(), strict=True))
+            }
+        )
+
+    for _ in range(20):
+        stored = [[profile() for _ in range(3)] for _ in range(4)]
+        assert compare(stored, [profile() for _ in range(3)]).findings == []
+
+
+def test_ratchet_after_ten_steps_of_one_percent_fails() -> None:
+    builds = Builds(3)
+    pinned = builds.session()
+    recent = [builds.session(slower={LARGE: 1.01**step}) for step in range(5, 10)]
+    now = builds.session(slower={LARGE: 1.01**10})
+    assert causes(compare(recent, now)) == []
+    comparison = compare(recent, now, pinned=pinned)
+    assert comparison.verdict == "regression"
+    assert causes(comparison) == [(cc1(LARGE), "regression")]
+    assert "since the pinned session" in comparison.sentence
+
+
+def test_more_memory_on_request_is_found(baseline: list[list[Profile]]) -> None:
+    def with_memory(rounds: list[Profile], mebibytes: float) -> list[Profile]:
+        totals = [{key: {**row, "max_rss": 50.0 * 2**20} for key, row in profile.totals.items()} for profile in rounds]
+        for row in totals:
+            row[cc1(2)]["max_rss"] = mebibytes * 2**20
+        return [Profile(row, profile.parents) for row, profile in zip(totals, rounds, strict=True)]
+
+    stored = [with_memory(rounds, 50) for rounds in baseline]
+    now = with_memory(baseline[-1], 80)
+    assert compare(stored, now).findings == []
+    comparison = compare(stored, now, metrics=("cpu", "max_rss"))
+    assert "max_rss +" in comparison.sentence
+    assert "50 MiB -> 80 MiB" in comparison.sentence
+
+
+# The machine's speed
+
+
+def test_slow_machine_without_calibration_moves_the_host_shift_only(
+    baseline: list[list[Profile]], builds: Builds
+) -> None:
+    comparison = compare(baseline, builds.session(machine=1.3))
+    assert (comparison.verdict, comparison.findings) == ("ok", [])
+    assert comparison.host_shift == pytest.approx(1.3, abs=0.05)
+    assert any("can't be told apart" in note for note in comparison.notes)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.3, "ok"), (1.0, "regression")])
+def test_every_compiler_slower_is_judged_by_the_calibration(
+    baseline: list[list[Profile]], builds: Builds, factor: float, verdict: str
+) -> None:
+    comparison = compare(
+        baseline,
+        builds.session(machine=1.3),
+        baseline_calibration=[CALIBRATION] * len(baseline),
+        current_calibration=[factor * value for value in CALIBRATION],
+    )
+    assert comparison.verdict == verdict
+    assert [key for key, _ in causes(comparison)] == ([COMMON_KEY] if verdict == "regression" else [])
+    if verdict == "regression":
+        assert comparison.sentence.startswith("most processes: cpu +")
+
+
+def test_every_compiler_slower_in_interleaved_rounds_is_the_build() -> None:
+    builds = Builds(5)
+    comparison = compare([builds.session(8, machine=1.0)], builds.session(8, machine=1.1), paired=True)
+    assert comparison.verdict == "regression"
+    assert [key for key, _ in causes(comparison)] == [COMMON_KEY]
+
+
+def test_one_more_than_the_others_when_all_are_slower_is_a_cause_of_its_own(baseline: list[list[Profile]]) -> None:
+    comparison = compare(
+        baseline,
+        Builds(6).session(machine=1.3, slower={LARGE: 1.4}),
+        baseline_calibration=[CALIBRATION] * len(baseline),
+        current_calibration=CALIBRATION,
+    )
+    assert [key for key, _ in causes(comparison)] == [COMMON_KEY, cc1(LARGE)]
+
+
+def test_waiting_for_a_processor_is_contention_and_no_regression(baseline: list[list[Profile]], builds: Builds) -> None:
+    comparison = compare(baseline, builds.session(waiting={LARGE: 0.8, LARGE + 1: 0.9}))
+    assert comparison.verdict == "inconclusive"
+    assert comparison.findings == []
+    assert {finding.key for finding in comparison.contentions} >= {cc1(LARGE), cc1(LARGE + 1)}
+    assert "contention" in comparison.sentence
+
+
+# Structure
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_added_process_is_always_found(seed: int, paired: bool) -> None:
+    builds = Builds(seed)
+    comparison = compare(builds.sessions(1, 2), builds.session(2, added=["make/cc1[new.c]"]), paired=paired)
+    assert comparison.verdict == "regression"
+    assert ("make/cc1[new.c]", "added") in causes(comparison)
+    assert comparison.sentence.startswith("cc1 new.c: is new, runs once, cpu +0.")
+    assert "of the build's +" in comparison.sentence
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_doubled_process_is_always_found(seed: int, paired: bool) -> None:
+    builds = Builds(seed)
+    comparison = compare(builds.sessions(1, 2), builds.session(2, doubled=[LARGE]), paired=paired)
+    assert comparison.verdict == "regression"
+    assert (gcc(LARGE), "count") in causes(comparison)
+    assert comparison.sentence.startswith(f"gcc f{LARGE}.c: runs twice instead of 1 (doubled)")
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_removed_process_is_always_found(seed: int, paired: bool) -> None:
+    builds = Builds(seed)
+    comparison = compare(builds.sessions(4, 2)[: 1 if paired else 4], builds.session(2, removed=[LARGE]), paired=paired)
+    assert (gcc(LARGE), "removed") in causes(comparison)
+    assert (cc1(LARGE), "removed") not in causes(comparison)
+    sentence = next(finding.sentence for finding in comparison.findings if finding.key == gcc(LARGE))
+    assert sentence.startswith(f"gcc f{LARGE}.c: no longer runs (ran once)")
+    assert comparison.verdict in ("improvement", "inconclusive")
+
+
+def counted(*counts: int) -> list[Profile]:
+    return [
+        Profile({"make": {"count": 1.0}, **({"make/sh": {"count": float(n)}} if n else {})}, {"make": None})
+        for n in counts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "kinds"),
+    [
+        ([(1, 1), (1, 1)], (1, 1), []),
+        ([(1, 1), (1, 1)], (1, 2, 2), ["count"]),
+        ([(1, 1), (1, 1)], (1, 1, 2), []),  # a minority of the rounds: a note
+        ([(3, 4), (5, 3)], (5, 6), []),  # within the range widened by its width
+        ([(3, 4), (5, 3)], (8, 9), ["count"]),
+        ([(0, 1), (1, 0)], (2, 2), []),
+        ([(0, 0), (1, 1)], (1, 1), []),  # changed once and was accepted
+        ([(0, 0), (1, 1)], (2, 2), ["count"]),
+        ([(1, 1), (0, 0)], (1, 1), ["added"]),
+    ],
+)
+def test_counts_are_exact_where_they_are_constant_and_judged_by_their_range_elsewhere(
+    stored: list[tuple[int, ...]], now: tuple[int, ...], kinds: list[str]
+) -> None:
+    comparison = compare([counted(*counts) for counts in stored], counted(*now))
+    assert [finding.kind for finding in comparison.findings] == kinds
+
+
+def test_count_that_differs_in_a_minority_of_rounds_is_noted() -> None:
+    comparison = compare([counted(1, 1)], counted(1, 1, 2))
+    assert comparison.notes == ["make/sh: the count differs between rounds now (1, 2)"]
+
+
+def test_times_after_an_accepted_process_are_compared_with_the_sessions_since(builds: Builds) -> None:
+    stored = [*builds.sessions(3), *(builds.session(added=["make/cc1[new.c]"]) for _ in range(5))]
+    now = builds.session(added=["make/cc1[new.c]"])
+    assert compare(stored, now).findings == []
+    for profile in now:
+        for metric in ("wall", "user", "cpu"):
+            profile.totals["make/cc1[new.c]"][metric] *= 1.5
+    assert causes(compare(stored, now)) == [("make/cc1[new.c]", "regression")]
+
+
+# What can't be known
+
+
+def test_comparison_without_baseline_says_so(builds: Builds) -> None:
+    nothings: list[list[list[Profile]]] = [[], [[]]]
+    for nothing in nothings:
+        comparison = compare(nothing, builds.session(1))
+        assert comparison.verdict == "no-baseline"
+        assert comparison.sentence
+
+
+def test_incomplete_round_is_never_ok(baseline: list[list[Profile]], builds: Builds) -> None:
+    now = builds.session()
+    now[1].incomplete_reason = "3 records lost"
+    comparison = compare(baseline, now)
+    assert comparison.verdict == "inconclusive"
+    assert "1 of 5 rounds incomplete: 3 records lost" in comparison.sentence
+
+
+def test_baseline_without_a_complete_round_is_inconclusive(builds: Builds) -> None:
+    stored = builds.session(1)
+    stored[0].incomplete_reason = "2 processes without arguments"
+    comparison = compare([stored], builds.session())
+    assert comparison.verdict == "inconclusive"
+    assert "2 processes without arguments" in comparison.sentence
+
+
+def test_one_round_on_each_side_is_too_little(builds: Builds) -> None:
+    comparison = compare([builds.session(1)], builds.session(1))
+    assert comparison.verdict == "inconclusive"
+    assert "more rounds" in comparison.sentence
+
+
+def test_noise_that_hides_a_quarter_is_inconclusive_and_says_what_it_could_have_seen() -> None:
+    random = np.random.default_rng(1)
+
+    def session() -> list[Profile]:
+        times = np.exp(random.normal(0, 0.2, 3)).tolist()
+        return [Profile({"cc": {"count": 1, "wall": t, "cpu": t}}, {"cc": None}) for t in times]
+
+    comparison = compare([session(), session()], session())
+    assert comparison.verdict == "inconclusive"
+    assert comparison.reasons[0].startswith("too little data for the noise")
+    assert not comparison.decided
+
+
+def test_lone_process_is_judged_without_taking_its_own_change_for_the_machines() -> None:
+    def session(factor: float) -> list[Profile]:
+        return [
+            Profile({"cc": {"count": 1, "wall": factor * t, "cpu": factor * t}}, {"cc": None}) for t in (1, 1.01, 0.99)
+        ]
+
+    stored = [session(factor) for factor in (1.0, 1.01, 0.99, 1.0, 1.005)]
+    assert compare(stored, session(1.0)).findings == []
+    assert compare(stored, session(1.25)).verdict == "regression"
+
+
+# Settings
+
+
+def test_ignored_key_has_no_finding(baseline: list[list[Profile]], builds: Builds) -> None:
+    now = builds.session(slower={LARGE: 1.5}, added=["make/cc1[new.c]"])
+    comparison = compare(baseline, now, ignore=[f"*[[]f{LARGE}.c]", "make", f"*[f{LARGE}.c]", "*[new.c]"])
+    assert comparison.findings == []
+
+
+def test_minimum_effect_above_the_change_lets_it_pass(baseline: list[list[Profile]], builds: Builds) -> None:
+    now = builds.session(slower={LARGE: 1.15})
+    assert compare(baseline, now).verdict == "regression"
+    assert compare(baseline, now, min_effect=0.2).findings == []
+    assert compare(baseline, now, min_effect={"cpu": (0.0, 1.0), "wall": 0.3, "user": 0.3}).findings == []
+    assert (
+        compare(baseline, now, node_settings={f"*[f{LARGE}.c]": {"min_effect": 0.2}, "make": {"ignore": True}}).findings
+        == []
+    )
+
+
+def test_node_settings_choose_metrics(baseline: list[list[Profile]], builds: Builds) -> None:
+    now = builds.session(slower={LARGE: 1.3})
+    comparison = compare(baseline, now, node_settings={"*": {"metrics": ["wall"]}})
+    assert {finding.metric for finding in comparison.findings} == {"wall"}
+
+
+def test_impossible_requests_are_refused(baseline: list[list[Profile]], builds: Builds) -> None:
+    with pytest.raises(UsageError, match="no current round"):
+        compare(baseline, [])
+    with pytest.raises(UsageError, match="one session"):
+        compare(baseline, builds.session(), paired=True)
+    with pytest.raises(UsageError, match="fdr"):
+        compare(baseline, builds.session(), fdr=1.0)
+    with pytest.raises(UsageError, match="negative"):
+        compare(baseline, builds.session(), min_effect=-0.1)
+    with pytest.raises(UsageError, match="unknown"):
+        compare(baseline, builds.session(), node_settings={"*": {"color": 1}})
+
+
+def test_metric_that_older_sessions_lack_is_compared_with_those_that_have_it(
+    baseline: list[list[Profile]], builds: Builds
+) -> None:
+    old = [
+        [
+            Profile(
+                {k: {m: v for m, v in row.items() if m != "cpu"} for k, row in profile.totals.items()}, profile.parents
+            )
+            for profile in rounds
+        ]
+        for rounds in baseline[:3]
+    ]
+    comparison = compare([*old, *baseline[3:]], builds.session(slower={LARGE: 1.3}))
+    assert (cc1(LARGE), "regression") in causes(comparison)
+    assert comparison.findings[0].metric == "cpu"
+
+
+# Laws
+
+
+def test_comparing_a_set_with_itself_finds_nothing(baseline: list[list[Profile]]) -> None:
+    comparison = compare(baseline[:1], baseline[0])
+    assert (comparison.verdict, comparison.findings) == ("ok", [])
+    assert comparison.host_shift == pytest.approx(1.0)
+    assert compare(baseline[:1], baseline[0], paired=True).findings == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(random=st.randoms(use_true_random=False), slower=st.booleans(), paired=st.booleans())
+def test_order_of_keys_and_rounds_does_not_matter(random: Random, slower: bool, paired: bool) -> None:
+    builds = Builds(11)
+    stored = builds.sessions(1 if paired else 3)
+    now = builds.session(slower={LARGE: 1.4} if slower else None)
+    order = list(range(5))
+    random.shuffle(order)
+
+    def shuffled(rounds: list[Profile]) -> list[Profile]:
+        result = []
+        for number in order:
+            items = list(rounds[number].totals.items())
+            random.shuffle(items)
+            result.append(Profile(dict(items), rounds[number].parents, None, rounds[number].critical_path))
+        return result
+
+    one = compare(stored, now, paired=paired)
+    other = compare([shuffled(rounds) for rounds in stored], shuffled(now), paired=paired)
+    assert one.verdict == other.verdict
+    assert causes(one) == causes(other)
+    assert one.host_shift == pytest.approx(other.host_shift, rel=1e-9)
+
+
+@settings(max_examples=15, deadline=None)
+@given(factor=st.floats(0.5, 3), slower=st.booleans())
+def test_scaling_all_current_times_moves_the_host_shift_only(factor: float, slower: bool) -> None:
+    builds = Builds(12)
+    stored, now = builds.sessions(3), builds.session(slower={LARGE: 1.4} if slower else None)
+    scaled = [
+        Profile(
+            {k: {m: v if m == "count" else v * factor for m, v in row.items()} for k, row in profile.totals.items()},
+            profile.parents,
+        )
+        for profile in now
+    ]
+    one, other = compare(stored, now), compare(stored, scaled)
+    assert one.verdict == other.verdict
+    assert causes(one) == causes(other)
+    # the started logarithm bends by the grain of 0.5 ms, which is little for the nodes that vote
+    assert other.host_shift == pytest.approx(one.host_shift * factor, rel=0.03)
+
+
+def test_comparison_survives_being_sent(baseline: list[list[Profile]], builds: Builds) -> None:
+    comparison = compare(baseline, builds.session(slower={LARGE: 1.3}))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(comparison), type=Comparison) == comparison
+    assert msgspec.json.decode(msgspec.json.encode(comparison), type=Comparison) == comparison
+
+
+def test_importing_compare_does_not_import_numpy() -> None:
+    program = "import sys, pytest_ptreetime.compare; sys.exit(bool({'numpy', 'scipy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
