@@ -20,6 +20,7 @@ __all__ = ["ProcessNode", "Program", "split_cpu"]
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
 
+_NOTHING_USED = Usage(*[0] * len(Usage.__struct_fields__))
 COMM_BYTES = 15  # the kernel's TASK_COMM_LEN, 16, holds the final NUL too
 
 Program: TypeAlias = Exec | UserStartup | UserExec | UserSpawn
@@ -195,6 +196,50 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         """Calls of exec that failed (a search along PATH, for the most part)."""
         return self._used("failed_execs")
 
+    def metrics(self) -> dict[str, float]:
+        """What is known of wall, user, sys, cpu, max_rss, startlag, exitlag, run_delay, read and written.
+
+        The values are those of the attributes; one call is several times as fast as ten attributes.
+        """
+        known: dict[str, float] = {}
+        exit_ns, after = self.exit_ns, self._usage_after
+        if exit_ns is not None:
+            known["wall"] = (exit_ns - self.start_ns) / 1e9
+            if self._user_exit_ns is not None:
+                known["exitlag"] = (exit_ns - self._user_exit_ns) / 1e9
+        if self._startup_ns is not None:
+            known["startlag"] = (self._startup_ns - self.start_ns) / 1e9
+        if after is None:
+            return known
+        if after.max_rss_bytes is not None:
+            known["max_rss"] = after.max_rss_bytes
+        if self._usage_before_known:
+            self._add_shares(known, after, self._usage_before or _NOTHING_USED)
+        return known
+
+    def _add_shares(self, known: dict[str, float], after: Usage, before: Usage) -> None:
+        cpu_ns = _share(after.cpu_ns, before.cpu_ns)
+        user_ns = _share(after.utime_ns, before.utime_ns)
+        sys_ns = _share(after.stime_ns, before.stime_ns)
+        if user_ns is not None and sys_ns is not None:
+            if cpu_ns is None:
+                cpu_ns = user_ns + sys_ns
+            else:
+                user_ns, sys_ns = split_cpu(cpu_ns, user_ns, sys_ns)
+            known["user"] = user_ns / 1e9
+            known["sys"] = sys_ns / 1e9
+        if cpu_ns is not None:
+            known["cpu"] = cpu_ns / 1e9
+        run_delay_ns = _share(after.run_delay_ns, before.run_delay_ns)
+        if run_delay_ns is not None:
+            known["run_delay"] = run_delay_ns / 1e9
+        read_bytes = _share(after.read_bytes, before.read_bytes)
+        if read_bytes is not None:
+            known["read"] = read_bytes
+        written_bytes = _share(after.written_bytes, before.written_bytes)
+        if written_bytes is not None:
+            known["written"] = written_bytes
+
     @property
     def process_exit_ns(self) -> int | None:
         """When the process ended, whatever images it went through."""
@@ -207,11 +252,7 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         """The image's share of a counter that counts from the process's creation."""
         if self._usage_after is None or not self._usage_before_known:
             return None
-        after: int | None = getattr(self._usage_after, field)
-        if after is None or self._usage_before is None:
-            return after
-        before: int | None = getattr(self._usage_before, field)
-        return None if before is None else max(0, after - before)
+        return _share(getattr(self._usage_after, field), getattr(self._usage_before or _NOTHING_USED, field))
 
     def _split(self) -> tuple[float | None, float | None]:
         user_ns, sys_ns, cpu_ns = self._used("utime_ns"), self._used("stime_ns"), self._used("cpu_ns")
@@ -240,6 +281,10 @@ def split_cpu(cpu_ns: int, utime_ns: int, stime_ns: int) -> tuple[int, int]:
         return 0, cpu_ns
     sys_ns = min(cpu_ns, cpu_ns * stime_ns // (utime_ns + stime_ns))
     return cpu_ns - sys_ns, sys_ns
+
+
+def _share(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else max(0, after - before)
 
 
 def _program_name(program: Program | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,19 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["METRICS", "Profile"]
 
-#: Metric and the node's attribute that it sums, or of which it takes the largest (max_rss).
-METRICS = {
-    "wall": "wall",
-    "user": "user",
-    "sys": "sys",
-    "cpu": "cpu",
-    "max_rss": "max_rss_bytes",
-    "startlag": "startlag",
-    "exitlag": "exitlag",
-    "run_delay": "run_delay",
-    "read": "read_bytes",
-    "written": "written_bytes",
-}
+#: What is totalled besides ``count``; ``ProcessNode.metrics`` says what each is of one node.
+METRICS = ("wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_delay", "read", "written")
 
 
 class Profile(msgspec.Struct):
@@ -56,14 +46,15 @@ class Profile(msgspec.Struct):
         keys = (keyer or Keyer()).keys(tree)
         totals: dict[str, dict[str, float]] = {}
         candidates: dict[str, set[str | None]] = {}
-        for node, key in keys.items():
-            metrics = totals.get(key)
-            if metrics is None:
-                metrics = totals[key] = {"count": 0.0}
-                candidates[key] = set()
-            metrics["count"] += 1
-            _add(metrics, node)
-            candidates[key].add(None if node.parent is None else keys[node.parent])
+        with without_collector():
+            for node, key in keys.items():
+                sums = totals.get(key)
+                if sums is None:
+                    sums = totals[key] = {"count": 0.0}
+                    candidates[key] = set()
+                sums["count"] += 1
+                _add(sums, node)
+                candidates[key].add(None if node.parent is None else keys[node.parent])
         return cls(
             totals=totals,
             parents=_one_parent_each(candidates),
@@ -102,15 +93,12 @@ class Profile(msgspec.Struct):
         return cls(totals=totals, parents=parents)
 
 
-def _add(metrics: dict[str, float], node: ProcessNode) -> None:
-    for metric, attribute in METRICS.items():
-        value = getattr(node, attribute)
-        if value is None:
-            continue
+def _add(totals: dict[str, float], node: ProcessNode) -> None:
+    for metric, value in node.metrics().items():
         if metric == "max_rss":
-            metrics[metric] = max(metrics.get(metric, 0.0), float(value))
+            totals[metric] = max(totals.get(metric, 0.0), float(value))
         else:
-            metrics[metric] = metrics.get(metric, 0.0) + value
+            totals[metric] = totals.get(metric, 0.0) + value
 
 
 def _one_parent_each(candidates: Mapping[str, set[str | None]]) -> dict[str, str | None]:

@@ -368,6 +368,15 @@ class TestLaws:
             repr(tree), tree.critical_path(), [node.key for node in tree]
 
 
+@given(simulations())
+def test_metrics_of_a_node_are_its_attributes(events: list[Event]) -> None:
+    attributes = {"max_rss": "max_rss_bytes", "read": "read_bytes", "written": "written_bytes"}
+    names = ["wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_delay", "read", "written"]
+    for node in build_tree(events):
+        values = {name: getattr(node, attributes.get(name, name)) for name in names}
+        assert node.metrics() == {name: value for name, value in values.items() if value is not None}
+
+
 def check_laws(tree: ProcessTree) -> None:
     nodes = list(tree)
     assert len({id(node) for node in nodes}) == len(nodes) == len(tree)
