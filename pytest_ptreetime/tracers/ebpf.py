@@ -17,23 +17,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
-from pytest_ptreetime.errors import NativeHelperMissing
-from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers.native_tracer import NativeTracer
 
-__all__ = ["EbpfTracer", "enabling_command"]
+__all__ = ["EbpfTracer"]
 
 # Why the recorder did not start, by how it was started: asking it again in this process would give the same answer.
 _reasons: dict[tuple[str, ...], str | None] = {}
-
-
-def enabling_command() -> str | None:
-    """The one command that gives the recorder the file capabilities that it needs; None where it was not built."""
-    try:
-        recorder = helper("ptreetime-recorder")
-    except NativeHelperMissing:
-        return None
-    return f"sudo setcap cap_bpf,cap_perfmon+ep {recorder}"
 
 
 class EbpfTracer(NativeTracer):
