@@ -5,8 +5,11 @@ PYTHONPATH=. python tests/report_goldens.py
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,20 @@ def rendered(name: str) -> Callable[[SessionResult], str]:
         return out.getvalue().decode()
 
     return render
+
+
+def html_report(session: SessionResult) -> str:
+    """The page with its data as JSON, and without our own scripts and styles, which are files already."""
+
+    def data(match: re.Match[str]) -> str:
+        content = json.loads(zlib.decompress(base64.b64decode(match[2])))
+        return f"{match[1]}\n{json.dumps(rounded(content), indent=None)}\n</script>"
+
+    page = rendered("html")(session)
+    page = re.sub(r'(<script type="application/octet-stream"[^>]*>)([^<]*)</script>', data, page)
+    page = re.sub(r"<script>.*</script>", "<script>...</script>", page, flags=re.DOTALL)
+    page = re.sub(r"<style>.*?</style>", "<style>...</style>", page, flags=re.DOTALL)
+    return re.sub(r"'sha256-[^']*'", "'sha256-...'", page)
 
 
 def rounded(value: Any) -> Any:
@@ -63,6 +80,7 @@ GOLDENS: dict[str, Callable[[SessionResult], str]] = {
     "junit-properties.json": lambda session: json.dumps(rounded(properties(session.measurements[0])), indent=1),
     "annotations.txt": lambda session: "\n".join(workflow_commands(session)),
     "session.json": json_report,
+    "session.html": html_report,
     "session.lnt.json": rendered("lnt"),
     "session-own-suite.lnt.json": rendered("lnt-ptreetime"),
     "session.md": rendered("markdown"),

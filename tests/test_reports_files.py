@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -56,14 +56,14 @@ def test_report_of_a_plugin_is_found_and_goes_before_a_built_in_one() -> None:
 
 
 def test_unknown_report_is_refused_with_the_names_that_exist() -> None:
-    with pytest.raises(UsageError, match="there is no report 'pdf': choose one of .*html"):
+    with pytest.raises(UsageError, match=r"there is no report 'pdf': choose one of .*html"):
         find_report("pdf")
 
 
 def test_report_is_written_into_directories_that_it_makes(tmp_path: Path, regressed: SessionResult) -> None:
     path = write_report(Greeting(), regressed, tmp_path / "a" / "b" / "report.txt")
     assert path.read_bytes() == b"hello"
-    assert os.listdir(path.parent) == ["report.txt"]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_report_that_fails_leaves_the_one_before_alone(tmp_path: Path, regressed: SessionResult) -> None:
@@ -72,7 +72,7 @@ def test_report_that_fails_leaves_the_one_before_alone(tmp_path: Path, regressed
     with pytest.raises(ReportFailed, match="no more"):
         write_report(Failing(), regressed, path)
     assert path.read_text() == "before"
-    assert os.listdir(tmp_path) == ["report.txt"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_report_that_can_t_be_written_says_where_and_why(tmp_path: Path, regressed: SessionResult) -> None:
@@ -243,6 +243,6 @@ def test_parquet_has_a_row_for_each_node_of_each_round(regressed: SessionResult,
 def test_parquet_without_pyarrow_says_what_to_install(
     regressed: SessionResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ReportFailed, match=r"pip install pytest-ptreetime\[parquet\]"):
         find_report("parquet").render(regressed, io.BytesIO())

@@ -1,0 +1,194 @@
+"""The session as one page: timeline, critical path, utilisation, differences, verdict. One file, no network.
+
+The page is readable without JavaScript (page/page.html.j2); its scripts (page/*.js) add the timeline and the sorting.
+Nothing from a build is ever markup: the template escapes, the scripts make text nodes, the data is base64, and the
+page's content security policy lets no script run but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime, timezone
+from functools import cache
+from importlib import resources
+from typing import IO, TYPE_CHECKING, Any
+
+from pytest_ptreetime.foreign_text import clip, shell_line, shown
+from pytest_ptreetime.reports.figures import METRIC_NAMES, UNKNOWN, change, counted, figure
+from pytest_ptreetime.reports.html_data import column_block, command_blocks, diff_rows
+from pytest_ptreetime.reports.terminal import certainty, environment, sentence
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from pytest_ptreetime.finding import Finding
+    from pytest_ptreetime.results import Measurement, SessionResult
+
+__all__ = ["HtmlReport"]
+
+SCRIPTS = ("data.js", "timeline.js", "tables.js", "page.js")
+ROWS_WITHOUT_SCRIPT = 200
+FINDINGS_SHOWN = 200
+LONGEST_COMMAND = 2000
+COLOURED_FROM = 0.02  # as in tables.js
+
+_ALWAYS = [("key", "node"), ("count", "processes")]
+_COMPARED = [
+    ("wall-before", "wall before"),
+    ("wall", "wall now"),
+    ("wall-change", "change"),
+    ("cpu-before", "cpu before"),
+    ("cpu", "cpu now"),
+    ("cpu-change", "change"),
+]
+_ALONE = [("wall", "wall"), ("cpu", "cpu")]
+_LAST = [("max_rss", "peak memory")]
+
+
+class HtmlReport:
+    """One self-contained page."""
+
+    name = "html"
+    suffix = ".html"
+
+    def render(self, session: SessionResult, out: IO[bytes]) -> None:
+        commands = command_blocks(session.measurements)
+        sections = [
+            {**_section(session, measurement), "number": number, "commands_data": block}
+            for number, (measurement, block) in enumerate(zip(session.measurements, commands, strict=True), 1)
+        ]
+        started = datetime.fromtimestamp(session.started, timezone.utc)
+        script = "(() => {\n'use strict';\n" + "\n".join(_file(name) for name in SCRIPTS) + "\n})();"
+        style = _file("page.css")
+        page = _template().render(
+            title=f"Build performance, {started:%Y-%m-%d %H:%M}",
+            date=f"{started:%Y-%m-%d %H:%M} UTC",
+            machine=shown(session.machine),
+            commit=session.commit,
+            sections=sections,
+            script=_trusted(script),
+            style=_trusted(style),
+            script_hash=_hash(script),
+            style_hash=_hash(style),
+        )
+        out.write(page.encode())
+
+
+def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]:
+    comparison = measurement.comparison
+    lines = [] if comparison is None else [*comparison.reasons, *certainty(comparison), *comparison.notes]
+    if measurement.incomplete_reason is not None:
+        lines.insert(0, f"Not complete: {measurement.incomplete_reason}")
+    causes = [] if comparison is None else comparison.causes
+    explained = 0 if comparison is None else len(comparison.findings) - len(causes)
+    rows = diff_rows(measurement)
+    compared = measurement.before is not None
+    columns = _ALWAYS + (_COMPARED if compared else _ALONE) + _LAST
+    rows.sort(key=lambda row: (row["now"] or row["before"] or {}).get("cpu", 0.0), reverse=True)
+    shown_rows = rows[:ROWS_WITHOUT_SCRIPT]
+    rounds = counted(len(measurement.rounds), "round")
+    return {
+        "name": shown(measurement.name),
+        "verdict": measurement.verdict,
+        "sentence": sentence(measurement),
+        "lines": [shown(line) for line in dict.fromkeys(lines)],
+        "caption": f"Medians of {rounds}" + (f", against {measurement.baseline_source}" if compared else ""),
+        "whole": _whole(measurement),
+        "findings": [_finding(finding) for finding in causes[:FINDINGS_SHOWN]],
+        "explained": f"{counted(explained, 'further finding')} explained by the above" if explained else "",
+        "processes": len(measurement.tree),
+        "compared": compared,
+        "columns": [{"name": name, "title": title} for name, title in columns],
+        "rows": [_row(row, [name for name, _ in columns[1:]]) for row in shown_rows],
+        "table_note": f"The {len(shown_rows)} of {len(rows)} nodes that use the processor most.",
+        "facts": _facts(session, measurement),
+        "columns_data": column_block(measurement),
+    }
+
+
+def _whole(measurement: Measurement) -> list[dict[str, str]]:
+    now, before = measurement.whole, measurement.whole_before or {}
+    return [
+        {
+            "name": METRIC_NAMES[metric],
+            "before": figure(metric, before.get(metric)),
+            "now": figure(metric, now.get(metric)),
+            "change": change(before.get(metric), now.get(metric)),
+            "tint": _tint(before.get(metric), now.get(metric)),
+        }
+        for metric in ("wall", "cpu", "user", "sys", "max_rss", "count")
+        if metric in now or metric in before
+    ]
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    moved = {"added": "new", "removed": "gone"}.get(finding.kind) or change(finding.baseline, finding.current)
+    return {
+        "key": shown(finding.key),
+        "kind": finding.kind,
+        "metric": METRIC_NAMES.get(finding.metric, finding.metric),
+        "before": figure(finding.metric, finding.baseline),
+        "now": figure(finding.metric, finding.current),
+        "change": moved,
+        "tint": "slower" if finding.is_worse else "faster",
+        "share": UNKNOWN if finding.share is None else f"{finding.share * 100:.0f} %",
+    }
+
+
+def _row(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+    now, before = row["now"] or {}, row["before"] or {}
+    cells = []
+    for name in columns:
+        metric, _, side = name.partition("-")
+        if side == "change":
+            text = {"added": "new", "removed": "gone"}.get(row["kind"]) or change(before.get(metric), now.get(metric))
+            cells.append({"text": text, "tint": row["kind"] or _tint(before.get(metric), now.get(metric))})
+        else:
+            cells.append({"text": figure(metric, (before if side else now).get(metric)), "tint": ""})
+    return {"key": row["key"], "badge": row["finding"] or row["kind"], "cells": cells}
+
+
+def _tint(before: float | None, now: float | None) -> str:
+    if not before or now is None:
+        return ""
+    ratio = now / before
+    return "slower" if ratio > 1 + COLOURED_FROM else "faster" if ratio < 1 / (1 + COLOURED_FROM) else ""
+
+
+def _facts(session: SessionResult, measurement: Measurement) -> list[tuple[str, str]]:
+    walls = ", ".join(figure("wall", tree.wall) for tree in measurement.trees)
+    pictured = measurement.median_round + 1
+    facts = [
+        ("test", measurement.test),
+        ("command", clip(shell_line(measurement.command), LONGEST_COMMAND)),
+        ("traced by", measurement.tracer_explained or measurement.tracer),
+        ("complete", measurement.incomplete_reason or "yes: every process was seen from its start to its end"),
+        ("rounds", f"{len(measurement.rounds)}, wall {walls}; the timeline shows number {pictured}"),
+        ("compared with", measurement.baseline_source or UNKNOWN),
+    ]
+    return [(name, shown(value)) for name, value in facts] + environment(session)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_file("page.html.j2"))
+
+
+@cache
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath("page").joinpath(name).read_text(encoding="utf-8")
+
+
+def _trusted(text: str) -> Any:
+    """One of our own files, to be put into the page as it is."""
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704 - read from this package; nothing of a build is in it
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,161 @@
+"""What the page's scripts read: the processes of a measurement as columns, deflated, in base64.
+
+Times are whole microseconds from the root's start; ``start`` holds differences, which deflate well. Texts that repeat
+(names, keys, paths) are numbers of ``strings``. The command lines are a block of their own, because they are most of
+the data and the first picture does not need them. Base64 has no sign that could end a script element.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_ptreetime.foreign_text import shell_line, shown
+from pytest_ptreetime.reports.lanes import end_of, places
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.results import Measurement
+    from pytest_ptreetime.tree import ProcessNode
+
+__all__ = ["column_block", "command_blocks", "diff_rows"]
+
+MOST_COMMAND_BYTES = 9_000_000  # of all command lines together, in the file: the whole is to stay below 15 MB
+COMMAND_LENGTHS = (100_000, 4_000, 1_000, 300, 100)  # characters to which each is cut until they fit
+_METRICS = ("count", "wall", "cpu", "max_rss")
+
+
+class _Strings:
+    """Each different text once; texts are made safe to show on the way in."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def number(self, text: str | None) -> int:
+        if text is None:
+            return -1
+        return self.numbers.setdefault(shown(text), len(self.numbers))
+
+
+def column_block(measurement: Measurement) -> str:
+    """Everything but the command lines."""
+    tree = measurement.tree
+    nodes = list(tree)
+    begin = tree.root.start_ns
+    end = max(node.exit_ns or node.start_ns for node in nodes)
+    index = {id(node): position for position, node in enumerate(nodes)}
+    strings = _Strings()
+    where = places(nodes, end)
+    levels: dict[int, int] = {}
+    for place in where:
+        levels[place.lane] = max(levels.get(place.lane, 0), place.level + 1)
+    first_row: list[int] = [0]
+    for lane in range(len(levels)):
+        first_row.append(first_row[-1] + levels[lane])
+    starts = [(node.start_ns - begin) // 1000 for node in nodes]
+    data = {
+        "name": [strings.number(node.name) for node in nodes],
+        "key": [strings.number(node.key) for node in nodes],
+        "exe": [strings.number(node.exe) for node in nodes],
+        "cwd": [strings.number(node.cwd) for node in nodes],
+        "parent": [-1 if node.parent is None else index[id(node.parent)] for node in nodes],
+        "pid": [node.pid for node in nodes],
+        "start": [starts[0], *(later - earlier for earlier, later in pairwise(starts))],
+        "duration": [(end_of(node, end) - begin) // 1000 - start for node, start in zip(nodes, starts, strict=True)],
+        "row": [first_row[place.lane] + place.level for place in where],
+        "rows": first_row[-1],
+        "critical": [index[id(node)] for node in tree.critical_path()],
+        "numbers": {
+            **{name: _microseconds(nodes, name) for name in ("cpu", "user", "sys", "startlag", "exitlag", "run_delay")},
+            "max_rss": [node.max_rss_bytes for node in nodes],
+            "exit_code": [node.exit_code for node in nodes],
+            "signal": [node.signal for node in nodes],
+        },
+        "marks": [[position, mark] for position, node in enumerate(nodes) if (mark := _mark(node))],
+        "cpus": tree.host.cpu_count if tree.host is not None else None,
+        "diff": _diff_columns(diff_rows(measurement), strings),
+        "strings": [],
+    }
+    data["strings"] = list(strings.numbers)
+    return _block(data)
+
+
+def command_blocks(measurements: Sequence[Measurement]) -> list[str]:
+    """The command lines of each measurement; all cut to one length where they are too much for one file."""
+    blocks: list[str] = []
+    for longest in COMMAND_LENGTHS:
+        blocks = [_block(list(_commands(measurement.tree, longest))) for measurement in measurements]
+        if sum(map(len, blocks)) <= MOST_COMMAND_BYTES:
+            break
+    return blocks
+
+
+def _commands(nodes: Iterable[ProcessNode], longest: int) -> Iterable[str]:
+    for node in nodes:
+        command = "" if node.args is None else shown(shell_line(node.args))
+        left_out = len(command) - longest
+        yield command if left_out <= 0 else f"{command[:longest]}… ({left_out} more characters are in the recording)"
+
+
+def diff_rows(measurement: Measurement) -> list[dict[str, Any]]:
+    """A row for each key of either side: its parent, its metrics before and now, and what was found about it."""
+    now, before = measurement.now, measurement.before
+    findings: dict[str, str] = {}
+    if measurement.comparison is not None:
+        for finding in measurement.comparison.causes:
+            findings.setdefault(finding.key, finding.kind)
+    rows = []
+    for key in dict.fromkeys([*now.totals, *(before.totals if before is not None else ())]):
+        here = now.totals.get(key)
+        there = before.totals.get(key) if before is not None else None
+        parents = now.parents if here is not None or before is None else before.parents
+        kind = "" if before is None else "added" if there is None else "removed" if here is None else ""
+        found = findings.get(key, "")
+        rows.append(
+            {
+                "key": shown(key),
+                "parent": None if (parent := parents.get(key)) is None else shown(parent),
+                "now": _few(here),
+                "before": _few(there),
+                "kind": kind,
+                "finding": "" if found == kind else found,
+            }
+        )
+    return rows
+
+
+def _diff_columns(rows: Sequence[dict[str, Any]], strings: _Strings) -> dict[str, Any]:
+    """The same as columns; the sides are null where a node does not occur on them."""
+    return {
+        "key": [strings.number(row["key"]) for row in rows],
+        "parent": [strings.number(row["parent"]) for row in rows],
+        "kind": [strings.number(row["kind"]) for row in rows],
+        "finding": [strings.number(row["finding"]) for row in rows],
+        **{
+            side: {metric: [(row[side] or {}).get(metric) for row in rows] for metric in _METRICS}
+            for side in ("now", "before")
+        },
+    }
+
+
+def _few(metrics: dict[str, float] | None) -> dict[str, float] | None:
+    if metrics is None:
+        return None
+    return {metric: round(metrics[metric], 6) for metric in _METRICS if metric in metrics}
+
+
+def _microseconds(nodes: Sequence[ProcessNode], attribute: str) -> list[int | None]:
+    return [None if (value := getattr(node, attribute)) is None else round(value * 1e6) for node in nodes]
+
+
+def _mark(node: ProcessNode) -> str:
+    marks = [("still running", node.still_running), ("outlived its parent", node.reparented)]
+    return ", ".join(name for name, is_so in marks if is_so)
+
+
+def _block(value: Any) -> str:
+    return base64.b64encode(zlib.compress(msgspec.json.encode(value), 6)).decode("ascii")

@@ -1,0 +1,213 @@
+// Reading what html.py has embedded: JSON, deflated, in base64. `Build` is one measurement's processes as columns.
+
+const $ = (selector, root = document) => root.querySelector(selector);
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "class") made.className = value ?? "";
+    else if (name === "style") made.style.cssText = value ?? ""; // an attribute would break the page's own policy
+    else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value);
+  }
+  made.append(...children); // strings become text nodes: nothing from a build is ever parsed as markup
+  return made;
+}
+
+async function embedded(id) {
+  const text = document.getElementById(id).textContent.trim();
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).json();
+}
+
+const UNKNOWN = "–";
+
+function seconds(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return UNKNOWN;
+  const size = Math.abs(value);
+  if (size === 0) return "0 s";
+  if (size < 0.001) return `${(value * 1e6).toFixed(0)} µs`;
+  if (size < 1) return `${(value * 1e3).toFixed(size < 0.01 ? 2 : 1)} ms`;
+  return `${value.toFixed(size < 10 ? 3 : 2)} s`;
+}
+
+function bytes(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return UNKNOWN;
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  for (; Math.abs(value) >= 1024 && unit < 3; unit++) value /= 1024;
+  return `${value.toFixed(unit ? 1 : 0)} ${units[unit]}`;
+}
+
+class Build {
+  constructor(data) {
+    this.strings = data.strings;
+    this.count = data.name.length;
+    this.name = Int32Array.from(data.name);
+    this.key = Int32Array.from(data.key);
+    this.parent = Int32Array.from(data.parent); // -1: none
+    this.pid = Int32Array.from(data.pid);
+    this.start = running(data.start); // microseconds from the root's start, as differences
+    this.end = Float64Array.from(data.duration, (duration, i) => this.start[i] + duration);
+    this.row = Int32Array.from(data.row);
+    this.rows = data.rows;
+    this.critical = new Uint8Array(this.count);
+    for (const index of data.critical) this.critical[index] = 1;
+    this.criticalOrder = data.critical;
+    this.numbers = data.numbers; // columns with null for unknown: microseconds, bytes, statuses
+    this.marks = new Map(data.marks); // index -> words: still running, reparented
+    this.exe = data.exe;
+    this.cwd = data.cwd;
+    this.cpus = data.cpus;
+    this.diff = diffRows(data.diff, data.strings);
+    this.commands = null; // a string for each process, loaded after the first picture
+    this.span = this.end.reduce((most, end) => Math.max(most, end), 1);
+    this.rowIndex = indexByRow(this);
+    this.childCount = new Int32Array(this.count);
+    for (let i = 0; i < this.count; i++) if (this.parent[i] >= 0) this.childCount[this.parent[i]]++;
+  }
+
+  nameOf(index) {
+    return this.strings[this.name[index]];
+  }
+
+  keyOf(index) {
+    return this.strings[this.key[index]];
+  }
+
+  commandOf(index) {
+    return this.commands === null ? "(loading)" : this.commands[index];
+  }
+
+  firstChild(index) {
+    for (let i = index + 1; i < this.count; i++) if (this.parent[i] === index) return i; // preorder: close by
+    return -1;
+  }
+
+  withKey(key) {
+    const wanted = this.strings.indexOf(key);
+    const found = [];
+    if (wanted >= 0) for (let i = 0; i < this.count; i++) if (this.key[i] === wanted) found.push(i);
+    return found;
+  }
+
+  search(text) {
+    const wanted = text.toLowerCase();
+    const names = this.strings.map((name) => name.toLowerCase().includes(wanted));
+    const found = [];
+    for (let i = 0; i < this.count; i++) {
+      if (names[this.name[i]] || (this.commands !== null && this.commands[i].toLowerCase().includes(wanted))) {
+        found.push(i);
+      }
+    }
+    return found.sort((a, b) => this.start[a] - this.start[b]);
+  }
+
+  neighbour(index, step) {
+    const row = this.rowIndex[this.row[index]];
+    return row[row.indexOf(index) + step] ?? index;
+  }
+
+  at(time, rowNumber, slack) {
+    const row = this.rowIndex[rowNumber];
+    if (row === undefined) return -1;
+    let best = -1;
+    let bestDistance = slack;
+    for (let i = firstEndingAfter(this, row, time - slack); i < row.length && this.start[row[i]] <= time + slack; i++) {
+      const index = row[i];
+      const distance = Math.max(this.start[index] - time, time - this.end[index], 0);
+      if (distance < bestDistance || (distance === 0 && best < 0)) [best, bestDistance] = [index, distance];
+    }
+    return best;
+  }
+}
+
+function running(differences) {
+  const sums = new Float64Array(differences.length);
+  let sum = 0;
+  differences.forEach((difference, i) => (sums[i] = sum += difference));
+  return sums;
+}
+
+// Bars of one row never overlap, so that their starts and their ends are both sorted.
+function indexByRow(build) {
+  const order = Int32Array.from({ length: build.count }, (_, i) => i).sort((a, b) => build.start[a] - build.start[b]);
+  const rows = Array.from({ length: build.rows }, () => []);
+  for (const index of order) rows[build.row[index]].push(index);
+  return rows;
+}
+
+function firstEndingAfter(build, row, time) {
+  let low = 0;
+  let high = row.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (build.end[row[middle]] < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function diffRows(columns, strings) {
+  const side = (values, i) => {
+    if (values.count[i] === null) return null;
+    const metrics = {};
+    for (const metric in values) if (values[metric][i] !== null) metrics[metric] = values[metric][i];
+    return metrics;
+  };
+  return columns.key.map((key, i) => ({
+    key: strings[key],
+    parent: strings[columns.parent[i]] ?? null,
+    kind: strings[columns.kind[i]],
+    finding: strings[columns.finding[i]],
+    now: side(columns.now, i),
+    before: side(columns.before, i),
+  }));
+}
+
+// Busy and waiting processors over time. A process's times are known as sums only: they are spread over its life.
+class Utilisation {
+  constructor(build) {
+    const known = [];
+    for (let i = 0; i < build.count; i++) {
+      const spent = build.numbers.cpu[i] !== null || build.numbers.run_delay[i] !== null;
+      if (spent && build.end[i] > build.start[i]) known.push(i);
+    }
+    const begins = Int32Array.from(known).sort((a, b) => build.start[a] - build.start[b]);
+    const ends = Int32Array.from(known).sort((a, b) => build.end[a] - build.end[b]);
+    const steps = known.length * 2;
+    this.known = steps > 0;
+    this.time = new Float64Array(steps);
+    this.busy = { rate: new Float64Array(steps), sum: new Float64Array(steps), of: build.numbers.cpu };
+    this.waiting = { rate: new Float64Array(steps), sum: new Float64Array(steps), of: build.numbers.run_delay };
+    for (let i = 0, begun = 0, ended = 0; i < steps; i++) {
+      const isBegin = begun < begins.length && build.start[begins[begun]] <= build.end[ends[ended]];
+      const index = isBegin ? begins[begun++] : ends[ended++];
+      this.time[i] = isBegin ? build.start[index] : build.end[index];
+      for (const series of [this.busy, this.waiting]) {
+        const rate = (series.of[index] ?? 0) / (build.end[index] - build.start[index]);
+        const before = i ? series.rate[i - 1] : 0;
+        series.rate[i] = before + (isBegin ? rate : -rate);
+        series.sum[i] = i ? series.sum[i - 1] + before * (this.time[i] - this.time[i - 1]) : 0;
+      }
+    }
+  }
+
+  mean(series, from, to) {
+    return Math.max((this.sumUntil(series, to) - this.sumUntil(series, from)) / (to - from), 0);
+  }
+
+  sumUntil(series, time) {
+    let low = 0;
+    let high = this.time.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.time[middle] <= time) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? 0 : series.sum[low - 1] + series.rate[low - 1] * (time - this.time[low - 1]);
+  }
+}

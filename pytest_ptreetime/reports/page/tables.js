@@ -1,0 +1,163 @@
+// The table of nodes, before and now: sorted, filtered, or as a tree. Without JavaScript the page has its head as HTML.
+
+const ROWS_AT_ONCE = 200;
+const SLOWER = 1.02; // less than 2 % is not coloured: it is noise more often than not
+
+const COLUMNS = [
+  { name: "key", text: (row) => row.key, sort: (row) => row.key },
+  { name: "count", text: (row) => beforeAndNow(row, "count", (value) => `${value}`), sort: (row) => row.now?.count ?? 0 },
+  ...["wall", "cpu"].flatMap((metric) => [
+    { name: `${metric}-before`, text: (row) => seconds(row.before?.[metric]), sort: (row) => row.before?.[metric] ?? -1 },
+    { name: metric, text: (row) => seconds(row.now?.[metric]), sort: (row) => row.now?.[metric] ?? -1 },
+    {
+      name: `${metric}-change`,
+      text: (row) => changeText(row, metric),
+      sort: (row) => Math.round(Math.abs(difference(row, metric)) * 1e4),
+      tint: (row) => ratio(row, metric),
+    },
+  ]),
+  { name: "max_rss", text: (row) => bytes(row.now?.max_rss), sort: (row) => row.now?.max_rss ?? -1 },
+];
+
+function beforeAndNow(row, metric, format) {
+  const [before, now] = [row.before?.[metric], row.now?.[metric]];
+  if (now === undefined) return before === undefined ? UNKNOWN : `${format(before)} → 0`;
+  return before === undefined || before === now ? format(now) : `${format(before)} → ${format(now)}`;
+}
+
+function difference(row, metric) {
+  return (row.now?.[metric] ?? 0) - (row.before?.[metric] ?? 0);
+}
+
+function ratio(row, metric) {
+  const [before, now] = [row.before?.[metric], row.now?.[metric]];
+  return before && now !== undefined ? now / before : null;
+}
+
+function changeText(row, metric) {
+  if (row.kind === "added") return "new";
+  if (row.kind === "removed") return "gone";
+  const factor = ratio(row, metric);
+  if (factor === null) return UNKNOWN;
+  return factor >= 10 ? `× ${factor.toFixed(0)}` : `${factor >= 1 ? "+" : ""}${((factor - 1) * 100).toFixed(1)} %`;
+}
+
+class NodeTable {
+  constructor(table, status, rows, compared, onJump) {
+    this.table = table;
+    this.status = status;
+    this.rows = rows;
+    this.onJump = onJump;
+    this.columns = COLUMNS.filter((column) => compared || !/-(before|change)$/.test(column.name));
+    this.order = compared ? "cpu-change" : "cpu";
+    this.descending = true;
+    this.filter = "";
+    this.asTree = false;
+    this.expanded = new Set();
+    this.limit = ROWS_AT_ONCE;
+    this.children = new Map();
+    const keys = new Set(rows.map((row) => row.key));
+    for (const row of rows) {
+      const parent = keys.has(row.parent) ? row.parent : null;
+      if (!this.children.has(parent)) this.children.set(parent, []);
+      this.children.get(parent).push(row);
+    }
+    for (const row of this.children.get(null) ?? []) this.expanded.add(row.key);
+    for (const header of table.tHead.rows[0].cells) this.makeSortable(header);
+    this.fill();
+  }
+
+  makeSortable(header) {
+    const name = header.dataset.column;
+    const button = element("button", { type: "button", class: "sort", onclick: () => this.sortBy(name) }, header.textContent);
+    header.replaceChildren(button);
+  }
+
+  sortBy(name) {
+    this.descending = this.order === name ? !this.descending : name !== "key";
+    this.order = name;
+    this.fill();
+    const label = this.table.tHead.querySelector(`[data-column="${name}"]`).textContent;
+    this.status.textContent = `sorted by ${label}, ${this.descending ? "largest first" : "smallest first"}`;
+  }
+
+  compare() {
+    const { sort } = this.columns.find((column) => column.name === this.order);
+    const sign = this.descending ? -1 : 1;
+    return (a, b) => {
+      const [x, y] = [sort(a), sort(b)];
+      const byCost = (b.now?.cpu ?? 0) - (a.now?.cpu ?? 0);
+      return sign * (x < y ? -1 : x > y ? 1 : 0) || byCost || (a.key < b.key ? -1 : 1);
+    };
+  }
+
+  visible() {
+    const wanted = this.filter.toLowerCase();
+    const matching = (row) => !wanted || row.key.toLowerCase().includes(wanted);
+    if (!this.asTree || wanted) return this.rows.filter(matching).sort(this.compare()).map((row) => [row, 0]);
+    const shown = [];
+    const compare = this.compare();
+    const waiting = (this.children.get(null) ?? []).slice().sort(compare).reverse().map((row) => [row, 0]);
+    while (waiting.length) {
+      const [row, depth] = waiting.pop();
+      shown.push([row, depth]);
+      if (!this.expanded.has(row.key)) continue;
+      const below = (this.children.get(row.key) ?? []).slice().sort(compare).reverse();
+      for (const child of below) waiting.push([child, depth + 1]);
+    }
+    return shown;
+  }
+
+  fill() {
+    const rows = this.visible();
+    const body = document.createDocumentFragment();
+    for (const [row, depth] of rows.slice(0, this.limit)) body.append(this.line(row, depth));
+    if (rows.length > this.limit) {
+      const more = element("button", { type: "button", onclick: () => this.showMore() }, `Show ${rows.length - this.limit} more`);
+      body.append(element("tr", {}, element("td", { colspan: this.columns.length }, more)));
+    }
+    this.table.tBodies[0].replaceChildren(body);
+    for (const header of this.table.tHead.rows[0].cells) {
+      const sorted = header.dataset.column === this.order;
+      if (sorted) header.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
+      else header.removeAttribute("aria-sort");
+    }
+  }
+
+  showMore() {
+    this.limit += 2000;
+    this.fill();
+  }
+
+  line(row, depth) {
+    const cells = this.columns.map((column) => {
+      if (column.name === "key") return this.keyCell(row, depth);
+      const factor = column.tint?.(row) ?? null;
+      const kind = row.kind || (factor === null ? "" : factor > SLOWER ? "slower" : factor < 1 / SLOWER ? "faster" : "");
+      return element("td", { class: column.tint ? `number ${kind}` : "number" }, column.text(row));
+    });
+    return element("tr", { class: row.finding ? "found" : null, "aria-level": this.asTree ? depth + 1 : null }, ...cells);
+  }
+
+  keyCell(row, depth) {
+    const cell = element("th", { scope: "row", class: "key", style: depth ? `padding-left:${depth * 1.2 + 0.5}em` : null });
+    if (this.asTree && this.children.has(row.key)) {
+      const open = this.expanded.has(row.key);
+      const toggle = () => {
+        if (open) this.expanded.delete(row.key);
+        else this.expanded.add(row.key);
+        this.fill();
+        this.table.querySelector(`[data-toggle="${CSS.escape(row.key)}"]`)?.focus();
+      };
+      const label = `${open ? "collapse" : "expand"} ${row.key}`;
+      const attributes = { type: "button", class: "toggle", "aria-expanded": `${open}`, "aria-label": label, "data-toggle": row.key };
+      cell.append(element("button", { ...attributes, onclick: toggle }, open ? "▾" : "▸"));
+    }
+    if (row.now) cell.append(element("button", { type: "button", class: "jump", onclick: () => this.onJump(row.key) }, row.key));
+    else cell.append(row.key);
+    for (const badge of [row.kind, row.finding]) {
+      if (badge) cell.append(" ", element("span", { class: `badge ${badge}` }, badge));
+    }
+    return cell;
+  }
+}
