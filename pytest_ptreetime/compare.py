@@ -84,7 +84,7 @@ def compare(
         reasons.append("no round of the baseline is complete: " + "; ".join(notes))
     elif rounds:
         calibrations = None if baseline_calibration is None else [baseline_calibration[n] for n in kept]
-        complete_pinned = [profile for profile in pinned or () if profile.incomplete_reason is None] or None
+        complete_pinned = _complete(pinned or (), "pinned session, ", notes) or None
         request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {})
         panel, terms = _prepare(sessions, rounds, None if paired else complete_pinned, request)
         if not paired:
@@ -268,6 +268,8 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
     elif result.power is not None and result.power.effect > OK_RESOLUTION:
         advice = "measure more rounds" if terms.paired or result.sessions > 2 else "store more sessions or interleave"
         reasons.append(f"too little data for the noise: only {result.power.sentence}; {advice}")
+    if terms.paired and len(panel.baseline[0]) != len(panel.current):
+        notes.append(f"{len(panel.baseline[0])} rounds were paired with {len(panel.current)}; the surplus was left out")
     for position in decision.structure.unsteady[:3]:
         counts = sorted({f"{count:g}" for count in panel.current_counts[:, position].tolist()})
         notes.append(f"{panel.keys[position]}: the count differs between rounds now ({', '.join(counts)})")

@@ -114,7 +114,7 @@ def with_min_effects(
         if asked is None:
             changed[metric] = model
             continue
-        ratio, amount = asked if isinstance(asked, tuple) else (asked, 0.0)
+        ratio, amount = (asked, 0.0) if isinstance(asked, (int, float)) else asked
         if not (ratio >= 0 and amount >= 0):
             raise UsageError(f"min_effect of {metric}: {asked!r} is negative; give a ratio such as 0.02 for 2 %")
         changed[metric] = replace(model, min_ratio=float(ratio), min_amount=float(amount) or model.min_amount)

@@ -418,6 +418,11 @@ def test_lone_process_is_judged_without_taking_its_own_change_for_the_machines()
     assert compare(stored, session(1.25)).verdict == "regression"
 
 
+def test_surplus_round_of_a_pair_is_left_out_and_noted(builds: Builds) -> None:
+    comparison = compare([builds.session(5, machine=1.0)], builds.session(4, machine=1.0), paired=True)
+    assert comparison.notes == ["5 rounds were paired with 4; the surplus was left out"]
+
+
 # Settings
 
 
