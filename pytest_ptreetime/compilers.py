@@ -73,9 +73,12 @@ def _assembler(args: Sequence[str]) -> Identity | None:
 
 def _linker(args: Sequence[str]) -> Identity | None:
     """collect2 and the linkers: the output, ``a.out`` by default."""
-    if "--version" in args or "-v" in args or "-V" in args or "--help" in args:
-        return None
-    return Identity([], [_output(args) or "a.out"])
+    output = _output(args)
+    if output is None:
+        if any(word in args for word in ("--version", "-v", "-V", "--help")):
+            return None
+        output = "a.out"
+    return Identity([], [output])
 
 
 def _swift_frontend(args: Sequence[str]) -> Identity | None:

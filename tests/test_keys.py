@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_ptreetime.compilers import identity
-from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.errors import NativeHelperMissing, TracerUnavailable, UsageError
 from pytest_ptreetime.events import Event
 from pytest_ptreetime.keys import Keyer
+from pytest_ptreetime.measure import record
 from pytest_ptreetime.tree import ProcessNode, build_tree
 from tests.simulated_processes import ROOT, Simulation, simulations
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "calc"
 
 
 def key_of(*args: str, cwd: str = "/b", root_cwd: str = "/b", keyer: Keyer | None = None, pid: int = 20) -> str:
@@ -128,6 +134,7 @@ class TestCompilers:
             ("ld /usr/lib/crt1.o a.o", "ld[a.out]"),
             ("x86_64-linux-gnu-ld.bfd -o lib/x.so a.o", "x86_64-linux-gnu-ld.bfd[lib/x.so]"),
             ("ld.lld --version", "ld.lld[--version]"),
+            ("ld -v -o x a.o", "ld[x]"),
             (
                 "swift-frontend -frontend -c -primary-file Sources/A.swift Sources/B.swift -module-name Core -o A.o",
                 "swift-frontend[Core Sources/A.swift]",
@@ -257,6 +264,23 @@ class TestArguments:
         key = key_of("x", *words)
         assert key.isprintable()
         key.encode()
+
+
+class TestRealBuilds:
+    def test_two_builds_of_the_example_in_two_directories_have_the_same_keys(self, tmp_path: Path) -> None:
+        found = []
+        for directory, jobs in (("one", "-j1"), ("deeper/down/two", "-j2")):
+            project = tmp_path / directory
+            shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("build"))
+            command = ["nice", "-n", "1", "make", jobs, "CFLAGS=-O0"] if jobs == "-j2" else ["make", jobs, "CFLAGS=-O0"]
+            try:
+                tree = record([*command], cwd=project, tracer="ptrace").tree()
+            except (NativeHelperMissing, TracerUnavailable) as error:
+                pytest.skip(f"no tracer: {error}")
+            assert tree.exit_code == 0
+            found.append(Counter(node.key for node in tree if node.name not in ("nice", "make")))
+        assert found[0] == found[1]
+        assert found[0]["make/gcc/cc1[src/lexer.c]"] == 1
 
 
 class TestUserRules:
