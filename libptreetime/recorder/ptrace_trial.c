@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "recorder.h"
 
 /* Yama's /proc/sys/kernel/yama/ptrace_scope: 2 asks for CAP_SYS_PTRACE, 3 forbids it to everybody until a reboot. */
@@ -37,6 +38,10 @@ static bool under_seccomp(void) {
 }
 
 static const char *reason(int error) {
+  struct ptreetime_proc_status status;
+  if (ptreetime_proc_status(getpid(), &status) && status.tracer != 0)
+    return ptreetime_words("this session is traced already, by process %d, and so is what it starts",
+                           (int)status.tracer);
   if (yama_scope() == 3)
     return "Yama forbids ptrace on this machine until it is booted again without kernel.yama.ptrace_scope=3";
   if (yama_scope() == 2)

@@ -243,7 +243,7 @@ int ptreetime_sink_close(struct ptreetime_sink *sink) {
     ptreetime_sink_flush(sink, sink->flushed_ns);
   /* Cut off a frame that was written in part. */
   if (sink->error != 0 && ftruncate(sink->descriptor, sink->offset) != 0)
-    sink->error = errno;
+    sink->lost++; /* its reader will find the damage; here it must not go unnoticed */
   close(sink->descriptor);
   sink->descriptor = -1;
   return sink->lost > 0 ? sink->error : 0;

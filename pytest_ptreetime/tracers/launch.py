@@ -111,7 +111,9 @@ def launched(command: Command, *, interposer: str = "libptreetime.so") -> Iterat
         try:
             yield child
         finally:
-            ours.close()  # a gate that was never opened reads the end of the stream and exits
+            if ours.fileno() >= 0:  # a gate that was never opened reads the end of the stream and exits
+                ours.close()
+                process.wait()
     finally:
         theirs.close()
         ours.close()

@@ -65,7 +65,7 @@ class NativeTracer:
                     os.close(events)
         finally:
             # Whatever went wrong: a recorder that has not said how its recording ended is not used again.
-            if recorder.recording:
+            if not recorder.idle:
                 self.close()
 
 

@@ -74,6 +74,11 @@ class RecorderProcess:
         """The pid of the recorder (of the first word of ``prefix``, where there is one)."""
         return self._process.pid
 
+    @property
+    def idle(self) -> bool:
+        """Whether another recording can be made: none is under way, and the recorder lives."""
+        return not self.recording and self.socket.fileno() >= 0
+
     def _greet(self, mode: str) -> None:
         try:
             word, _, rest = self.receive(ANSWER_SECONDS).partition(" ")
@@ -102,13 +107,16 @@ class RecorderProcess:
         readable.register(self.socket, select.POLLIN)
         if not readable.poll(None if timeout is None else timeout * 1000):
             self._process.kill()
+            self.close()
             raise RecorderGone(f"no answer within {timeout:g} s")
         try:
             message = self.socket.recv(MESSAGE_BYTES)
         except ConnectionResetError:
             message = b""
         if not message:
-            raise RecorderGone(self._how_it_ended())
+            reason = self._how_it_ended()
+            self.close()
+            raise RecorderGone(reason)
         return message.decode(errors="replace")
 
     def _how_it_ended(self) -> str:
