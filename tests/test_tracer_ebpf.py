@@ -1,0 +1,397 @@
+"""The eBPF tracer where it differs from the others: its privileges, its losses, its traces in the kernel.
+
+What it has in common with them is in test_tracer_contract.py.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pytest_ptreetime.errors import NativeHelperMissing
+from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, decode_stream
+from pytest_ptreetime.native import helper
+from pytest_ptreetime.tracers.ebpf import EbpfTracer
+from tests.trap_programs import Programs, assert_lawful, record
+
+NATIVE = Path(__file__).parent.parent / "libptreetime"
+NOBODY = 65534
+LONG = os.environ.get("PTREETIME_LONG_TESTS") == "1"
+
+BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID = 13, 14
+BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}.get(os.uname().machine)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    return Programs(tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture
+def tracer() -> Iterator[EbpfTracer]:
+    made = EbpfTracer()
+    reason = made.available()
+    if reason is not None:
+        pytest.skip(f"ebpf: {reason}")
+    yield made
+    made.close()
+
+
+def recorder_pid(tracer: EbpfTracer) -> int:
+    assert tracer._recorder is not None
+    return tracer._recorder.pid
+
+
+# Losses
+
+
+def test_recording_when_the_consumer_sleeps_says_how_much_was_lost(tracer: EbpfTracer, programs: Programs) -> None:
+    recorder = recorder_pid(tracer)
+    script = 'kill -STOP $0; i=0; while [ $i -lt 200 ]; do "$1" "$BIG"; i=$((i+1)); done; kill -CONT $0'
+    result = record(
+        tracer,
+        ["/bin/sh", "-c", script, str(recorder), programs.path("nothing")],
+        env={**os.environ, "BIG": "x" * 120_000},
+    )
+    lost = [event for event in result.events if isinstance(event, Lost)]
+    assert sum(event.count for event in lost) > 0
+    assert "ring buffer" in lost[0].what
+    assert not result.tree.complete
+    assert "lost" in str(result.tree.incomplete_reason)
+
+
+def test_recording_after_one_with_losses_is_complete(tracer: EbpfTracer, programs: Programs) -> None:
+    recorder = recorder_pid(tracer)
+    script = 'kill -STOP $0; i=0; while [ $i -lt 200 ]; do "$1" "$BIG"; i=$((i+1)); done; kill -CONT $0'
+    command = ["/bin/sh", "-c", script, str(recorder), programs.path("nothing")]
+    record(tracer, command, env={**os.environ, "BIG": "x" * 120_000})
+    assert_lawful(record(tracer, [programs.path("vfork-exec")]))
+
+
+def test_processes_that_come_as_fast_as_the_machine_can_are_all_there(tracer: EbpfTracer, programs: Programs) -> None:
+    count = 100_000 if LONG else 20_000
+    result = record(tracer, [programs.path("fork-storm"), str(count)])
+    assert not [event for event in result.events if isinstance(event, Lost)]
+    assert sum(isinstance(event, Create) for event in result.events) == count
+    assert sum(isinstance(event, Exit) for event in result.events) == count + 1
+
+
+# What is seen
+
+
+def test_directory_when_deep_is_whole_and_when_too_long_is_unknown(
+    tracer: EbpfTracer, programs: Programs, tmp_path: Path
+) -> None:
+    deep = Path(tmp_path, *["d"] * 200)
+    deep.mkdir(parents=True)
+    result = record(tracer, [programs.path("nothing")], cwd=str(deep))
+    assert result.tree.root.cwd == str(deep)
+    script = """if True:
+        import os, sys
+        os.chdir(sys.argv[1])
+        for _ in range(20):
+            os.mkdir("n" * 250)
+            os.chdir("n" * 250)
+        os.execv(sys.argv[2], ["nothing"])
+    """
+    result = record(tracer, [sys.executable, "-c", script, str(tmp_path), programs.path("nothing")])
+    before, after = result.of(result.tree.root.pid)
+    assert before.cwd is not None
+    assert after.cwd is None
+    assert after.exe == os.path.realpath(programs.path("nothing"))
+
+
+def test_root_directory_is_a_path_too(tracer: EbpfTracer, programs: Programs) -> None:
+    assert record(tracer, [programs.path("nothing")], cwd="/").tree.root.cwd == "/"
+
+
+def test_peak_memory_of_an_image_that_ended_by_exec_is_its_own(tracer: EbpfTracer, programs: Programs) -> None:
+    script = f"x=$(head -c 30000000 /dev/zero | tr '\\0' x); exec {programs.path('nothing')}"
+    result = record(tracer, ["/bin/sh", "-c", script])
+    large, small = result.of(result.tree.root.pid)
+    assert large.max_rss_bytes is not None
+    assert large.max_rss_bytes > 30_000_000
+    assert small.max_rss_bytes is None or small.max_rss_bytes < 10_000_000
+
+
+def test_daemon_of_the_recording_before_is_not_in_the_next_one(tracer: EbpfTracer, programs: Programs) -> None:
+    script = "(while :; do /bin/true; done) & echo $!"
+    before = record(tracer, ["/bin/sh", "-c", script])
+    daemon = int(before.output)
+    try:
+        assert before.alive() in (1, 2)
+        assert len(record(tracer, ["/bin/sleep", "0.2"]).tree) == 1
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_recorder_in_a_pid_namespace_has_the_pids_of_its_caller(tracer: EbpfTracer) -> None:
+    script = """if True:
+        from pytest_ptreetime.tracers import Command
+        from pytest_ptreetime.tracers.ebpf import EbpfTracer
+        import subprocess, tempfile
+        from pytest_ptreetime.events import Exec
+        tracer = EbpfTracer()
+        assert tracer.available() is None, tracer.available()
+        with tempfile.TemporaryFile() as output:
+            command = Command(["/bin/sh", "-c", "echo $$; /bin/true"], stdout=output, interpose=False)
+            events = tracer.record(command).events
+            output.seek(0)
+            print(output.read().decode().strip(), *(event.pid for event in events if isinstance(event, Exec)))
+        tracer.close()
+    """
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], check=False).returncode != 0:
+        pytest.skip("unshare can't make a PID namespace here")
+    root = str(NATIVE.parent)
+    done = subprocess.run(
+        [*unshare, sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=root
+    )
+    assert done.returncode == 0, done.stderr
+    said, shell, true = (int(word) for word in done.stdout.split())
+    assert said == shell
+    assert shell < true < 100
+
+
+# What is left behind
+
+
+def kernel_objects(pid: int) -> dict[int, set[int]]:
+    """The ids of the BPF programs and maps that a process holds, by the command of bpf(2) that looks one up."""
+    found: dict[int, set[int]] = {BPF_PROG_GET_FD_BY_ID: set(), BPF_MAP_GET_FD_BY_ID: set()}
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        for line in info.read_text().splitlines():
+            if line.startswith("prog_id:"):
+                found[BPF_PROG_GET_FD_BY_ID].add(int(line.split()[1]))
+            elif line.startswith("map_id:"):
+                found[BPF_MAP_GET_FD_BY_ID].add(int(line.split()[1]))
+    return found
+
+
+def exists(command: int, number: int) -> bool:
+    attributes = ctypes.create_string_buffer(struct.pack("=I", number), 128)
+    descriptor = ctypes.CDLL(None, use_errno=True).syscall(BPF_SYSCALL, command, attributes, 128)
+    if descriptor >= 0:
+        os.close(descriptor)
+    return bool(descriptor >= 0)
+
+
+def test_nothing_is_left_in_the_kernel_when_the_tracer_is_closed(tracer: EbpfTracer, programs: Programs) -> None:
+    if BPF_SYSCALL is None or os.geteuid() != 0:
+        pytest.skip("only root may look for BPF programs, and only with a known number of bpf(2)")
+    record(tracer, [programs.path("nothing")])
+    held = kernel_objects(recorder_pid(tracer))
+    assert all(held.values())
+    tracer.close()
+    deadline = time.monotonic() + 20
+    left = [(command, number) for command, numbers in held.items() for number in numbers]
+    while left and time.monotonic() < deadline:  # the kernel frees them when it has the time
+        left = [one for one in left if exists(*one)]
+    assert not left
+
+
+# Privileges
+
+
+@contextmanager
+def recorder(path: Path, *, user: int | None = None, env: dict[str, str] | None = None) -> Iterator[socket.socket]:
+    """A recorder that the test talks to itself; its control socket."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            process = subprocess.Popen([path, "ebpf"], stdin=theirs.fileno(), env=env or {}, user=user, cwd="/")
+        ours.settimeout(30)
+        yield ours
+    process.wait()
+
+
+def ask_to_record(control: socket.socket, pid: int) -> tuple[str, int]:
+    events = os.memfd_create("events")
+    socket.send_fds(control, [f"record {pid}".encode()], [events])
+    return control.recv(4096).decode(), events
+
+
+@contextmanager
+def waiting_shell(user: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of this user that runs /bin/true once it has been sent a line."""
+    process = subprocess.Popen(["/bin/sh", "-c", "read line; exec /bin/true"], stdin=subprocess.PIPE, user=user)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def everybodys_recorder() -> Iterator[Path]:
+    """A copy of the recorder that every user may run, without capabilities."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a program as another user")
+    try:
+        original = helper("ptreetime-recorder")
+    except NativeHelperMissing as error:
+        pytest.skip(str(error))
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        copy = Path(directory, "ptreetime-recorder")
+        shutil.copyfile(original, copy)
+        copy.chmod(0o755)
+        yield copy
+
+
+def give_capabilities(path: Path, *capabilities: int) -> None:
+    """What setcap does: a vfs_cap_data of revision 2, effective (linux/capability.h)."""
+    low, high = (sum(1 << number % 32 for number in capabilities if number // 32 == word) for word in (0, 1))
+    try:
+        os.setxattr(path, "security.capability", struct.pack("<IIIII", 0x02000001, low, 0, high, 0))
+    except OSError as error:
+        pytest.skip(f"file capabilities can't be set here: {error}")
+
+
+CAP_PERFMON, CAP_BPF = 38, 39
+
+
+@pytest.mark.parametrize("capabilities", [(), (CAP_BPF,), (CAP_PERFMON,)])
+def test_recorder_without_its_two_capabilities_says_what_it_needs(
+    everybodys_recorder: Path, capabilities: tuple[int, ...]
+) -> None:
+    if capabilities:
+        give_capabilities(everybodys_recorder, *capabilities)
+    with recorder(everybodys_recorder, user=NOBODY) as control:
+        assert control.recv(4096) == b"unavailable needs root, or CAP_BPF and CAP_PERFMON on the recorder"
+
+
+def test_recorder_with_file_capabilities_records_processes_of_its_user(
+    tracer: EbpfTracer, everybodys_recorder: Path
+) -> None:
+    give_capabilities(everybodys_recorder, CAP_BPF, CAP_PERFMON)
+    with recorder(everybodys_recorder, user=NOBODY) as control, waiting_shell(NOBODY) as shell:
+        assert control.recv(4096).startswith(b"hello")
+        answer, descriptor = ask_to_record(control, shell.pid)
+        assert answer == "ready"
+        shell.communicate(b"\n")
+        assert control.recv(4096) == b"done"
+        events = read(descriptor)
+    (executed,) = [event for event in events if isinstance(event, Exec)]
+    (ended,) = [event for event in events if isinstance(event, Exit)]
+    assert executed.args == [b"/bin/true"]
+    assert (ended.pid, ended.status) == (shell.pid, 0)
+
+
+def read(descriptor: int) -> list[Event]:
+    with open(descriptor, "rb") as file:
+        file.seek(0)
+        return [event for frame in decode_stream(file.read(), "the events") for event in frame]
+
+
+def test_recorder_with_file_capabilities_refuses_processes_of_others(
+    tracer: EbpfTracer, everybodys_recorder: Path
+) -> None:
+    give_capabilities(everybodys_recorder, CAP_BPF, CAP_PERFMON)
+    with recorder(everybodys_recorder, user=NOBODY) as control:
+        assert control.recv(4096).startswith(b"hello")
+        for _ in range(2):
+            answer, descriptor = ask_to_record(control, os.getpid())
+            os.close(descriptor)
+            assert answer == f"error process {os.getpid()} belongs to somebody else"
+
+
+def test_recorder_under_sudo_records_processes_of_the_user_who_called_sudo(
+    tracer: EbpfTracer, everybodys_recorder: Path
+) -> None:
+    with recorder(everybodys_recorder, env={"SUDO_UID": str(NOBODY)}) as control, waiting_shell(NOBODY) as shell:
+        assert control.recv(4096).startswith(b"hello")
+        answer, descriptor = ask_to_record(control, os.getpid())
+        os.close(descriptor)
+        assert "belongs to somebody else" in answer
+        answer, descriptor = ask_to_record(control, shell.pid)
+        os.close(descriptor)
+        assert answer == "ready"
+
+
+def test_recorder_ends_when_its_caller_is_gone_and_the_command_lives(
+    tracer: EbpfTracer, everybodys_recorder: Path
+) -> None:
+    with waiting_shell(0) as shell, recorder(everybodys_recorder) as control:
+        assert control.recv(4096).startswith(b"hello")
+        answer, descriptor = ask_to_record(control, shell.pid)
+        os.close(descriptor)
+        assert answer == "ready"
+        control.close()
+        # leaving the block waits for the recorder
+
+
+# The BPF program
+
+
+def libbpf_load(path: Path) -> int:
+    """What libbpf answers when it loads the object: 0, or a negative errno."""
+    try:
+        library = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    except OSError:
+        pytest.skip("libbpf.so.1 is missing")
+    library.bpf_object__open_file.restype = ctypes.c_void_p
+    opened = library.bpf_object__open_file(os.fsencode(path), None)
+    assert opened
+    try:
+        return int(library.bpf_object__load(ctypes.c_void_p(opened)))
+    finally:
+        library.bpf_object__close(ctypes.c_void_p(opened))
+
+
+COMPILERS = {
+    "clang": ["clang", "-target", "bpfel"],
+    "ziglang": [sys.executable, "-m", "ziglang", "cc", "-target", "bpfel-freestanding-none"],
+}
+
+
+@pytest.mark.parametrize("name", COMPILERS)
+def test_program_of_either_compiler_is_accepted_by_the_kernel(tracer: EbpfTracer, name: str, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("this process has to load it, not the recorder: only root may")
+    if (shutil.which("clang") if name == "clang" else importlib.util.find_spec("ziglang")) is None:
+        pytest.skip(f"{name} is not installed")
+    compiled = tmp_path / "ptreetime.bpf.o"
+    flags = ["-O2", "-g", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-const-variable", f"-I{NATIVE}"]
+    subprocess.run(
+        [*COMPILERS[name], *flags, "-c", NATIVE / "ptreetime.bpf.c", "-o", compiled], check=True, capture_output=True
+    )
+    assert libbpf_load(compiled) == 0
+
+
+def test_decoder_of_records_survives_a_bounded_fuzzing(tmp_path: Path) -> None:
+    clang = shutil.which("clang")
+    if clang is None:
+        pytest.skip("clang is not installed")
+    fuzzer = tmp_path / "fuzz"
+    sources = [
+        Path(__file__).parent / "fuzz/ebpf_records.c",
+        *(NATIVE / "recorder" / name for name in ("ebpf_records.c", "sink.c")),
+    ]
+    flags = ["-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+    built = subprocess.run(
+        [clang, *flags, f"-I{NATIVE}", f"-I{NATIVE / 'recorder'}", *sources, "-o", fuzzer],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if built.returncode != 0 and "error:" not in built.stderr.replace("linker command failed", ""):
+        pytest.skip("this clang has no libFuzzer")
+    assert built.returncode == 0, built.stderr
+    limit = f"-max_total_time={60 if LONG else 3}"
+    done = subprocess.run([fuzzer, limit, "-max_len=70000"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
