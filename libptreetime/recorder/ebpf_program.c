@@ -3,11 +3,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -48,7 +50,6 @@ static struct {
   int (*bpf_map_delete_elem)(int map, const void *key);
   struct ring_buffer *(*ring_buffer__new)(int map, ring_buffer_sample_fn *take, void *context, const void *options);
   int (*ring_buffer__consume)(struct ring_buffer *ring);
-  int (*libbpf_find_vmlinux_btf_id)(const char *name, int attach_type);
 } libbpf;
 
 static struct ring_buffer *ring;
@@ -93,7 +94,6 @@ static const char *open_libbpf(void) {
   FIND(bpf_map_delete_elem);
   FIND(ring_buffer__new);
   FIND(ring_buffer__consume);
-  FIND(libbpf_find_vmlinux_btf_id);
 #undef FIND
   libbpf.libbpf_set_print(keep_complaint);
   return NULL;
@@ -141,17 +141,39 @@ static const char *refused(const char *what, int error) {
                          complaint[0] ? complaint : "no reason given");
 }
 
-/* Programs for tracepoints that this kernel has not got are left out: the other ones do without. */
+/* The kernel's description of itself as it is, *size bytes of it; NULL where there is no memory or it can't be read. */
+static char *read_btf(size_t *size) {
+  int descriptor = open(KERNEL_BTF, O_RDONLY | O_CLOEXEC);
+  struct stat status;
+  char *bytes = NULL;
+  *size = 0;
+  if (descriptor >= 0 && fstat(descriptor, &status) == 0)
+    bytes = malloc((size_t)status.st_size);
+  ssize_t count = 1;
+  while (bytes != NULL && count > 0 && *size < (size_t)status.st_size) {
+    count = read(descriptor, bytes + *size, (size_t)status.st_size - *size);
+    *size += count > 0 ? (size_t)count : 0;
+  }
+  if (descriptor >= 0)
+    close(descriptor);
+  return bytes;
+}
+
+/* Programs for tracepoints that this kernel has not got are left out: the other ones do without. A tracepoint NAME has
+ * a type btf_trace_NAME; libbpf could look for it too, but parses everything before each time. */
 static void leave_out_unknown(struct bpf_object *object) {
-  enum { BPF_TRACE_RAW_TP = 23 };
   static const struct {
-    const char *program, *tracepoint;
-  } optional[] = {{"on_prepare_exec", "sched_prepare_exec"}, {"on_memory_freed", "exit_mmap"}};
+    const char *program, *type;
+  } optional[] = {{"on_prepare_exec", "btf_trace_sched_prepare_exec"}, {"on_memory_freed", "btf_trace_exit_mmap"}};
+  size_t size;
+  char *btf = read_btf(&size);
   for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
     struct bpf_program *program = libbpf.bpf_object__find_program_by_name(object, optional[i].program);
-    if (program != NULL && libbpf.libbpf_find_vmlinux_btf_id(optional[i].tracepoint, BPF_TRACE_RAW_TP) <= 0)
+    bool known = btf != NULL && memmem(btf, size, optional[i].type, strlen(optional[i].type) + 1) != NULL;
+    if (program != NULL && !known)
       libbpf.bpf_program__set_autoload(program, false);
   }
+  free(btf);
 }
 
 static int descriptor_of(struct bpf_object *object, const char *map) {
