@@ -12,15 +12,14 @@ they are, so that they are the same after :meth:`OriginalRecording.save`; ``even
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import msgspec
 
 from pytest_ptreetime.errors import FileUnreadable
 from pytest_ptreetime.events import Create, End, Event, Exit, Start, UserExec, UserExit, UserSpawn, UserStartup
-from pytest_ptreetime.recording import ORIGINAL_BLOCK, Recording
+from pytest_ptreetime.recording import ORIGINAL_BLOCK, Recording, as_bytes
 
 if TYPE_CHECKING:
     from pytest_ptreetime.tree import ProcessTree
@@ -31,39 +30,41 @@ TRACER = "swift-llbuild ptreetime"
 LINE_MARK = b"PTREETIME "
 LOOKED_AT_BYTES = 1 << 20  # of a file that does not begin as JSON does, to find a log's first line
 
-Rusage: TypeAlias = tuple[int, int]
+# Every number fits a double, as JSON wants it, and a thousand times as many nanoseconds fit 64 bits.
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+Rusage: TypeAlias = tuple[Number, Number]
 
 
 class OriginalStart(msgspec.Struct, tag_field="evt", tag="START         ", gc=False, frozen=True):
     """The recording begins; ``target`` is the root's pid."""
 
-    ts: int
-    target: int
+    ts: Number
+    target: Number
 
 
 class OriginalCreate(msgspec.Struct, tag_field="evt", tag="proc:::create ", gc=False, frozen=True):
     """``parent`` forked ``pid``."""
 
-    ts: int
-    pid: int
-    parent: int
+    ts: Number
+    pid: Number
+    parent: Number
 
 
 class OriginalExit(msgspec.Struct, tag_field="evt", tag="proc:::exit   ", gc=False, frozen=True):
     """``pid``, whose program is called ``name``, ended."""
 
-    ts: int
-    pid: int
-    parent: int
+    ts: Number
+    pid: Number
+    parent: Number
     name: str
 
 
 class OriginalUserStartup(msgspec.Struct, tag_field="evt", tag="user startup  ", gc=False, frozen=True):
     """The first user constructor ran."""
 
-    ts: int
-    pid: int
-    parent: int
+    ts: Number
+    pid: Number
+    parent: Number
     utime: Rusage
     stime: Rusage
 
@@ -71,9 +72,9 @@ class OriginalUserStartup(msgspec.Struct, tag_field="evt", tag="user startup  ",
 class OriginalUserExec(msgspec.Struct, tag_field="evt", tag="user exec     ", gc=False, frozen=True):
     """``pid`` is about to exec."""
 
-    ts: int
-    pid: int
-    parent: int
+    ts: Number
+    pid: Number
+    parent: Number
     utime: Rusage
     stime: Rusage
     args: list[str]
@@ -82,9 +83,9 @@ class OriginalUserExec(msgspec.Struct, tag_field="evt", tag="user exec     ", gc
 class OriginalUserSpawn(msgspec.Struct, tag_field="evt", tag="user spawn    ", gc=False, frozen=True):
     """``pid`` is about to spawn a child."""
 
-    ts: int
-    pid: int
-    parent: int
+    ts: Number
+    pid: Number
+    parent: Number
     utime: Rusage
     stime: Rusage
     args: list[str]
@@ -93,9 +94,9 @@ class OriginalUserSpawn(msgspec.Struct, tag_field="evt", tag="user spawn    ", g
 class OriginalUserExit(msgspec.Struct, tag_field="evt", tag="user exit     ", gc=False, frozen=True):
     """``pid`` called exit."""
 
-    ts: int
-    pid: int
-    parent: int
+    ts: Number
+    pid: Number
+    parent: Number
     utime: Rusage
     stime: Rusage
 
@@ -103,7 +104,7 @@ class OriginalUserExit(msgspec.Struct, tag_field="evt", tag="user exit     ", gc
 class OriginalEnd(msgspec.Struct, tag_field="evt", tag="END           ", gc=False, frozen=True):
     """The recording ends."""
 
-    ts: int
+    ts: Number
 
 
 OriginalEvent: TypeAlias = (
@@ -129,6 +130,7 @@ _TAGS = {
 }  # fmt: skip
 _file_decoder = msgspec.json.Decoder(_File)
 _lines_decoder = msgspec.json.Decoder(list[OriginalEvent])
+_block_encoder = msgspec.msgpack.Encoder()
 _block_decoder = msgspec.msgpack.Decoder(list[OriginalEvent])
 
 
@@ -153,6 +155,11 @@ class OriginalRecording(Recording):
             self._events = [_ours(event) for event in self.original_events]
         return self._events
 
+    @property
+    def started(self) -> float | None:
+        """When it began, in seconds since the epoch."""
+        return next((event.ts / 1e6 for event in self.original_events if isinstance(event, OriginalStart)), None)
+
     def tree(self) -> ProcessTree:
         """The tree that the original would have printed.
 
@@ -164,13 +171,26 @@ class OriginalRecording(Recording):
             self.original_events, command=self.command, tracer=TRACER, incomplete_reason=self.incomplete_reason
         )
 
-    def _event_blocks(self) -> tuple[bytes, Sequence[Any]]:
-        return ORIGINAL_BLOCK, self.original_events
+    def _event_blocks(self) -> tuple[bytes, Sequence[Any], Callable[[Any], bytes]]:
+        return ORIGINAL_BLOCK, self.original_events, _encode_block
+
+
+def _encode_block(events: list[OriginalEvent]) -> bytes:
+    try:
+        return _block_encoder.encode(events)
+    except UnicodeEncodeError:  # bytes that are not UTF-8; JSON has an escape for lone surrogates
+        return json.dumps(msgspec.to_builtins(events)).encode()
 
 
 def decode_block(raw: bytes) -> list[OriginalEvent]:
-    """The events of one block of a saved recording."""
-    return _block_decoder.decode(raw)
+    """The events of one block of a saved recording: MessagePack, or JSON where the strings are not UTF-8.
+
+    :raises FileUnreadable: it is neither.
+    :raises msgspec.MsgspecError: it is MessagePack of something else.
+    """
+    if not raw.startswith(b"["):
+        return _block_decoder.decode(raw)
+    return [_event(one, f"event {number} of a block") for number, one in enumerate(_parsed(raw, "block"))]
 
 
 def is_original(data: bytes) -> bool:
@@ -276,7 +296,7 @@ def _ns(usage: Rusage) -> int:
 
 
 def _arguments(event: OriginalUserExec | OriginalUserSpawn) -> tuple[bytes, list[bytes]]:
-    args = [os.fsencode(argument) for argument in event.args]
+    args = [as_bytes(argument) for argument in event.args]
     return (args[0] if args else b""), args
 
 
@@ -289,7 +309,7 @@ def _ours(event: OriginalEvent) -> Event:
     if isinstance(event, OriginalCreate):
         return Create(time_ns, event.pid, event.parent)
     if isinstance(event, OriginalExit):
-        return Exit(time_ns, event.pid, None, os.fsencode(event.name))
+        return Exit(time_ns, event.pid, None, as_bytes(event.name))
     user_ns, sys_ns = _ns(event.utime), _ns(event.stime)
     if isinstance(event, OriginalUserStartup):
         return UserStartup(time_ns, event.pid, event.parent, user_ns, sys_ns)

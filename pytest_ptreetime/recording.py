@@ -25,7 +25,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,27 +175,27 @@ class Recording:
             raise FileUnreadable(f"{source}: truncated at byte {len(data)}: nothing was recorded")
         raise FileUnreadable(f"{source}: not a recording (byte 0): neither this package's format nor swift-llbuild's")
 
-    def _event_blocks(self) -> tuple[bytes, Sequence[Any]]:
-        """The kind of the blocks that hold the events, and what to encode in them."""
-        return EVENT_BLOCK, self._events
+    def _event_blocks(self) -> tuple[bytes, Sequence[Any], Callable[[Any], bytes]]:
+        """The kind of the blocks that hold the events, what to encode in them, and how."""
+        return EVENT_BLOCK, self._events, _encoder.encode
 
     def _blocks(self) -> Iterator[bytes]:
         header = _Header(
             tracer=self.tracer,
-            command=[os.fsencode(word) for word in self.command],
+            command=[as_bytes(word) for word in self.command],
             host=self.host,
-            incomplete_reason=None if self.incomplete_reason is None else os.fsencode(self.incomplete_reason),
+            incomplete_reason=None if self.incomplete_reason is None else as_bytes(self.incomplete_reason),
             versions=self.versions,
         )
         yield MAGIC + _VERSION.pack(FILE_VERSION)
         yield _block(b"H", _encoder.encode(header))
         blocks = 1
-        kind, everything = self._event_blocks()
+        kind, everything, encode = self._event_blocks()
         waiting = [everything[i : i + EVENTS_PER_BLOCK] for i in range(0, len(everything), EVENTS_PER_BLOCK)]
         waiting.reverse()
         while waiting:
             events = waiting.pop()
-            raw = _encoder.encode(events)
+            raw = encode(events)
             if len(raw) > BLOCK_LIMIT_BYTES and len(events) > 1:
                 half = len(events) // 2
                 waiting += [events[half:], events[:half]]
@@ -203,6 +203,14 @@ class Recording:
             yield _block(kind, raw)
             blocks += 1
         yield _block(b"Z", _encoder.encode(blocks))
+
+
+def as_bytes(text: str) -> bytes:
+    """``os.fsencode`` that takes any string, also one with a lone surrogate that stands for no byte."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _block(kind: bytes, raw: bytes) -> bytes:

@@ -245,6 +245,7 @@ def test_recording_keeps_its_numbers_when_saved_in_our_format(tmp_path: Path) ->
     assert isinstance(after, OriginalRecording)
     assert rows(after.tree()) == rows(before.tree())
     assert after.command == ["make"]
+    assert after.started == before.started == 0
 
 
 def test_events_are_shown_in_our_vocabulary() -> None:
@@ -260,7 +261,17 @@ def test_events_are_shown_in_our_vocabulary() -> None:
 def test_arguments_with_control_characters_and_wild_bytes_are_read() -> None:
     spawn = user(1, "user spawn", TARGET, 1, args=["PLACE"])
     data = content(spawn, create(2, 8), ended(3, 8, "cc")).replace(b"PLACE", b"a\tb\x01\xff")
-    assert Recording.from_bytes(data).tree().root.children[0].args == ["a\tb\x01\udcff"]
+    before = Recording.from_bytes(data)
+    assert before.tree().root.children[0].args == ["a\tb\x01\udcff"]
+    after = Recording.from_bytes(before.to_bytes())
+    assert after.tree().root.children[0].args == ["a\tb\x01\udcff"]
+    assert after.events == before.events
+
+
+def test_arguments_with_lone_surrogates_are_read_and_saved() -> None:
+    data = content(user(1, "user spawn", TARGET, 1, args=["\ud800\udcff"]), create(2, 8), command=["\ud800"])
+    before = Recording.from_bytes(data)
+    assert Recording.from_bytes(before.to_bytes()).events == before.events
 
 
 def test_raw_log_with_other_lines_and_failures_of_the_library_is_read() -> None:
@@ -285,6 +296,7 @@ def test_raw_log_with_other_lines_and_failures_of_the_library_is_read() -> None:
         (b'{"events": [{"evt": "END", "ts": true}]}', "not as it should be"),
         (b'{"events": [{"evt": "END", "ts": 1.5}]}', "not as it should be"),
         (b'{"events": [{"evt": "END", "ts": NaN}]}', "NaN is no number"),
+        (b'{"events": [{"evt": "END", "ts": 9999999999999999999999}]}', "not as it should be"),
         (b'{"events": [' + b"[" * 100_000, "x.json"),
         (b'PTREETIME {"ts": 1,\n', "byte 0: no JSON"),
         (b"PTREETIME 7\n", "byte 0 is no event"),
