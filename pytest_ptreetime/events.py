@@ -233,6 +233,6 @@ def decode_stream(stream: bytes | memoryview, source: str) -> Iterator[list[Even
             raise FileUnreadable(f"{source}: truncated frame at byte {position}: {length} bytes promised")
         try:
             yield _frame_decoder.decode(view[begin : begin + length])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FileUnreadable(f"{source}: damaged frame at byte {position}: {error}") from None
         position = begin + length
