@@ -9,18 +9,15 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "account.h"
+#include "interrupt.h"
 #include "proc.h"
 #include "ptrace_trial.h"
 #include "recorder.h"
@@ -280,31 +277,6 @@ static int take_one(int options) {
   return 1;
 }
 
-/* Control messages have to interrupt a sleep in waitid. The socket raises SIGIO; a signal that comes between the look
- * at the flag and the sleep would be missed, so the handler makes a timer repeat it until somebody has looked. */
-static volatile sig_atomic_t interrupted;
-
-static void repeat_interrupts(long every_us) {
-  const struct itimerval timer = {{0, every_us}, {0, every_us}};
-  setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-static void on_interrupt(int signal) {
-  (void)signal;
-  if (current == NULL)
-    return; /* main.c sleeps in poll, which needs no help */
-  interrupted = 1;
-  repeat_interrupts(1000);
-}
-
-static bool was_interrupted(void) {
-  if (!interrupted)
-    return false;
-  repeat_interrupts(0);
-  interrupted = 0;
-  return true;
-}
-
 static void let_go_of(struct ptreetime_tracee *tracee) {
   tracee->letting_go = true;
   ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
@@ -316,14 +288,15 @@ static void ptrace_detach(struct ptreetime_recording *recording) {
   (void)recording;
   ptreetime_tracee_each(adopt_if_held);
   current = NULL;
+  ptreetime_interrupt_enable(false);
   ptreetime_tracee_each(let_go_of);
   uint64_t deadline_ns = ptreetime_now_ns() + LETTING_GO_NS;
-  repeat_interrupts(20000);
+  ptreetime_interrupt_every(20000);
   while (ptreetime_tracee_count > 0 && ptreetime_now_ns() < deadline_ns) {
     if (take_one(WEXITED | WSTOPPED) < 0 && errno == ECHILD)
       break;
   }
-  repeat_interrupts(0);
+  ptreetime_interrupt_every(0);
 }
 
 /* The root is dead. What died with it is told of, what lives is counted and let go of. */
@@ -344,7 +317,7 @@ static bool has_ended(const struct ptreetime_recording *recording) {
 }
 
 static const char *ptrace_step(struct ptreetime_recording *recording) {
-  while (!was_interrupted()) {
+  while (!ptreetime_interrupt_take()) {
     if (has_ended(recording)) {
       finish(recording);
       return NULL;
@@ -383,7 +356,7 @@ static const char *ptrace_attach(struct ptreetime_recording *recording) {
   }
   ptreetime_tracee_lead(root, NULL);
   current = recording;
-  interrupted = 1; /* look at the control socket once: a message may have come while current was NULL */
+  ptreetime_interrupt_enable(true);
   return NULL;
 }
 
@@ -395,15 +368,7 @@ static bool ptrace_linger(void) {
 
 static const char *ptrace_open(void) {
   const char *why = ptreetime_ptrace_trial(OPTIONS);
-  if (why != NULL)
-    return why;
-  const struct sigaction action = {.sa_handler = on_interrupt}; /* no SA_RESTART: to interrupt is its purpose */
-  sigaction(SIGIO, &action, NULL);
-  sigaction(SIGALRM, &action, NULL);
-  if (fcntl(PTREETIME_CONTROL, F_SETOWN, getpid()) != 0 ||
-      fcntl(PTREETIME_CONTROL, F_SETFL, fcntl(PTREETIME_CONTROL, F_GETFL) | O_ASYNC) != 0)
-    return ptreetime_words("the control socket raises no signals: %s", strerror(errno));
-  return NULL;
+  return why != NULL ? why : ptreetime_interrupt_open();
 }
 
 const struct ptreetime_backend ptreetime_backend_ptrace = {
