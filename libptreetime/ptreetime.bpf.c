@@ -381,6 +381,19 @@ SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) {
   return 0;
 }
 
+static ALWAYS_INLINE int count_failed_exec(s64 result) {
+  struct ptreetime_process *process = result < 0 ? find_process(bpf_get_current_pid_tgid() >> 32) : 0;
+  if (process)
+    __sync_fetch_and_add(&process->failed_execs, 1);
+  return 0;
+}
+
+/* For the system calls execve and execveat, whose functions are called differently on each architecture: the recorder
+ * says where, if the kernel allows programs there. Tracepoints would slow all system calls down. */
+SECTION("fexit") int on_execve(u64 *context) { return count_failed_exec(context[1]); }
+
+SECTION("fexit") int on_execveat(u64 *context) { return count_failed_exec(context[1]); }
+
 /* Linux 6.10 and later: the last moment at which the memory of the image that ends is still there. */
 SECTION("tp_btf/sched_prepare_exec") int on_prepare_exec(u64 *context) {
   struct task_struct *task = (void *)context[0];

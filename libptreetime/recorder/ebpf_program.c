@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ static struct {
   struct bpf_program *(*bpf_object__find_program_by_name)(const struct bpf_object *object, const char *name);
   int (*bpf_program__set_autoload)(struct bpf_program *program, bool autoload);
   bool (*bpf_program__autoload)(const struct bpf_program *program);
+  int (*bpf_program__set_attach_target)(struct bpf_program *program, int other_program, const char *function);
   struct bpf_link *(*bpf_program__attach)(const struct bpf_program *program);
   struct bpf_map *(*bpf_object__find_map_by_name)(const struct bpf_object *object, const char *name);
   int (*bpf_map__fd)(const struct bpf_map *map);
@@ -50,6 +52,7 @@ static struct {
   int (*bpf_map_delete_elem)(int map, const void *key);
   struct ring_buffer *(*ring_buffer__new)(int map, ring_buffer_sample_fn *take, void *context, const void *options);
   int (*ring_buffer__consume)(struct ring_buffer *ring);
+  int (*libbpf_find_vmlinux_btf_id)(const char *name, int attach_type);
 } libbpf;
 
 static struct ring_buffer *ring;
@@ -86,6 +89,7 @@ static const char *open_libbpf(void) {
   FIND(bpf_object__find_program_by_name);
   FIND(bpf_program__set_autoload);
   FIND(bpf_program__autoload);
+  FIND(bpf_program__set_attach_target);
   FIND(bpf_program__attach);
   FIND(bpf_object__find_map_by_name);
   FIND(bpf_map__fd);
@@ -94,6 +98,7 @@ static const char *open_libbpf(void) {
   FIND(bpf_map_delete_elem);
   FIND(ring_buffer__new);
   FIND(ring_buffer__consume);
+  FIND(libbpf_find_vmlinux_btf_id);
 #undef FIND
   libbpf.libbpf_set_print(keep_complaint);
   return NULL;
@@ -176,6 +181,55 @@ static void leave_out_unknown(struct bpf_object *object) {
   free(btf);
 }
 
+#if defined(__x86_64__)
+#define SYSTEM_CALL "__x64_sys_"
+#elif defined(__aarch64__)
+#define SYSTEM_CALL "__arm64_sys_"
+#else
+#define SYSTEM_CALL "sys_"
+#endif
+
+/* Whether the kernel takes a program (one that returns 0) for the end of a function. Some refuse it: without
+ * trampolines, or by a policy. All programs of the object are loaded or none, so it has to be known before. */
+static bool takes_programs_at_end_of(const char *function) {
+  enum { BPF_PROG_LOAD = 5, BPF_PROG_TYPE_TRACING = 26, BPF_TRACE_FEXIT = 25 };
+  static const uint64_t return_0[] = {0xb7 /* r0 = 0 */, 0x95 /* exit */};
+  struct { /* the part of union bpf_attr that counts here, of include/uapi/linux/bpf.h */
+    uint32_t prog_type, insn_cnt;
+    uint64_t insns, license;
+    uint32_t log_level, log_size;
+    uint64_t log_buf;
+    uint32_t kern_version, prog_flags;
+    char prog_name[16];
+    uint32_t prog_ifindex, expected_attach_type, prog_btf_fd, func_info_rec_size;
+    uint64_t func_info;
+    uint32_t func_info_cnt, line_info_rec_size;
+    uint64_t line_info;
+    uint32_t line_info_cnt, attach_btf_id, attach_prog_fd, reserved;
+  } attributes = {.prog_type = BPF_PROG_TYPE_TRACING, .insn_cnt = 2, .expected_attach_type = BPF_TRACE_FEXIT};
+  int id = libbpf.libbpf_find_vmlinux_btf_id(function, BPF_TRACE_FEXIT);
+  attributes.insns = (uintptr_t)return_0;
+  attributes.license = (uintptr_t) "GPL";
+  attributes.attach_btf_id = (uint32_t)id;
+  int descriptor = id <= 0 ? -1 : (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+  if (descriptor >= 0)
+    close(descriptor);
+  return descriptor >= 0;
+}
+
+/* The programs that count failed execs; whether they will be loaded. */
+static bool aim_at_system_calls(struct bpf_object *object) {
+  struct bpf_program *execve = libbpf.bpf_object__find_program_by_name(object, "on_execve");
+  struct bpf_program *execveat = libbpf.bpf_object__find_program_by_name(object, "on_execveat");
+  if (takes_programs_at_end_of(SYSTEM_CALL "execve") &&
+      libbpf.bpf_program__set_attach_target(execve, 0, SYSTEM_CALL "execve") == 0 &&
+      libbpf.bpf_program__set_attach_target(execveat, 0, SYSTEM_CALL "execveat") == 0)
+    return true;
+  libbpf.bpf_program__set_autoload(execve, false);
+  libbpf.bpf_program__set_autoload(execveat, false);
+  return false;
+}
+
 static int descriptor_of(struct bpf_object *object, const char *map) {
   struct bpf_map *found = libbpf.bpf_object__find_map_by_name(object, map);
   return found == NULL ? -1 : libbpf.bpf_map__fd(found);
@@ -198,6 +252,8 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
   if (object == NULL)
     return refused("read", errno);
   leave_out_unknown(object);
+  bool counts_execs = aim_at_system_calls(object);
+  complaint[0] = '\0';
   int error = libbpf.bpf_object__load(object);
   if (error != 0)
     return refused("load", -error);
@@ -214,6 +270,7 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
   if (control == MAP_FAILED || ring == NULL)
     return refused("map the memory of", errno);
   program->control = control;
+  program->control->counts_execs = counts_execs;
   return NULL;
 }
 
