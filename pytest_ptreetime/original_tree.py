@@ -128,7 +128,7 @@ class _Builder:
         else:
             node.start_ns = event.ts * 1000
         self._attached.add(id(node))
-        node.parent = parent = self._record(event.parent)
+        node.parent = parent = self._active.get(event.parent) or self._record(event.parent)
         parent.children.append(node)
         node._args = None
         waiting = self._spawns.get(event.parent)
@@ -141,10 +141,11 @@ class _Builder:
         node._name = args[0].rpartition("/")[2] if args else None
 
     def _user_startup(self, event: OriginalUserStartup) -> None:
-        self._record(event.pid)._startup_ns = event.ts * 1000
+        node = self._active.get(event.pid) or self._record(event.pid)
+        node._startup_ns = event.ts * 1000
 
     def _user_exec(self, event: OriginalUserExec) -> None:
-        node = self._record(event.pid)
+        node = self._active.get(event.pid) or self._record(event.pid)
         if node is self.root:
             return
         if node._args is not None:
@@ -164,7 +165,7 @@ class _Builder:
         self._spawns.setdefault(event.pid, deque()).append(event.args)
 
     def _user_exit(self, event: OriginalUserExit) -> None:
-        node = self._record(event.pid)
+        node = self._active.get(event.pid) or self._record(event.pid)
         node._user_exit_ns = event.ts * 1000
         node._usage_after = _usage(event.utime, event.stime)
 

@@ -328,7 +328,7 @@ def mark_reparented(nodes: list[ProcessNode]) -> None:
             if end_ns is not None:
                 for child in node.children:
                     outlived = child.still_running if child.exit_ns is None else child.exit_ns > end_ns
-                    if outlived and child.pid != node.pid:
+                    if (outlived or child.start_ns > end_ns) and child.pid != node.pid:
                         child.reparented = True
 
 

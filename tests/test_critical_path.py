@@ -3,11 +3,11 @@ from __future__ import annotations
 import itertools
 
 from hypothesis import given
+from simulated_processes import Simulation, simulations
 
 from pytest_ptreetime.critical_path import critical_segments
 from pytest_ptreetime.events import Event
 from pytest_ptreetime.tree import ProcessTree, build_tree
-from tests.simulated_processes import Simulation, simulations
 
 
 def path(tree: ProcessTree) -> list[str]:

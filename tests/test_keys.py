@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated_processes import ROOT, Simulation, simulations
 
 from pytest_ptreetime.compilers import identity
 from pytest_ptreetime.errors import NativeHelperMissing, TracerUnavailable, UsageError
@@ -17,7 +18,6 @@ from pytest_ptreetime.events import Event
 from pytest_ptreetime.keys import Keyer
 from pytest_ptreetime.measure import record
 from pytest_ptreetime.tree import ProcessNode, build_tree
-from tests.simulated_processes import ROOT, Simulation, simulations
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "calc"
 

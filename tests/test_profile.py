@@ -6,13 +6,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated_processes import MILLISECOND, Simulation, simulations
 
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.events import Event
 from pytest_ptreetime.keys import Keyer
 from pytest_ptreetime.profile import METRICS, Profile
 from pytest_ptreetime.tree import build_tree
-from tests.simulated_processes import MILLISECOND, Simulation, simulations
 
 
 def test_totals_are_sums_over_the_nodes_of_a_key() -> None:

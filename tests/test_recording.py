@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated_processes import Simulation, simulations
 
 from pytest_ptreetime.errors import FileUnreadable
 from pytest_ptreetime.events import Event, Exec, Lost
 from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.recording import _BLOCK, _BLOCK_BEFORE_CHECKSUM, FILE_VERSION, MAGIC, Recording
 from pytest_ptreetime.tracers import Capture
-from tests.simulated_processes import Simulation, simulations
 
 HOST = HostFacts(
     cpu_model="a processor", cpu_count=2, memory_bytes=1 << 34, kernel="Linux 6.18", os="Debian", machine="x86_64",
