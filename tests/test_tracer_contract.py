@@ -149,7 +149,9 @@ def test_daemon_outlives_the_root_unharmed_and_is_counted(tracer: Tracer, progra
         node = result.one(daemon)
         assert node.still_running
         assert node.parent is result.one(result.facts["middle"])
-        status = Path(f"/proc/{daemon}/status").read_text()
+        path, deadline = Path(f"/proc/{daemon}/status"), time.monotonic() + 10
+        while "State:\tS" not in (status := path.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)  # it may not have come to its pause yet
         assert "State:\tS" in status
         assert "TracerPid:\t0" in status
     finally:
