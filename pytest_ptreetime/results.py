@@ -16,13 +16,13 @@ import msgspec
 from pytest_ptreetime.events import Event
 from pytest_ptreetime.finding import Comparison
 from pytest_ptreetime.foreign_text import valid_unicode
-from pytest_ptreetime.host import HostFacts
+from pytest_ptreetime.host import HostFacts, host_facts
 from pytest_ptreetime.keys import Keyer
 from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.recording import Recording
 from pytest_ptreetime.tree import ProcessTree
 
-__all__ = ["Measurement", "SessionResult", "decode", "encode", "typical", "whole_of"]
+__all__ = ["Measurement", "SessionResult", "decode", "encode", "from_recordings", "typical", "whole_of"]
 
 
 @dataclass
@@ -141,6 +141,42 @@ class _Sent(msgspec.Struct):
     command: list[bytes]
     incomplete_reason: bytes | None
     versions: dict[str, str]
+
+
+def from_recordings(
+    recordings: Sequence[Recording],
+    *,
+    name: str,
+    baseline: Sequence[Recording] = (),
+    substitutions: Sequence[tuple[str, str]] = (),
+) -> SessionResult:
+    """The result of a session that never was: stored recordings as the rounds of one build called ``name``.
+
+    :param baseline: the rounds of another build to show beside it.
+    """
+    trees = [recording.tree() for recording in recordings]
+    walls = [tree.wall or 0.0 for tree in trees]
+    median = sorted(range(len(walls)), key=walls.__getitem__)[(len(walls) - 1) // 2]
+    first = recordings[0]
+    measurement = Measurement(
+        test=name,
+        name=name,
+        command=list(first.command),
+        rounds=list(recordings),
+        baseline_rounds=list(baseline),
+        median_round=median,
+        tracer=first.tracer or "",
+        substitutions=list(substitutions),
+    )
+    starts = [recording.started or 0.0 for recording in recordings]
+    host = first.host or host_facts()
+    return SessionResult(
+        started=min(starts),
+        ended=max(start + wall for start, wall in zip(starts, walls, strict=True)),
+        host=host,
+        machine=host.hostname,
+        measurements=[measurement],
+    )
 
 
 def encode(session: SessionResult) -> bytes:

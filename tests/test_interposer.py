@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from interposed_runs import INTERPOSE, SOURCES, STARTUP, Interposed, compiled, compiler, run
 
 from pytest_ptreetime.events import (
     Create,
@@ -23,7 +24,6 @@ from pytest_ptreetime.events import (
 )
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers.preload import LOADER_OF_32_BIT_PROGRAMS, preload_value
-from tests.interposed_runs import INTERPOSE, SOURCES, STARTUP, Interposed, compiled, compiler, run
 
 LIBPTREETIME = Path(__file__).parent.parent / "libptreetime"
 LIBRARIES = [STARTUP, INTERPOSE]

@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from trap_programs import Programs, assert_lawful, record
 
 from pytest_ptreetime.errors import NativeHelperMissing
 from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, decode_stream
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers.ebpf import EbpfTracer
-from tests.trap_programs import Programs, assert_lawful, record
 
 NATIVE = Path(__file__).parent.parent / "libptreetime"
 NOBODY = 65534

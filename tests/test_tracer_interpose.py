@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interposed_runs import compiled, compiler
 
 from pytest_ptreetime.errors import CommandFailed
 from pytest_ptreetime.events import (
@@ -35,7 +36,6 @@ from pytest_ptreetime.tracers.interpose import PARTIAL, InterposeTracer
 from pytest_ptreetime.tracers.proc_members import end_members, members
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 from pytest_ptreetime.tree import ProcessTree, build_tree
-from tests.interposed_runs import compiled, compiler
 
 ROOT = Root(Start(100, 10, 0), b"/gate", [b"make", b"all"], b"/src", ended_ns=9000, status=0)
 

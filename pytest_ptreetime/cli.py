@@ -1,0 +1,90 @@
+"""The command ``ptreetime``: one file a subcommand in commands/, found by the table below."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from pytest_ptreetime.errors import PtreetimeError
+
+__all__ = ["main"]
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class Subcommand(Protocol):
+    """A module in commands/: its docstring is the subcommand's help."""
+
+    __doc__: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it, and return the exit status.
+
+        :raises PtreetimeError: shown as one line; the exit status is then 2.
+        """
+
+
+# name: (module in commands/, one line for the overview)
+SUBCOMMANDS = {
+    "profile": ("profile", "run a command and record its process tree"),
+    "analyze": ("analyze", "show the processes of recordings, and write an LNT report of them"),
+    "top": ("top", "list what costs most in a recording"),
+    "compare": ("compare", "compare recordings; exit status 1 on a regression"),
+    "ab": ("ab", "run two commands in turns and compare them; exit status 1 on a regression"),
+    "report": ("report", "write any report from recordings"),
+    "baseline": ("baseline", "look after stored baselines: show, pin, prune, merge, export, power"),
+    "lnt": ("lnt", "send reports to an LNT server, print its schema"),
+    "doctor": ("doctor", "say which tracers work here, and what would enable the others"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line ``arguments`` (``sys.argv``'s by default) and return the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    parser = argparse.ArgumentParser(
+        prog="ptreetime", description="Where the time of a build goes, process by process.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND")
+    for name, (module_name, overview) in SUBCOMMANDS.items():
+        subparser = subparsers.add_parser(name, help=overview, allow_abbrev=False)
+        if name == chosen:  # the others' modules are not needed
+            module = cast(Subcommand, importlib.import_module(f"pytest_ptreetime.commands.{module_name}"))
+            subparser.description = module.__doc__
+            subparser.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    options = parser.parse_args(words)
+    if options.version:
+        from importlib.metadata import version
+
+        print(version("pytest-ptreetime"))
+        return 0
+    if options.subcommand is None:
+        parser.print_help(sys.stderr)
+        return EXIT_ERROR
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except PtreetimeError as error:
+        print(f"ptreetime {options.subcommand}: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The subcommands of ``ptreetime``; see cli.py for what one looks like."""

@@ -1,0 +1,90 @@
+"""Run two commands in turns (A B B A ...) under the tracer and compare the second with the first.
+
+    ptreetime ab 'make -C old' 'make -C new' --setup 'make -C old clean; make -C new clean'
+    ptreetime ab --aa 'make clean all'
+
+The commands are shell commands. The exit status is 0 for ok and improvement, 1 for a regression, 3 for inconclusive.
+With --aa one command is compared with itself: whatever is found is a false alarm, the noise of this machine is shown,
+and untraced rounds in between show what tracing costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+
+from pytest_ptreetime.commands.terminal_width import width
+from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
+from pytest_ptreetime.compare import compare
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.measure import Build, Progress, measure_interleaved, run_once, run_untraced
+from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.progress import ProgressLine
+from pytest_ptreetime.results import from_recordings
+from pytest_ptreetime.settings import parse_natural, parse_positive
+from pytest_ptreetime.tracers import Tracer, builtin_tracers, choose
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("commands", nargs="+", metavar="CMD", help="shell commands: A and B, or one with --aa")
+    parser.add_argument("--aa", action="store_true", help="compare the one command with itself")
+    parser.add_argument("--rounds", type=parse_positive, default=10, metavar="N", help="runs of each (default 10)")
+    parser.add_argument("--warmup", type=parse_natural, default=1, metavar="N", help="runs before them (default 1)")
+    parser.add_argument("--setup", metavar="CMD", help="a shell command to run before every run, untimed")
+    parser.add_argument("--cwd", metavar="DIR", help="where to run all of them")
+    parser.add_argument("--tracer", default="auto", metavar="NAME", help="auto, ebpf, ptrace, dtrace, interpose")
+    parser.add_argument("--sudo", action="store_true", help="allow a privileged tracer to be started by `sudo -n`")
+    add_decision_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    if len(options.commands) != (1 if options.aa else 2):
+        raise UsageError("give two commands, or one with --aa")
+    builds = [
+        Build.from_arguments(  # noqa: S604 - shell commands are what this command takes
+            command, shell=True, cwd=options.cwd, setup=options.setup
+        )
+        for command in (options.commands * 2)[:2]
+    ]
+    choice = choose(options.tracer, builtin_tracers(sudo=options.sudo))
+    print(f"tracer {choice.explain()}", file=sys.stderr)
+    try:
+        before, after = measure_interleaved(
+            builds[0], builds[1], choice.tracer, rounds=options.rounds, warmup=options.warmup, progress=_progress()
+        )
+        sides = [[Profile.from_tree(done.tree) for done in rounds] for rounds in (before, after)]
+        session = from_recordings(
+            [done.recording for done in after],
+            name=options.commands[-1],
+            baseline=[done.recording for done in before],
+        )
+        status = show_verdict(session, compare([sides[0]], sides[1], paired=True, **decision_terms(options)))
+        if options.aa:
+            print(_cost_of_tracing(builds[0], choice.tracer, options.rounds))
+    finally:
+        choice.tracer.close()
+    return status
+
+
+def _progress() -> Progress | None:
+    if not sys.stderr.isatty():
+        return None
+    return ProgressLine(lambda text: print(text, end="", file=sys.stderr, flush=True), width(), "ptreetime ab")
+
+
+def _cost_of_tracing(build: Build, tracer: Tracer, rounds: int) -> str:
+    """What tracing adds to the build's wall time, from traced and untraced runs in turns."""
+    ratios = []
+    for number in range(rounds):
+        walls: dict[bool, float] = {}
+        for traced in (True, False) if number % 2 else (False, True):
+            build.prepare()
+            walls[traced] = (run_once(build, tracer, capture=True).tree.wall or 0.0) if traced else run_untraced(build)
+        ratios.append(walls[True] / walls[False])
+    quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
+    return (
+        f"tracing with {tracer.name}: traced / untraced wall {quartiles[1]:.3f} (median of {rounds} interleaved pairs, "
+        f"middle half {quartiles[0]:.3f} to {quartiles[2]:.3f}); a smaller change than this is within its disturbance, "
+        "which both sides of a comparison share"
+    )

@@ -1,0 +1,47 @@
+"""Compare recordings of two builds: before, and now.
+
+    ptreetime compare before.ptreetime now.ptreetime
+    ptreetime compare a1.ptreetime a2.ptreetime a3.ptreetime --with b1.ptreetime b2.ptreetime b3.ptreetime
+
+Several files on a side are rounds of one build. The exit status is 0 for ok and improvement, 1 for a regression, 3 for
+inconclusive. One recording a side shows changes of structure exactly and says what it can't tell of times.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
+from pytest_ptreetime.compare import compare
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.keys import Keyer
+from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.results import from_recordings
+from pytest_ptreetime.settings import parse_substitution
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("baseline", nargs="+", metavar="BASELINE", help="recordings from before")
+    parser.add_argument("candidate", metavar="CANDIDATE", help="a recording of now; with --with, of before too")
+    parser.add_argument(
+        "--with", dest="current", nargs="+", metavar="FILE", help="the recordings of now, where there are several"
+    )
+    parser.add_argument("--sub-arg", action="append", default=[], metavar="PATTERN=REPLACEMENT", help="as in pytest")
+    add_decision_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    before, after = [*options.baseline], [options.candidate]
+    if options.current:
+        before, after = [*before, *after], options.current
+    try:
+        substitutions = [parse_substitution(text) for text in options.sub_arg]
+    except ValueError as error:
+        raise UsageError(f"--sub-arg: {error}") from None
+    keyer = Keyer(substitutions=substitutions)
+    old, new = ([Recording.load(path) for path in paths] for paths in (before, after))
+    sides = [[Profile.from_tree(recording.tree(), keyer) for recording in recordings] for recordings in (old, new)]
+    session = from_recordings(new, name=Path(after[0]).stem, baseline=old, substitutions=substitutions)
+    return show_verdict(session, compare([sides[0]], sides[1], **decision_terms(options)))

@@ -1,0 +1,70 @@
+"""Run a command with your own terminal, input and output, and record its process tree.
+
+    ptreetime profile -o build.ptreetime -- make -j8
+
+The exit status is the command's (128 + the signal's number where a signal ended it). Ctrl-C goes to the command; what
+was recorded until then is written all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from pytest_ptreetime.errors import CommandFailed, ReportFailed
+from pytest_ptreetime.measure import record
+from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.settings import parse_seconds
+from pytest_ptreetime.tracers import builtin_tracers, choose
+
+EXIT_NOT_STARTED = 127
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write the recording")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say which tracer was taken and what was seen")
+    parser.add_argument("--tracer", default="auto", metavar="NAME", help="auto, ebpf, ptrace, dtrace, interpose")
+    parser.add_argument("--no-interpose", action="store_true", help="do not load the interposing library")
+    parser.add_argument("--sudo", action="store_true", help="allow a privileged tracer to be started by `sudo -n`")
+    parser.add_argument(
+        "--timeout", type=parse_seconds, metavar="SECONDS", help="end the whole process tree after this"
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD...", help="the command and its arguments")
+
+
+def run(options: argparse.Namespace) -> int:
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    choice = choose(options.tracer, builtin_tracers(sudo=options.sudo))
+    if options.verbose:
+        print(f"tracer {choice.explain()}", file=sys.stderr)
+    try:
+        recording = record(command, tracer=choice.tracer, interpose=not options.no_interpose, timeout=options.timeout)
+    except KeyboardInterrupt as interrupt:
+        interrupted = getattr(interrupt, "recording", None)
+        if interrupted is not None:
+            _keep(interrupted, options)
+        raise
+    except CommandFailed as error:
+        print(f"ptreetime profile: {error}", file=sys.stderr)
+        return EXIT_NOT_STARTED
+    finally:
+        choice.tracer.close()
+    _keep(recording, options)
+    tree = recording.tree()
+    if tree.root.signal is not None:
+        return 128 + tree.root.signal
+    return tree.exit_code if tree.exit_code is not None else 0
+
+
+def _keep(recording: Recording, options: argparse.Namespace) -> None:
+    try:
+        recording.save(options.output)
+    except OSError as error:
+        raise ReportFailed(
+            f"the recording can't be written to {options.output}: {error.strerror}: choose another file"
+        ) from None
+    tree = recording.tree()
+    if options.verbose:
+        print(f"{len(tree)} processes recorded in {options.output}", file=sys.stderr)
+    if tree.incomplete_reason is not None:
+        print(f"warning: the recording is not complete: {tree.incomplete_reason}", file=sys.stderr)

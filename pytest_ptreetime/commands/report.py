@@ -1,0 +1,36 @@
+"""Write a report from recordings; several files are rounds of one build.
+
+    ptreetime report html build.ptreetime -o build.html
+    ptreetime report markdown before.ptreetime after.ptreetime
+
+Without -o, a report that is text is printed, and any other is written to its usual file name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.reports import find_report, report_names, write_report
+from pytest_ptreetime.results import from_recordings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=", ".join(report_names()))
+    parser.add_argument("paths", nargs="+", metavar="FILE", help="recordings")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it")
+
+
+def run(options: argparse.Namespace) -> int:
+    report = find_report(options.name)
+    session = from_recordings([Recording.load(path) for path in options.paths], name=Path(options.paths[0]).stem)
+    if options.output is None and not report.suffix:
+        text = io.BytesIO()
+        report.render(session, text)
+        sys.stdout.write(text.getvalue().decode())
+        return 0
+    print(f"{options.name} report written to {write_report(report, session, options.output)}")
+    return 0

@@ -1,0 +1,24 @@
+"""List what costs most in a recording: each kind of process with its own time and that of all it started.
+
+ptreetime top build.ptreetime --sort total
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from pytest_ptreetime.commands.terminal_width import width
+from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.reports.process_tables import TOP_ORDERS, top_table
+from pytest_ptreetime.settings import parse_positive
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="FILE", help="a recording")
+    parser.add_argument("--sort", choices=sorted(TOP_ORDERS), default="own", help="what to rank by")
+    parser.add_argument("-n", "--limit", type=parse_positive, default=20, metavar="N", help="rows to show")
+
+
+def run(options: argparse.Namespace) -> int:
+    print(top_table(Recording.load(options.path).tree(), sort=options.sort, limit=options.limit, width=width()))
+    return 0

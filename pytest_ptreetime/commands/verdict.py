@@ -1,0 +1,57 @@
+"""What ``compare`` and ``ab`` share: the options of the decision, and how a verdict is shown."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pytest_ptreetime.commands.terminal_width import colour, width
+from pytest_ptreetime.compare import Comparison
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.reports.terminal import summary_text
+from pytest_ptreetime.results import SessionResult
+from pytest_ptreetime.settings import parse_min_effect
+
+__all__ = ["add_decision_arguments", "decision_terms", "show_verdict"]
+
+EXIT_STATUS = {"ok": 0, "improvement": 0, "regression": 1, "inconclusive": 3, "no-baseline": 3}
+
+
+def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say what counts as a change."""
+    parser.add_argument(
+        "--min-effect",
+        action="append",
+        default=[],
+        metavar="METRIC=PERCENT[:SECONDS]",
+        help="smallest change worth an alarm",
+    )
+    parser.add_argument("--metrics", action="append", default=[], metavar="NAME", help="metrics to compare")
+    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="keys to leave out (glob)")
+
+
+def decision_terms(options: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments of compare() that the options give.
+
+    :raises UsageError: a minimum effect can't be read.
+    """
+    terms: dict[str, Any] = {}
+    try:
+        effects = dict(parse_min_effect(text) for text in options.min_effect)
+    except ValueError as error:
+        raise UsageError(f"--min-effect: {error}") from None
+    if effects:
+        terms["min_effect"] = {metric: (effect.ratio, effect.seconds) for metric, effect in effects.items()}
+    if options.metrics:
+        terms["metrics"] = tuple(options.metrics)
+    if options.ignore:
+        terms["ignore"] = tuple(options.ignore)
+    return terms
+
+
+def show_verdict(session: SessionResult, comparison: Comparison) -> int:
+    """Print the comparison of the session's one measurement, and return the exit status."""
+    (measurement,) = session.measurements
+    measurement.comparison = comparison
+    print(summary_text(session, width=width(), colour=colour(), verbosity=1))
+    return EXIT_STATUS[comparison.verdict]

@@ -1,0 +1,84 @@
+"""What happens when a session is over: baselines are stored, reports written and sent, and all of it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_ptreetime.errors import PtreetimeError, UsageError
+from pytest_ptreetime.reports import Report, find_report, write_report
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.session import MeasuringSession
+
+__all__ = ["Outcome", "finish"]
+
+
+@dataclass
+class Outcome:
+    """What to tell at the end: files that were written, and what went wrong (which fails the run)."""
+
+    written: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Do one thing; its failure is noted and the rest goes on."""
+        try:
+            action()
+        except PtreetimeError as error:
+            self.errors.append(str(error))
+
+
+def finish(
+    session: MeasuringSession, *, reports: list[Report], amend_lnt: Callable[[dict[str, Any]], object]
+) -> Outcome:
+    """Store the baselines and write every report that was asked for.
+
+    :param reports: those of plugins.
+    :param amend_lnt: may change the LNT report before it is written.
+    """
+    from pytest_ptreetime.reports.lnt import LntReport
+
+    outcome = Outcome()
+    settings = session.settings
+
+    def save() -> None:
+        session.collect()
+        for path in session.save():
+            outcome.written.append(f"baseline saved in {path}")
+
+    outcome.attempt(save)
+    result = session.result()
+
+    def lnt() -> None:
+        path = write_report(LntReport(settings.lnt_suite, amend_lnt), result, settings.lnt_report)
+        outcome.written.append(f"LNT report written to {path}")
+        if settings.lnt_submit is not None:
+            from pytest_ptreetime.lnt_submit import submit
+
+            outcome.written.append(submit(path, settings.lnt_submit, suite=settings.lnt_suite))
+
+    if settings.lnt_report is not None or settings.lnt_submit is not None:
+        outcome.attempt(lnt)
+    for wanted in settings.report:
+        outcome.attempt(lambda wanted=wanted: _report(wanted, reports, result, outcome))  # type: ignore[misc]
+    return outcome
+
+
+def _report(wanted: str, further: list[Report], result: Any, outcome: Outcome) -> None:
+    """One ``NAME[:FILE]``; a report that has no file's suffix and got no file is shown on the terminal."""
+    import io
+
+    name, colon, file = wanted.partition(":")
+    if colon and not file:
+        raise UsageError(f"--ptreetime-report {wanted}: give a file after the colon")
+    report = find_report(name, further)
+    if not file and not report.suffix:
+        text = io.BytesIO()
+        report.render(result, text)
+        outcome.shown.append(text.getvalue().decode())
+        return
+    path = write_report(report, result, file or None)
+    outcome.written.append(f"{name} report written to {path}")
