@@ -217,6 +217,14 @@ def test_command_that_is_traced_already_is_a_reason(tracer: PtraceTracer) -> Non
     assert_lawful(record(tracer, ["/bin/true"]))
 
 
+def test_count_answered_after_a_recording_was_done_is_not_taken_for_the_next_ones_answer(tracer: PtraceTracer) -> None:
+    assert_lawful(record(tracer, ["/bin/true"]))
+    recorder = tracer._recorder
+    assert recorder is not None
+    recorder.send("count")  # what a progress line's tick does when the recorder's `done` is on its way
+    assert_lawful(record(tracer, ["/bin/true"]))
+
+
 def test_missing_recorder_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> Path:
         raise NativeHelperMissing(f"the native helper {name} is missing")

@@ -142,6 +142,8 @@ class RecorderProcess:
                 socket.send_fds(self.socket, [f"record {pid}".encode()], [events])
             try:
                 word, _, rest = self.receive(ANSWER_SECONDS).partition(" ")
+                while word == "count":  # asked for when the recording before this one was just done
+                    word, _, rest = self.receive(ANSWER_SECONDS).partition(" ")
             except RecorderGone as error:
                 raise RecordingFailed(f"the recorder is gone: {error}") from None
             if word == "error":
