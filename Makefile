@@ -32,12 +32,15 @@ test: $(STAMP) ## run the tests (PYTEST_ARGS=--slow for all of them)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff, mypy, import-linter, and clang-format where there is one
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	if command -v clang-format >/dev/null; then clang-format --dry-run --Werror $(C_SOURCES); \
-	else echo 'clang-format is not installed: the C sources were not checked'; fi
+	@status=0; \
+	check() { echo "$$@"; "$$@" || status=1; }; \
+	check $(BIN)/ruff check .; \
+	check $(BIN)/ruff format --check .; \
+	check $(BIN)/mypy; \
+	check $(BIN)/lint-imports; \
+	if command -v clang-format >/dev/null; then check clang-format --dry-run --Werror $(C_SOURCES); \
+	else echo 'clang-format is not installed: the C sources were not checked'; fi; \
+	exit $$status
 
 format: $(STAMP) ## rewrite the sources as `make lint` wants them
 	$(BIN)/ruff check --fix --exit-zero .
