@@ -3,17 +3,15 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import shutil
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lnt_server import lnt_command, lnt_python, needs_lnt
 from report_sessions import HOSTILE_SOURCE, measurement, rounds, session
 
 from pytest_ptreetime.errors import UsageError
@@ -28,18 +26,6 @@ from pytest_ptreetime.reports.lnt import (
     render_lnt,
 )
 from pytest_ptreetime.results import SessionResult
-
-
-def lnt_command() -> str | None:
-    """LNT's own program: from PTREETIME_LNT, beside this Python, or on PATH."""
-    named = os.environ.get("PTREETIME_LNT")
-    beside = Path(sys.executable).with_name("lnt")
-    return named or (str(beside) if beside.exists() else shutil.which("lnt"))
-
-
-needs_lnt = pytest.mark.skipif(
-    lnt_command() is None, reason="needs LNT: install the extra `lnt`, or give an lnt program as PTREETIME_LNT"
-)
 
 
 def plain_session() -> SessionResult:
@@ -158,12 +144,6 @@ def test_sample_that_is_not_finite_is_left_out_with_its_metric() -> None:
 def test_hook_may_change_the_report() -> None:
     report = rendered(LntReport(amend=lambda raw: raw["Machine"]["Info"].update(site="oslo")), plain_session())
     assert report["Machine"]["Info"] == {"site": "oslo"}
-
-
-def lnt_python() -> str:
-    """The Python that LNT is installed for: the one named by its program's first line."""
-    program = Path(str(lnt_command())).resolve()
-    return program.read_text().splitlines()[0].removeprefix("#!").strip()
 
 
 @needs_lnt
