@@ -26,7 +26,6 @@ char program_license[] SECTION("license") = "GPL";
 #define ARGS_LARGE (256 << 10) /* then these */
 #define ARGS_LARGE_RECORDS (PTREETIME_ARGS_LIMIT / ARGS_LARGE)
 #define MAX_PID_NAMESPACES 32
-#define MAX_UNCOUNTED_NS 100000000 /* more than any tick */
 
 struct {
   MAP_INTEGER(type, BPF_MAP_TYPE_HASH);
@@ -62,6 +61,8 @@ struct {
 } exec_buffers SECTION(".maps");
 
 struct ptreetime_control control;
+
+#include "bpf/usage.h"
 
 /* Keeps the compiler from knowing better than to compare a number that the verifier wants to see compared. */
 #define KEEP(number) __asm__ volatile("" : "+r"(number))
@@ -101,67 +102,6 @@ static ALWAYS_INLINE u32 pid_for_recorder(struct task_struct *task) {
   return 0;
 }
 
-/* The peak of a memory in bytes: the greater of the peak that the kernel noted last and what is resident now. */
-static ALWAYS_INLINE u64 peak_rss_bytes(struct mm_struct *mm) {
-  s64 now = 0;
-  struct mm_struct___before_6_2 *older = (void *)mm;
-  if (FIELD_EXISTS(older->rss_stat.count)) {
-    now = READ(older->rss_stat.count[0].counter) + READ(older->rss_stat.count[1].counter) +
-          READ(older->rss_stat.count[3].counter);
-  } else {
-    now = READ(mm->rss_stat[0].count) + READ(mm->rss_stat[1].count) + READ(mm->rss_stat[3].count);
-  }
-  s64 noted = READ(mm->hiwater_rss);
-  return (u64)(now > noted ? now : noted) * control.page_size;
-}
-
-static ALWAYS_INLINE struct rq *run_queue_of(struct task_struct *task) {
-  if (!FIELD_EXISTS(task->se.cfs_rq) || !FIELD_EXISTS(((struct cfs_rq *)0)->rq))
-    return 0;
-  struct cfs_rq *queue = READ(task->se.cfs_rq);
-  return queue ? READ(queue->rq) : 0;
-}
-
-/* The cpu time of the current task that the scheduler has not counted yet: it counts at ticks and at switches, so that
- * up to a tick is missing in sum_exec_runtime. */
-static ALWAYS_INLINE u64 uncounted_cpu_ns(struct task_struct *task) {
-  struct rq *queue = run_queue_of(task);
-  if (!queue || !control.clock_offset_ns || task != bpf_get_current_task())
-    return 0;
-  s64 since_look = bpf_ktime_get_ns() - control.clock_offset_ns - READ(queue->clock);
-  s64 before_look = READ(queue->clock_task) - READ(task->se.exec_start);
-  return (since_look > 0 && since_look < MAX_UNCOUNTED_NS ? since_look : 0) +
-         (before_look > 0 && before_look < MAX_UNCOUNTED_NS ? before_look : 0);
-}
-
-/* What a process has used, once its leader is its last thread. Those that have ended are in signal_struct. */
-static ALWAYS_INLINE void read_usage(struct ptreetime_record_usage *usage, struct task_struct *leader,
-                                     const struct ptreetime_process *process) {
-  struct signal_struct *gone = READ(leader->signal);
-  usage->cpu_ns = READ(gone->sum_sched_runtime) + READ(leader->se.sum_exec_runtime) + uncounted_cpu_ns(leader);
-  usage->utime_ns = READ(gone->utime) + READ(leader->utime);
-  usage->stime_ns = READ(gone->stime) + READ(leader->stime);
-  usage->voluntary_switches = READ(gone->nvcsw) + READ(leader->nvcsw);
-  usage->involuntary_switches = READ(gone->nivcsw) + READ(leader->nivcsw);
-  usage->minor_faults = READ(gone->min_flt) + READ(leader->min_flt);
-  usage->major_faults = READ(gone->maj_flt) + READ(leader->maj_flt);
-  usage->run_delay_ns = PTREETIME_UNKNOWN;
-  if (FIELD_EXISTS(leader->sched_info.run_delay))
-    usage->run_delay_ns = process->run_delay_ns + READ(leader->sched_info.run_delay);
-  usage->read_bytes = usage->written_bytes = PTREETIME_UNKNOWN;
-  if (FIELD_EXISTS(leader->ioac.read_bytes)) { /* signal->ioac would count reaped children too */
-    usage->read_bytes = process->read_bytes + READ(leader->ioac.read_bytes);
-    usage->written_bytes = process->written_bytes + READ(leader->ioac.write_bytes);
-  }
-  usage->failed_execs = control.counts_execs ? process->failed_execs : PTREETIME_UNKNOWN;
-  usage->max_rss_bytes = process->max_rss_bytes;
-  if (process->max_rss_bytes == PTREETIME_UNKNOWN) {
-    u64 highest = READ(gone->maxrss); /* of all images: it tells of the last one only if that one raised it */
-    if (highest > process->earlier_max_rss_pages)
-      usage->max_rss_bytes = highest * control.page_size;
-  }
-}
-
 static ALWAYS_INLINE void start_record(struct ptreetime_record *record, u32 kind, u32 pid) {
   record->kind = kind;
   record->generation = control.generation;
@@ -179,13 +119,26 @@ static ALWAYS_INLINE void send_exit(struct ptreetime_process *process, u32 tgid)
   bpf_map_delete_elem(&processes, &tgid);
 }
 
-static ALWAYS_INLINE void fill_exit(struct ptreetime_process *process, struct task_struct *leader) {
+/* All but what it has used. */
+static ALWAYS_INLINE void note_exit(struct ptreetime_process *process, struct task_struct *leader) {
   struct ptreetime_record_exit *exit = &process->exit;
   struct signal_struct *signal = READ(leader->signal);
   start_record(&exit->record, PTREETIME_RECORD_EXIT, process->pid);
-  read_usage(&exit->usage, leader, process);
   bpf_probe_read_kernel(exit->name, sizeof exit->name, __builtin_preserve_access_index(&leader->comm));
   exit->status = READ(signal->flags) & SIGNAL_GROUP_EXIT ? READ(signal->group_exit_code) : READ(leader->exit_code);
+}
+
+static ALWAYS_INLINE void fill_exit(struct ptreetime_process *process, struct task_struct *leader) {
+  note_exit(process, leader);
+  read_usage(&process->exit.usage, leader, process);
+}
+
+/* Whether signal_generate will show the end of a process, as things stand. */
+static ALWAYS_INLINE int will_be_told(struct task_struct *leader) {
+  int signal = READ(leader->exit_signal);
+  struct task_struct *parent = READ(leader->parent);
+  struct sighand_struct *handlers = READ(parent->sighand);
+  return signal > 0 && (signal != SIGCHLD || (u64)READ(handlers->action[SIGCHLD - 1].sa.sa_handler) != SIG_IGN);
 }
 
 static ALWAYS_INLINE int add_process(u32 tgid, u32 pid) {
@@ -431,7 +384,13 @@ SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
   struct mm_struct *mm = READ(task->mm);
   if (mm) /* not freed yet: Linux 6.16 and later */
     process->max_rss_bytes = peak_rss_bytes(mm);
-  fill_exit(process, READ(task->group_leader));
+  struct task_struct *leader = READ(task->group_leader);
+  note_exit(process, leader);
+  process->untold = !will_be_told(leader);
+  if (process->untold)
+    read_usage(&process->exit.usage, leader, process);
+  else /* unless its parent begins to ignore SIGCHLD now, this is not the last word */
+    __builtin_memset(&process->exit.usage, 0xff, sizeof process->exit.usage);
   process->dying = 1;
   return 0;
 }
@@ -442,18 +401,9 @@ SECTION("tp_btf/exit_mmap") int on_memory_freed(void) {
   if (!control.generation || !(READ(task->flags) & PF_EXITING))
     return 0;
   struct ptreetime_process *process = find_process(READ(task->tgid));
-  if (process && process->dying)
+  if (process && process->untold)
     fill_exit(process, READ(task->group_leader));
   return 0;
-}
-
-static ALWAYS_INLINE void calibrate(struct task_struct *task) {
-  struct rq *queue = run_queue_of(task);
-  if (!queue)
-    return;
-  u64 difference_ns = bpf_ktime_get_ns() - READ(queue->clock);
-  if (difference_ns < control.calibration_ns)
-    control.calibration_ns = difference_ns;
 }
 
 SECTION("tp_btf/signal_generate") int on_signal(void) {

@@ -106,8 +106,10 @@ struct ptreetime_control {
 struct ptreetime_process {
   ptreetime_u32 pid;
   ptreetime_u32 generation;
-  ptreetime_u32 dying; /* its last thread has come to its end, and nobody has been told yet */
+  ptreetime_u32 dying;  /* its last thread has come to its end, and nobody has been told yet */
+  ptreetime_u32 untold; /* its parent ignores SIGCHLD: nobody will be told */
   ptreetime_u32 failed_execs;
+  ptreetime_u32 reserved;
   ptreetime_u64 run_delay_ns; /* of its threads that have ended, as the two below; the leader's are apart */
   ptreetime_u64 read_bytes;
   ptreetime_u64 written_bytes;

@@ -142,17 +142,32 @@ struct pid {
   struct upid numbers[1];
 };
 
+struct sigaction {
+  void *sa_handler;
+};
+
+struct k_sigaction {
+  struct sigaction sa;
+};
+
+struct sighand_struct {
+  struct k_sigaction action[64];
+};
+
 struct task_struct {
   int pid;
   int tgid;
   unsigned int flags;
   int exit_state;
   int exit_code;
+  int exit_signal;
+  struct task_struct *parent;
   struct task_struct *group_leader;
   struct pid *thread_pid;
   struct mm_struct *mm;
   struct fs_struct *fs;
   struct signal_struct *signal;
+  struct sighand_struct *sighand;
   struct sched_entity se;
   struct sched_info sched_info;
   struct task_io_accounting ioac;
@@ -168,6 +183,8 @@ struct task_struct {
 #pragma clang attribute pop
 
 #define SIGKILL 9
+#define SIGCHLD 17
+#define SIG_IGN 1
 #define PF_EXITING 0x4        /* a task on its way out */
 #define SIGNAL_GROUP_EXIT 0x4 /* the whole group ends with group_exit_code */
 
