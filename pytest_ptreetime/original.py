@@ -32,7 +32,18 @@ LOOKED_AT_BYTES = 1 << 20  # of a file that does not begin as JSON does, to find
 
 # Every number fits a double, as JSON wants it, and a thousand times as many nanoseconds fit 64 bits.
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-Rusage: TypeAlias = tuple[Number, Number]
+
+
+class Rusage(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A time of getrusage. No tuple: the collector would walk two of them for every event."""
+
+    seconds: Number
+    microseconds: Number
+
+    @property
+    def ns(self) -> int:
+        """The whole."""
+        return self.seconds * 1_000_000_000 + self.microseconds * 1000
 
 
 class OriginalStart(msgspec.Struct, tag_field="evt", tag="START         ", gc=False, frozen=True):
@@ -291,10 +302,6 @@ def _event(parsed: Any, where: str) -> OriginalEvent:
     return event
 
 
-def _ns(usage: Rusage) -> int:
-    return usage[0] * 1_000_000_000 + usage[1] * 1000
-
-
 def _arguments(event: OriginalUserExec | OriginalUserSpawn) -> tuple[bytes, list[bytes]]:
     args = [as_bytes(argument) for argument in event.args]
     return (args[0] if args else b""), args
@@ -310,7 +317,7 @@ def _ours(event: OriginalEvent) -> Event:
         return Create(time_ns, event.pid, event.parent)
     if isinstance(event, OriginalExit):
         return Exit(time_ns, event.pid, None, as_bytes(event.name))
-    user_ns, sys_ns = _ns(event.utime), _ns(event.stime)
+    user_ns, sys_ns = event.utime.ns, event.stime.ns
     if isinstance(event, OriginalUserStartup):
         return UserStartup(time_ns, event.pid, event.parent, user_ns, sys_ns)
     if isinstance(event, OriginalUserExit):

@@ -194,4 +194,4 @@ class _Builder:
 
 
 def _usage(utime: Rusage, stime: Rusage) -> Usage:
-    return Usage(None, utime[0] * 1_000_000_000 + utime[1] * 1000, stime[0] * 1_000_000_000 + stime[1] * 1000)
+    return Usage(None, utime.ns, stime.ns)
