@@ -78,6 +78,13 @@ class Build {
     return this.strings[this.key[index]];
   }
 
+  // The name with what its key says of the arguments: `cc1 src/table.c`.
+  labelOf(index) {
+    const key = this.keyOf(index);
+    const bracket = key.indexOf("[");
+    return bracket < 0 || !key.endsWith("]") ? this.nameOf(index) : `${this.nameOf(index)} ${key.slice(bracket + 1, -1)}`;
+  }
+
   commandOf(index) {
     return this.commands === null ? "(loading)" : this.commands[index];
   }

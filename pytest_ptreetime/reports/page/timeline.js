@@ -124,7 +124,7 @@ class Timeline {
   label(index, left, right, y) {
     const { context } = this;
     const room = right - left - 6;
-    let text = this.build.nameOf(index);
+    let text = this.build.labelOf(index);
     const most = Math.floor(room / 5.5);
     if (text.length > most) text = most > 1 ? `${text.slice(0, most - 1)}…` : "";
     context.fillStyle = this.colours["bar-text"];
