@@ -56,10 +56,7 @@ void ptreetime_account_exec(const struct ptreetime_tracee *process, struct ptree
 }
 
 void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid) {
-  struct ptreetime_proc_status status;
-  process->max_rss_known = ptreetime_proc_status(tid, &status) && status.has_memory;
-  if (process->max_rss_known)
-    process->max_rss_bytes = status.max_rss_bytes;
+  process->max_rss_known = ptreetime_proc_max_rss(tid, &process->max_rss_bytes);
 }
 
 void ptreetime_account_ending(struct ptreetime_tracee *process) {

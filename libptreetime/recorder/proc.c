@@ -92,10 +92,17 @@ bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status) {
   status->process = number_after(text, "\nTgid:", &number) ? (pid_t)number : 0;
   status->parent = number_after(text, "\nPPid:", &number) ? (pid_t)number : 0;
   status->tracer = number_after(text, "\nTracerPid:", &number) ? (pid_t)number : 0;
-  status->has_memory = number_after(text, "\nVmHWM:", &number);
-  status->max_rss_bytes = status->has_memory ? number * 1024 : 0;
   return number_after(text, "\nvoluntary_ctxt_switches:", &status->voluntary_switches) &&
          number_after(text, "\nnonvoluntary_ctxt_switches:", &status->involuntary_switches);
+}
+
+bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes) {
+  char text[2048]; /* it comes in the first third */
+  uint64_t kib;
+  if (read_small(pid, "status", text, sizeof text) <= 0 || !number_after(text, "\nVmHWM:", &kib))
+    return false;
+  *max_rss_bytes = kib * 1024;
+  return true;
 }
 
 bool ptreetime_proc_faults(pid_t pid, struct ptreetime_proc_faults *faults) {

@@ -18,17 +18,18 @@ void ptreetime_proc_program(pid_t pid, struct ptreetime_exec *exec);
 /* Fill exe and cwd, likewise. */
 void ptreetime_proc_places(pid_t pid, struct ptreetime_exec *exec);
 
-/* From /proc/PID/status. max_rss_bytes needs a process that still has its memory; the switches are of this thread. */
+/* From /proc/PID/status. The switches are those of this thread. */
 struct ptreetime_proc_status {
   pid_t process;
   pid_t parent;
   pid_t tracer;
-  bool has_memory;
-  uint64_t max_rss_bytes;
   uint64_t voluntary_switches;
   uint64_t involuntary_switches;
 };
 bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status);
+
+/* The peak resident size of a process that still has its memory, from the same file. */
+bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes);
 
 /* Page faults of the whole process, and those of its reaped children: /proc/PID/stat. */
 struct ptreetime_proc_faults {

@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -19,6 +20,7 @@
 #include "account.h"
 #include "interrupt.h"
 #include "proc.h"
+#include "ptrace_birth.h"
 #include "ptrace_trial.h"
 #include "recorder.h"
 #include "stack.h"
@@ -31,121 +33,32 @@
  * has exec'ed. Those that are left are let go of when they can be. */
 #define LETTING_GO_NS 1000000000u
 
+#define SLICE_NS 100000u /* the shortest that the kernel grants */
+
 static struct ptreetime_recording *current; /* NULL between recordings */
-static unsigned held_count;                 /* tracees whose maker has not told of them yet */
-static unsigned adopted_count;              /* tracees that were let run all the same, and may be dead by now */
 
-static void take_away_stop(pid_t tid) {
-  siginfo_t info;
-  waitid(P_PID, (id_t)tid, &info, WSTOPPED | __WALL | WNOHANG);
-}
-
-static int resume(pid_t tid, int signal) { return (int)ptrace(PTRACE_CONT, tid, NULL, (void *)(intptr_t)signal); }
-
-/* A process of the recording, forked by parent (NULL: by one that is gone): tell of it, and end it at once where all
- * are to be ended. */
-static void begin_process(struct ptreetime_tracee *tracee, struct ptreetime_tracee *parent, uint64_t time_ns) {
-  ptreetime_tracee_lead(tracee, parent);
-  if (parent != NULL)
-    parent->has_children = true;
-  current->processes++;
-  current->running++;
-  ptreetime_sink_create(&current->sink, time_ns, tracee->tid, parent != NULL ? parent->tid : current->root_pid);
-  if (current->killing)
-    kill(tracee->tid, SIGKILL);
-}
-
-static void unhold(struct ptreetime_tracee *tracee) {
-  if (tracee->held) {
-    tracee->held = false;
-    held_count--;
-    resume(tracee->tid, 0);
-  }
-}
-
-static bool is_thread_of(pid_t tid, const struct ptreetime_tracee *process) {
-  return syscall(SYS_tgkill, process->tid, tid, 0) == 0;
-}
-
-static bool is_gone(pid_t tid) {
-  siginfo_t info;
-  return waitid(P_PID, (id_t)tid, &info, WEXITED | WSTOPPED | __WALL | WNOWAIT | WNOHANG) != 0 && errno == ECHILD;
-}
-
-/* A thread or a process has been made by maker. Its own first stop may have come before, and then it is held; it may
- * even have been adopted, and died, before. */
-static void begin_tracee(pid_t tid, struct ptreetime_tracee *maker, uint64_t time_ns) {
-  struct ptreetime_tracee *tracee = ptreetime_tracee_find(tid);
-  if (tracee != NULL && !tracee->held) {
-    adopted_count -= tracee->adopted;
-    tracee->adopted = false;
-    return;
-  }
-  if (tracee == NULL && adopted_count > 0 && is_gone(tid)) {
-    adopted_count--;
-    return;
-  }
-  if (tracee == NULL && (tracee = ptreetime_tracee_add(tid)) == NULL)
-    return;
-  if (is_thread_of(tid, maker->process))
-    ptreetime_tracee_join(tracee, maker->process);
-  else
-    begin_process(tracee, maker->process, time_ns);
-  unhold(tracee);
-}
-
-/* Who made this one is not going to be told, or not soon: its maker may have been killed before it could stop. Then
- * its parent, as the kernel has it now, is taken for it. */
-static void adopt(struct ptreetime_tracee *tracee) {
-  struct ptreetime_proc_status status = {0};
-  struct ptreetime_tracee *process = NULL;
+static void forked(struct ptreetime_tracee *tracee, int event) {
   uint64_t now = ptreetime_now_ns();
-  if (ptreetime_proc_status(tracee->tid, &status) && status.process != tracee->tid)
-    process = ptreetime_tracee_find(status.process);
-  if (process != NULL && process->process == process) {
-    ptreetime_tracee_join(tracee, process);
-  } else {
-    struct ptreetime_tracee *parent = ptreetime_tracee_find(status.parent);
-    if (parent == NULL || parent->process != parent)
-      parent = ptreetime_tracee_find(current->root_pid);
-    begin_process(tracee, parent, now);
+  unsigned long message = 0;
+  if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &message) == 0) {
+    struct ptreetime_tracee *child = ptreetime_birth_told((pid_t)message, tracee, now);
+    if (event == PTRACE_EVENT_VFORK && child != NULL && child->process == child) {
+      ptreetime_birth_keep_in_vfork(tracee, child);
+      return;
+    }
   }
-  tracee->adopted = true;
-  adopted_count++;
-  unhold(tracee);
-}
-
-static void adopt_if_held(struct ptreetime_tracee *tracee) {
-  if (tracee->held)
-    adopt(tracee);
-}
-
-static struct ptreetime_tracee *meet(pid_t tid) {
-  struct ptreetime_tracee *tracee = ptreetime_tracee_add(tid);
-  if (tracee != NULL) {
-    tracee->held = true;
-    held_count++;
-  }
-  return tracee;
-}
-
-static void forked(struct ptreetime_tracee *tracee) {
-  uint64_t now = ptreetime_now_ns();
-  unsigned long child = 0;
-  if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &child) == 0)
-    begin_tracee((pid_t)child, tracee, now);
-  resume(tracee->tid, 0);
+  ptreetime_birth_resume(tracee->tid, 0);
 }
 
 static void execed(struct ptreetime_tracee *process) {
   uint64_t now = ptreetime_now_ns();
   struct ptreetime_usage usage = {0};
   struct ptreetime_exec exec = {0};
-  unsigned long former = 0;
-  if (ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former) != 0) {
+  unsigned long former = (unsigned long)process->tid;
+  if (process->threaded && ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former) != 0) {
     /* When a thread that was not the leader has exec'ed, the kernel refuses every request until the stop has been
      * taken by a wait: looks_like_a_spurious_pid in kernel/ptrace.c. No signal can be lost at this stop. */
-    take_away_stop(process->tid);
+    ptreetime_birth_take_stop(process->tid);
     ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former);
   }
   if ((pid_t)former != process->tid) { /* the thread has become the leader, and the old leader has vanished */
@@ -166,7 +79,7 @@ static void execed(struct ptreetime_tracee *process) {
   if (!ptreetime_stack_image(process->tid, &exec))
     ptreetime_proc_program(process->tid, &exec);
   ptreetime_proc_places(process->tid, &exec);
-  resume(process->tid, 0);
+  ptreetime_birth_resume(process->tid, 0);
   ptreetime_sink_exec(&current->sink, now, process->tid, &exec);
 }
 
@@ -176,25 +89,31 @@ static void exiting(struct ptreetime_tracee *tracee) {
   tracee->exiting = true;
   if (first && --process->threads == 0)
     ptreetime_account_memory(process, tracee->tid);
-  resume(tracee->tid, 0);
+  ptreetime_birth_resume(tracee->tid, 0);
   if (first && !process->threaded)
     ptreetime_account_ending(process);
 }
 
+static void detach(pid_t tid, int event, int signal) {
+  if (event == PTRACE_EVENT_EXEC)
+    ptreetime_birth_take_stop(tid); /* for the reason in execed */
+  ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)(event == 0 ? signal : 0));
+}
+
 static void let_go(struct ptreetime_tracee *tracee, int event, int signal) {
-  ptrace(PTRACE_DETACH, tracee->tid, NULL, (void *)(intptr_t)(event == 0 ? signal : 0));
+  detach(tracee->tid, event, signal);
   ptreetime_tracee_remove(tracee);
 }
 
 static void stopped(pid_t tid, int event, int signal) {
   struct ptreetime_tracee *tracee = ptreetime_tracee_find(tid);
   if (tracee == NULL && current == NULL) {
-    ptrace(PTRACE_DETACH, tid, NULL, NULL); /* made by one that was let go of a moment ago */
+    detach(tid, event, signal); /* made by one that was let go of a moment ago */
     return;
   }
   if (tracee == NULL) {
-    take_away_stop(tid); /* or waitid would return it again, as it is not going to be answered at once */
-    if (meet(tid) == NULL)
+    ptreetime_birth_take_stop(tid); /* or waitid would return it again, as it is not going to be answered at once */
+    if (ptreetime_birth_met(tid) == NULL)
       ptrace(PTRACE_DETACH, tid, NULL, NULL);
     return;
   }
@@ -202,14 +121,16 @@ static void stopped(pid_t tid, int event, int signal) {
     let_go(tracee, event, signal);
     return;
   }
+  if (tracee->vfork_parent != 0 && !(event == PTRACE_EVENT_STOP && signal == SIGTRAP))
+    ptreetime_birth_end_vfork(tracee); /* at its exec or its end, and to be safe at whatever else is unusual */
   switch (event) {
   case 0: /* a signal on its way: deliver it */
-    resume(tid, signal);
+    ptreetime_birth_resume(tid, signal);
     break;
   case PTRACE_EVENT_FORK:
   case PTRACE_EVENT_VFORK:
   case PTRACE_EVENT_CLONE:
-    forked(tracee);
+    forked(tracee, event);
     break;
   case PTRACE_EVENT_EXEC:
     execed(tracee->process);
@@ -219,12 +140,12 @@ static void stopped(pid_t tid, int event, int signal) {
     break;
   case PTRACE_EVENT_STOP:
     if (signal == SIGTRAP) /* its birth, or the end of a group stop */
-      resume(tid, 0);
+      ptreetime_birth_resume(tid, 0);
     else /* job control: it stays stopped, and we hear when it goes on */
       ptrace(PTRACE_LISTEN, tid, NULL, NULL);
     break;
   default:
-    resume(tid, 0);
+    ptreetime_birth_resume(tid, 0);
   }
 }
 
@@ -236,18 +157,17 @@ static void reap(pid_t tid) {
 static void dead(pid_t tid) {
   uint64_t now = ptreetime_now_ns();
   struct ptreetime_tracee *tracee = ptreetime_tracee_find(tid);
-  if (tracee == NULL && current != NULL && (tracee = meet(tid)) != NULL)
-    adopt(tracee); /* killed before its first stop */
+  if (tracee == NULL && current != NULL)
+    tracee = ptreetime_birth_met(tid); /* killed before its first stop */
+  if (tracee != NULL && tracee->held && current != NULL)
+    ptreetime_birth_adopt(tracee);
   if (tracee == NULL || tracee->process == NULL || tracee->letting_go) {
     reap(tid);
     if (tracee != NULL)
       ptreetime_tracee_remove(tracee);
     return;
   }
-  if (tracee->held) {
-    tracee->held = false;
-    held_count--;
-  }
+  ptreetime_birth_end_vfork(tracee);
   if (tracee->process != tracee) {
     if (!tracee->exiting)
       tracee->process->threads--;
@@ -278,6 +198,10 @@ static int take_one(int options) {
 }
 
 static void let_go_of(struct ptreetime_tracee *tracee) {
+  if (tracee->vfork_child != 0) { /* it is stopped, and there will be no news of it */
+    let_go(tracee, PTRACE_EVENT_STOP, 0);
+    return;
+  }
   tracee->letting_go = true;
   ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
 }
@@ -286,7 +210,7 @@ static void let_go_of(struct ptreetime_tracee *tracee) {
  * or running. */
 static void ptrace_detach(struct ptreetime_recording *recording) {
   (void)recording;
-  ptreetime_tracee_each(adopt_if_held);
+  ptreetime_tracee_each(ptreetime_birth_adopt_held);
   current = NULL;
   ptreetime_interrupt_enable(false);
   ptreetime_tracee_each(let_go_of);
@@ -304,7 +228,7 @@ static void finish(struct ptreetime_recording *recording) {
   uint64_t now = ptreetime_now_ns();
   while (take_one(WEXITED | WNOHANG) > 0)
     continue;
-  ptreetime_tracee_each(adopt_if_held);
+  ptreetime_tracee_each(ptreetime_birth_adopt_held);
   ptreetime_recording_end(recording, now, recording->running);
   ptrace_detach(recording);
   recording->ended = true;
@@ -322,9 +246,9 @@ static const char *ptrace_step(struct ptreetime_recording *recording) {
       finish(recording);
       return NULL;
     }
-    int taken = take_one(WEXITED | WSTOPPED | (held_count > 0 ? WNOHANG : 0));
+    int taken = take_one(WEXITED | WSTOPPED | (ptreetime_birth_held > 0 ? WNOHANG : 0));
     if (taken == 0)
-      ptreetime_tracee_each(adopt_if_held);
+      ptreetime_tracee_each(ptreetime_birth_adopt_held);
     else if (taken < 0 && errno != EINTR)
       return ptreetime_words("the traced processes are gone: %s", strerror(errno));
   }
@@ -356,6 +280,7 @@ static const char *ptrace_attach(struct ptreetime_recording *recording) {
   }
   ptreetime_tracee_lead(root, NULL);
   current = recording;
+  ptreetime_birth_begin(recording);
   ptreetime_interrupt_enable(true);
   return NULL;
 }
@@ -366,7 +291,23 @@ static bool ptrace_linger(void) {
   return ptreetime_tracee_count > 0;
 }
 
+/* A stopped process waits for the recorder: the recorder asks for a short slice, with which the scheduler (6.12 and
+ * later; earlier ones ignore it) runs it soon and not for long. It takes no more of the processor than without. */
+static void ask_for_short_slices(void) {
+  struct {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns, deadline_ns, period_ns;
+  } attributes = {
+      .size = sizeof attributes, .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime_ns = SLICE_NS};
+  syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 static const char *ptrace_open(void) {
+  ask_for_short_slices();
   const char *why = ptreetime_ptrace_trial(OPTIONS);
   return why != NULL ? why : ptreetime_interrupt_open();
 }

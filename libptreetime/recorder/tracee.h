@@ -22,9 +22,12 @@ struct ptreetime_tracee {
   bool letting_go;                  /* is to be detached at its next stop */
   bool adopted;                     /* was let run before its maker has told of it */
 
+  pid_t vfork_child; /* is kept stopped, as it would sleep, until this one execs or ends; or 0 */
+
   /* In leaders only. */
-  uint64_t serial; /* which process of the pid: pids are used again */
-  pid_t parent;    /* who forked it */
+  uint64_t serial;    /* which process of the pid: pids are used again */
+  pid_t parent;       /* who forked it */
+  pid_t vfork_parent; /* the thread that is kept stopped for it, or 0 */
   uint64_t parent_serial;
   unsigned images;        /* programs that it has exec'ed */
   unsigned threads;       /* that have not stopped at their end */
