@@ -5,7 +5,7 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NATIVE_SOURCES := $(shell find CMakeLists.txt libptreetime -type f -not -path '*/__pycache__/*')
+SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backend -type f -not -path '*/__pycache__/*' -not -path '*/native/*')
 C_SOURCES := $(shell find libptreetime tests/programs examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
@@ -15,15 +15,15 @@ C_SOURCES := $(shell find libptreetime tests/programs examples -name '*.[ch]')
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml $(NATIVE_SOURCES)
+$(STAMP): pyproject.toml $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
 	touch $@
 
-venv: $(STAMP) ## make .venv with the package (editable) and what its tests need
+venv: $(STAMP) ## make .venv with the package and what its tests need
 
 native: $(STAMP) ## build the native helpers again, and install them into .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 
 demo: $(STAMP) ## save a baseline of the example's build, slow one compile down, see it found (a minute)
 	$(BIN)/python examples/demo.py

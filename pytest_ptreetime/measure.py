@@ -259,7 +259,7 @@ def measure(
     """
     shown = progress or SilentProgress()
     done: list[Round] = []
-    with machine_lock(shown):
+    with _finishing(shown), machine_lock(shown):
         for number in range(1, warmup + 1):
             _one(build, tracer, shown, "warm-up", number, warmup)
         for number in range(1, rounds + 1):
@@ -268,7 +268,6 @@ def measure(
                 on_round(done[-1])
             if enough is not None and enough(done):
                 break
-    shown.finished()
     return done
 
 
@@ -293,7 +292,7 @@ def measure_interleaved(
     shown = progress or SilentProgress()
     sides: tuple[list[Round], list[Round]] = ([], [])
     builds = ((baseline, "baseline"), (candidate, "candidate"))
-    with machine_lock(shown):
+    with _finishing(shown), machine_lock(shown):
         for number in range(1, warmup + 1):
             for build, label in builds:
                 _one(build, tracer, shown, f"warm-up of the {label}", number, warmup)
@@ -305,7 +304,6 @@ def measure_interleaved(
                     on_round(sides[side][-1])
             if enough is not None and enough(*sides):
                 break
-    shown.finished()
     return sides
 
 
@@ -330,6 +328,14 @@ def machine_lock(progress: Progress) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _finishing(progress: Progress) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        progress.finished()
 
 
 def _one(build: Build, tracer: Tracer, progress: Progress, label: str, number: int, total: int) -> Round:

@@ -219,11 +219,14 @@ def _progress(config: pytest.Config, item: pytest.Item) -> Progress | None:
 
     capture = config.pluginmanager.get_plugin("capturemanager")
 
+    writer = reporter._tw  # pytest offers no public way to its terminal
+
     def write(text: str) -> None:
         with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-            reporter.write(text, flush=True)
+            writer._file.write(text)  # not writer.write(): pytest goes on counting the columns of its own line
+            writer._file.flush()
 
-    return ProgressLine(write, reporter._tw.fullwidth, item.name)
+    return ProgressLine(write, writer.fullwidth, item.name, lambda: int(writer.width_of_current_line))
 
 
 def _settings(config: pytest.Config, marker: dict[str, Any]) -> Settings:

@@ -9,23 +9,28 @@ __all__ = ["ProgressLine"]
 
 
 class ProgressLine:
-    """One line that is rewritten in place and wiped at the end.
+    """One line below the current one that is rewritten in place; at the end it is wiped, and the cursor back.
 
     :param write: puts text on the terminal as it is.
     :param width: of the terminal, in columns.
+    :param column: tells where the cursor stands in the line that was there before.
     """
 
-    def __init__(self, write: Callable[[str], object], width: int, title: str) -> None:
+    def __init__(
+        self, write: Callable[[str], object], width: int, title: str, column: Callable[[], int] = lambda: 0
+    ) -> None:
         self._write = write
         self._width = width
         self._title = title
+        self._column = column
+        self._column_before: int | None = None
         self._round = ""
         self._began = 0.0
         self._durations: list[float] = []
         self._left = 0
 
     def waiting(self) -> None:
-        self._show("waits for another measurement on this machine")
+        self._show("waiting for another measurement on this machine")
 
     def round_started(self, label: str, number: int, total: int | None) -> None:
         now = time.monotonic()
@@ -46,8 +51,17 @@ class ProgressLine:
         self._show(", ".join(parts))
 
     def finished(self) -> None:
-        self._write("\r\x1b[K")
+        if self._column_before is None:
+            return
+        right = f"\x1b[{self._column_before}C" if self._column_before else ""
+        self._write("\r\x1b[K\x1b[A" + right)
+        self._column_before = None
+        self._durations.clear()
+        self._began = 0.0
 
     def _show(self, text: str) -> None:
-        line = f"{self._title}: {text}"
+        if self._column_before is None:
+            self._column_before = self._column()
+            self._write("\n")
+        line = f"{text}: {self._title}"
         self._write("\r\x1b[K" + line[: max(0, self._width - 1)])

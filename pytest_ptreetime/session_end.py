@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from pytest_ptreetime.errors import PtreetimeError, UsageError
 from pytest_ptreetime.reports import Report, find_report, write_report
 
 if TYPE_CHECKING:
+    from pytest_ptreetime.results import SessionResult
     from pytest_ptreetime.session import MeasuringSession
 
 __all__ = ["Outcome", "finish"]
@@ -62,12 +64,25 @@ def finish(
 
     if settings.lnt_report is not None or settings.lnt_submit is not None:
         outcome.attempt(lnt)
+    outcome.attempt(lambda: _github(result, outcome))
     for wanted in settings.report:
         outcome.attempt(lambda wanted=wanted: _report(wanted, reports, result, outcome))  # type: ignore[misc]
     return outcome
 
 
-def _report(wanted: str, further: list[Report], result: Any, outcome: Outcome) -> None:
+def _github(result: SessionResult, outcome: Outcome) -> None:
+    """In a GitHub Actions job: the step's summary, and annotations of what failed."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from pytest_ptreetime.reports.markdown import append_step_summary, workflow_commands
+
+    path = append_step_summary(result)
+    if path is not None:
+        outcome.written.append(f"summary added to {path}")
+    outcome.shown.extend(workflow_commands(result))
+
+
+def _report(wanted: str, further: list[Report], result: SessionResult, outcome: Outcome) -> None:
     """One ``NAME[:FILE]``; a report that has no file's suffix and got no file is shown on the terminal."""
     import io
 

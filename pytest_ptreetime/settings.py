@@ -274,6 +274,8 @@ def resolve(flags: Mapping[str, Any], marker: Mapping[str, Any], ini: Mapping[st
                 if source is flags:
                     from_flags.add(option.attribute)
                 break
+    if "save_baseline" in from_flags and "baseline" not in from_flags:
+        values.pop("baseline", None)  # saving without comparing accepts what a comparison from the ini file refused
     if "min_effect" in values:
         values["min_effect"] = dict(values["min_effect"])
     return Settings(**values, from_flags=frozenset(from_flags))

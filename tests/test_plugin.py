@@ -468,3 +468,16 @@ def test_plugin_when_no_test_uses_it_imports_nothing_heavy(pytester: pytest.Pyte
         """
     )
     pytester.runpytest_subprocess("-p", "no:hypothesispytest").assert_outcomes(passed=1)
+
+
+def test_github_job_when_a_test_fails_gets_a_summary_and_an_annotation(
+    pytester: pytest.Pytester, build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(pytester, "--ptreetime-save-baseline", "--ptreetime-rounds=2").assert_outcomes(passed=1)
+    build.write_text(build.read_text() + "uname >/dev/null\n")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
+    result = run(pytester, "--ptreetime-baseline", "--ptreetime-rounds=2")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["::error file=test_build.py,*uname*"])
+    assert "uname" in (pytester.path / "summary.md").read_text()

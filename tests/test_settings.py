@@ -111,3 +111,10 @@ def test_value_when_it_cannot_be_read_names_the_place_and_what_is_expected(
         resolve(flags, marker, {})
     for word in words:
         assert word in str(caught.value)
+
+
+def test_baseline_from_an_ini_file_when_only_saving_is_asked_for_by_flag_is_not_compared_with() -> None:
+    ini = {"baseline": "store"}
+    assert resolve({"save_baseline": ""}, {}, ini).baseline is None
+    assert resolve({"save_baseline": "", "baseline": ""}, {}, ini).baseline == ".ptreetime"
+    assert resolve({}, {}, ini).baseline == "store"

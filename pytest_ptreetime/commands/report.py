@@ -1,9 +1,9 @@
 """Write a report from recordings; several files are rounds of one build.
 
     ptreetime report html build.ptreetime -o build.html
-    ptreetime report markdown before.ptreetime after.ptreetime
+    ptreetime report markdown round1.ptreetime round2.ptreetime
 
-Without -o, a report that is text is printed, and any other is written to its usual file name.
+Without -o it is written to its usual file name, ptreetime-report and the kind's ending.
 """
 
 from __future__ import annotations

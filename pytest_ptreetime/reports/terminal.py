@@ -104,10 +104,12 @@ def _details(measurement: Measurement, width: int, colour: bool, verbosity: int)
     if comparison is not None:
         if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
             lines.append(sentence(measurement))
-        lines += comparison.reasons
+        lines += _beyond(comparison.reasons, lines)
         lines += [finding.sentence for finding in comparison.contentions if finding.sentence]
         if verbosity > 0:
-            lines += [*comparison.notes, *certainty(comparison), f"compared with {measurement.baseline_source}"]
+            lines += [*comparison.notes, *certainty(comparison)]
+        if verbosity > 0 and measurement.baseline_source is not None:
+            lines.append(f"compared with {measurement.baseline_source}")
     if verbosity > 0 and measurement.tracer_explained:
         lines.append(f"traced by {measurement.tracer_explained}")
     table = findings_table(comparison.findings, width=width) if comparison is not None else ""
@@ -153,7 +155,8 @@ def failure_text(
     comparison = measurement.comparison
     if comparison is not None:
         parts.append(findings_table(comparison.findings, width=columns))
-        parts.append(_paragraph([*comparison.reasons, *certainty(comparison), *comparison.notes], columns))
+        reasons = _beyond(comparison.reasons, [sentence(measurement)])
+        parts.append(_paragraph([*reasons, *certainty(comparison), *comparison.notes], columns))
     if measurement.incomplete_reason is not None:
         parts.append(_paragraph([f"Not complete: {measurement.incomplete_reason}"], columns))
     if measurement.baseline_source is not None:
@@ -172,6 +175,11 @@ def sentence(measurement: Measurement) -> str:
         return shown(comparison.sentence)
     causes = [finding.sentence for finding in comparison.causes if finding.sentence]
     return shown(causes[0]) if causes else f"The verdict is {comparison.verdict}."
+
+
+def _beyond(reasons: Iterable[str], told: Sequence[str]) -> list[str]:
+    """The reasons that the lines above have not told already."""
+    return [reason for reason in reasons if not any(reason in line for line in told)]
 
 
 def certainty(comparison: Comparison) -> list[str]:
