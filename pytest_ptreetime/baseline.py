@@ -11,7 +11,8 @@ A file is JSON lines, in any order but for the first::
 
     {"ptreetime_baseline": 1, "test": "...", "host": {...}}
     {"session": "9f...", "time": "2026-11-23T10:00:00Z", "commit": "4f2a1c9", "tracer": "ptrace",
-     "calibration": [0.101, ...], "parents": {key: parent}, "rounds": 5, "totals": {key: {metric: [a value a round]}}}
+     "calibration": {"wall": {part: [a value a repetition]}, "cpu": ...}, "parents": {key: parent}, "rounds": 5,
+     "totals": {key: {metric: [a value a round]}}}
     {"pin": "9f..."}
 
 A round in which a key did not occur, or a metric was not known, has null there. Times are UTC.
@@ -36,6 +37,7 @@ from typing import Any
 
 import msgspec
 
+from pytest_ptreetime.calibration import Calibration
 from pytest_ptreetime.errors import (
     BaselineCorrupt,
     BaselineError,
@@ -65,7 +67,7 @@ class Session(msgspec.Struct):
     parents: dict[str, str | None] = {}
     commit: str | None = None
     tracer: str | None = None
-    calibration: list[float] = []
+    calibration: Calibration | None = None
 
     @classmethod
     def from_profiles(
@@ -74,7 +76,7 @@ class Session(msgspec.Struct):
         *,
         commit: str | None,
         tracer: str,
-        calibration: Sequence[float] = (),
+        calibration: Calibration | None = None,
         time: datetime | None = None,
     ) -> Session:
         """A session of now (or of ``time``) with a column of values for each key and metric."""
@@ -95,7 +97,7 @@ class Session(msgspec.Struct):
             parents=parents,
             commit=commit,
             tracer=tracer,
-            calibration=[_rounded(value) for value in calibration],
+            calibration=calibration and _rounded_calibration(calibration),
         )
 
     def profiles(self) -> list[Profile]:
@@ -319,3 +321,11 @@ def file_name(test: str) -> str:
 def _rounded(value: float) -> float:
     """Seven digits hold a microsecond in ten seconds, and keep the file small and its diffs readable."""
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def _rounded_calibration(calibration: Calibration) -> Calibration:
+    wall, cpu = (
+        {part: [_rounded(value) for value in times] for part, times in clock.items()}
+        for clock in (calibration.wall, calibration.cpu)
+    )
+    return Calibration(wall, cpu)

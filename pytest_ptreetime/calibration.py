@@ -4,12 +4,18 @@ It does what builds do: compute, start processes, and write, read and delete fil
 session. Where a later session's processes are all slower and this is as slow, it is the machine; where this is as fast
 as ever, it is the build (host_speed.py).
 
+It lasts a third of a second, in which other work on the machine can do anything to it. So both clocks are read (cpu
+times are compared with cpu times), every repetition is kept (their spread says how well the speed is known), and a
+calibration knows whether it was disturbed.
+
 The work must never change, or stored times mean nothing any more; a change would need a new list of parts.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -18,7 +24,9 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["PARTS", "calibrate"]
+import msgspec
+
+__all__ = ["PARTS", "Calibration", "calibrate"]
 
 #: What the times are of, in this order.
 PARTS = ("compute", "fork", "file")
@@ -30,10 +38,45 @@ PROCESSES = 8
 FILES = 12
 FILE_BYTES = 1 << 14
 
+#: Disturbed: computing, which waits for nothing, took this many times its cpu time,
+BUSY_WAIT = 1.2
+#: or the repetitions of most parts differed by this much.
+BUSY_SPREAD = 0.15
 
-def calibrate(repetitions: int = REPETITIONS) -> list[float]:
-    """The median wall time in seconds of each of PARTS; takes about a quarter of a second."""
-    times: dict[str, list[float]] = {part: [] for part in PARTS}
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Seconds of every repetition of each of PARTS: ``wall`` time, and ``cpu`` time of itself and its processes."""
+
+    wall: dict[str, list[float]]
+    cpu: dict[str, list[float]]
+
+    def joined(self, other: Calibration) -> Calibration:
+        """Both as one, so that the spread shows what changed between them; parts that only one has are left out."""
+        clocks = ((self.wall, other.wall), (self.cpu, other.cpu))
+        wall, cpu = ({part: mine[part] + others[part] for part in mine if part in others} for mine, others in clocks)
+        return Calibration(wall, cpu)
+
+    @property
+    def disturbance(self) -> str | None:
+        """In words, why it can't say how fast the machine was; None where nothing speaks against it."""
+        waits = [wall / cpu for wall, cpu in zip(self.wall["compute"], self.cpu["compute"], strict=True) if cpu > 0]
+        wait = statistics.median(waits) if waits else math.inf
+        if wait > BUSY_WAIT:
+            return f"its work took {wait:.1f} times its cpu time"
+        differing = statistics.median(spread(times) for times in self.cpu.values())
+        return f"its repetitions differed by {100 * differing:.0f} %" if differing > BUSY_SPREAD else None
+
+
+def spread(times: list[float]) -> float:
+    """The relative standard deviation of one repetition, from the median absolute deviation (0.01: 1 %)."""
+    logs = [math.log(max(seconds, 1e-9)) for seconds in times]
+    middle = statistics.median(logs)
+    return 1.4826 * statistics.median(abs(log - middle) for log in logs)
+
+
+def calibrate(repetitions: int = REPETITIONS) -> Calibration:
+    """Run the work; takes about a third of a second."""
+    calibration = Calibration({part: [] for part in PARTS}, {part: [] for part in PARTS})
     with tempfile.TemporaryDirectory(prefix="ptreetime-calibration-") as directory:
         work: dict[str, Callable[[], object]] = {
             "compute": _compute,
@@ -44,10 +87,17 @@ def calibrate(repetitions: int = REPETITIONS) -> list[float]:
             work[part]()
         for _ in range(repetitions):
             for part in PARTS:
-                began = time.perf_counter()
+                began, used = time.perf_counter(), _cpu_seconds()
                 work[part]()
-                times[part].append(time.perf_counter() - began)
-    return [statistics.median(times[part]) for part in PARTS]
+                calibration.cpu[part].append(_cpu_seconds() - used)
+                calibration.wall[part].append(time.perf_counter() - began)
+    return calibration
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of its children that have been waited for."""
+    usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _compute() -> int:

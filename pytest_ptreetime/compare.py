@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
 from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.sentences import comparison_sentence, finding_sentence, power_statement
+from pytest_ptreetime.sentences import NOTABLE_SHIFT, comparison_sentence, finding_sentence, power_statement
 
 if TYPE_CHECKING:
+    from pytest_ptreetime.calibration import Calibration
     from pytest_ptreetime.decision import Decision, Terms
-    from pytest_ptreetime.host_speed import CalibrationShift
+    from pytest_ptreetime.host_speed import Calibrations
     from pytest_ptreetime.panel import Panel
 
 __all__ = ["COMMON_KEY", "DEFAULT_FDR", "Comparison", "Finding", "Power", "PowerLevel", "compare"]
@@ -34,8 +35,6 @@ DEFAULT_FDR = 0.01
 OK_RESOLUTION = 0.25
 #: From this resolution on more rounds are not asked for.
 DECISIVE_RESOLUTION = 0.05
-#: A shift of the machine is worth a note from here.
-NOTABLE_SHIFT = 0.02
 
 MinEffect = float | tuple[float, float]
 
@@ -49,8 +48,8 @@ def compare(
     fdr: float = DEFAULT_FDR,
     metrics: Sequence[str] | None = None,
     pinned: Sequence[Profile] | None = None,
-    baseline_calibration: Sequence[Sequence[float] | None] | None = None,
-    current_calibration: Sequence[float] | None = None,
+    baseline_calibration: Sequence[Calibration | None] | None = None,
+    current_calibration: Calibration | None = None,
     ignore: Sequence[str] = (),
     node_settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Comparison:
@@ -65,7 +64,7 @@ def compare(
     :param fdr: false discovery rate over all nodes and metrics.
     :param metrics: what is compared besides counts; by default wall, user, sys and cpu.
     :param pinned: the rounds of a pinned session, so that slow creep over many sessions is seen.
-    :param baseline_calibration: the times of ``calibration.calibrate()`` for each session; with
+    :param baseline_calibration: what ``calibration.calibrate()`` gave in each session; with
         ``current_calibration`` it tells a slow machine from a build whose processes all became slower.
     :param ignore: patterns (``*``, ``?``) of keys that are not compared.
     :param node_settings: by pattern of keys: ``{"min_effect": ..., "metrics": [...], "ignore": True}``.
@@ -88,7 +87,7 @@ def compare(
         request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {})
         panel, terms = _prepare(sessions, rounds, None if paired else complete_pinned, request)
         if not paired:
-            terms = replace(terms, calibration=_calibration(calibrations, current_calibration))
+            terms = replace(terms, calibrations=_calibrations(calibrations, current_calibration))
         _decide(result, panel, terms, rounds)
     result.sentence = comparison_sentence(result)
     return result
@@ -135,12 +134,10 @@ class _Request:
     node_settings: Mapping[str, Mapping[str, Any]]
 
 
-def _calibration(
-    baseline: Sequence[Sequence[float] | None] | None, current: Sequence[float] | None
-) -> CalibrationShift | None:
-    from pytest_ptreetime.host_speed import CalibrationShift
+def _calibrations(baseline: Sequence[Calibration | None] | None, current: Calibration | None) -> Calibrations:
+    from pytest_ptreetime.host_speed import Calibrations
 
-    return CalibrationShift.of(baseline, current)
+    return Calibrations.of(baseline, current)
 
 
 def _prepare(
@@ -206,9 +203,9 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
         finding.on_critical_path = sum(finding.key in path for path in on_path) > len(on_path) / 2
         finding.sentence = finding_sentence(finding)
     result.findings, result.contentions = _sorted_out(decision.findings)
-    result.host_shifts = decision.host_shifts
+    result.host_shifts = {metric: math.exp(shift.total) for metric, shift in decision.shifts.items()}
     result.host_shift = next(
-        (decision.host_shifts[m] for m in ("cpu", "wall", *decision.host_shifts) if m in decision.host_shifts), 1.0
+        (result.host_shifts[m] for m in ("cpu", "wall", *result.host_shifts) if m in result.host_shifts), 1.0
     )
     pairs = min(len(rounds), len(panel.baseline[0])) if terms.paired else len(rounds)
     result.power = power_statement(decision.levels, sessions=result.sessions, rounds=pairs, paired=terms.paired)
@@ -273,14 +270,29 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
     for position in decision.structure.unsteady[:3]:
         counts = sorted({f"{count:g}" for count in panel.current_counts[:, position].tolist()})
         notes.append(f"{panel.keys[position]}: the count differs between rounds now ({', '.join(counts)})")
-    shift = math.log(result.host_shift)
-    if abs(shift) >= NOTABLE_SHIFT and not terms.paired:
-        said = f"everything moved by a factor of {result.host_shift:.2f}"
-        if any(finding.key == COMMON_KEY for finding in result.findings):
-            notes.append(f"{said}, which the calibration does not explain")
-        elif decision.calibrated:
-            notes.append(f"{said}; the calibration agrees within its noise, so it was the machine and is taken out")
-        else:
-            notes.append(f"{said}, taken out; without calibrations machine and build can't be told apart")
+    if not terms.paired:
+        _add_remarks_on_machine(result, decision, terms)
     if decision.inflation > 1.5:
         notes.append(f"nodes scatter {decision.inflation:.1f} times as much as in the baseline; judged accordingly")
+
+
+def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms) -> None:
+    """What became of the shift that everything shares, and what the calibration has to do with it."""
+    shifts = decision.shifts.values()
+    moved = f"everything moved by a factor of {result.host_shift:.2f}"
+    notable = abs(math.log(result.host_shift)) >= NOTABLE_SHIFT
+    busy = terms.calibrations.disturbance if terms.calibrations is not None else None
+    disturbed = f"the machine was busy while calibrating ({busy})"
+    if any(finding.key == COMMON_KEY for finding in result.findings):
+        result.notes.append(f"{moved}, which the calibration does not explain")
+    elif any(shift.doubt == "disturbed" and not shift.calibrated for shift in shifts):
+        result.reasons.append(f"{moved}; can't tell whether the machine or the build did: {disturbed}")
+    elif busy is not None:
+        result.notes.append(f"{moved}, taken out; {disturbed}, so that nothing more is known of its speed")
+    elif any(shift.doubt == "contradicted" for shift in shifts):
+        text = f"{moved}, but the calibration by another one; either it was disturbed, or the build changed as a whole"
+        result.reasons.append(f"{text}: repeat it, or interleave")
+    elif notable and any(shift.calibrated for shift in shifts):
+        result.notes.append(f"{moved}; the calibration agrees within its noise, so it was the machine and is taken out")
+    elif notable:
+        result.notes.append(f"{moved}, taken out; without calibrations machine and build can't be told apart")

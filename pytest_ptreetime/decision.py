@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pytest_ptreetime.effects import Effects, Samples, effects_of_pairs, effects_since
 from pytest_ptreetime.explain import BuildChange, explain, label_of, mark_contention
 from pytest_ptreetime.finding import COMMON_KEY, Finding, PowerLevel
-from pytest_ptreetime.host_speed import CalibrationShift
+from pytest_ptreetime.host_speed import Calibrations, CommonShift
 from pytest_ptreetime.metric_noise import MetricNoise
 from pytest_ptreetime.panel import Panel
 from pytest_ptreetime.statistics import benjamini_hochberg, detectable_effect, treat_p_values, two_sided_quantile
@@ -44,7 +44,7 @@ class Terms:
     models: Mapping[str, MetricNoise]
     fdr: float
     paired: bool = False
-    calibration: CalibrationShift | None = None
+    calibrations: Calibrations | None = None
     ignored: npt.NDArray[np.bool_] | None = None
     untested: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     overrides: Mapping[str, Sequence[tuple[npt.NDArray[np.bool_], MetricNoise]]] = field(default_factory=dict)
@@ -55,8 +55,8 @@ class Decision:
     """What statistics has to say; compare.py makes a verdict of it."""
 
     findings: list[Finding]
-    host_shifts: dict[str, float]
-    calibrated: bool
+    #: What all nodes of a metric share.
+    shifts: dict[str, CommonShift]
     levels: list[PowerLevel]
     structure: Structure
     inflation: float
@@ -89,19 +89,18 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     machine = {metric: shift.total - shift.build for metric, shift in shifts.items()}
     findings = _structure_findings(structure, panel, terms)
     for part in tested:
-        findings += _effect_findings(part, panel, terms)
+        findings += _effect_findings(part, panel, terms, machine[part.metric])
     findings = _without_repetitions(findings)
     if findings or any(shift.build for shift in shifts.values()):
         build = _build_change(panel, machine)
-        findings += _common_findings(tested, build)
+        findings += _common_findings(tested, build, machine)
         _describe(findings, build)
         explain(findings, build)
         mark_contention(findings, build)
     alpha = terms.fdr / max(sum(len(part.p_values) for part in tested), 1)
     return Decision(
         findings=findings,
-        host_shifts={metric: float(np.exp(shift.total)) for metric, shift in shifts.items()},
-        calibrated=any(shift.calibrated for shift in shifts.values()),
+        shifts=shifts,
         levels=[level for part in tested if part.against == "baseline" for level in _power(part, terms, alpha)],
         structure=structure,
         inflation=max((part.effects.inflation for part in tested), default=1.0),
@@ -165,9 +164,7 @@ def _test_group(
     before, own = samples.sizes - noise.start, reported[positions]
     if terms.paired:
         return [_tested(metric, "baseline", positions, effects_of_pairs(samples), before, own, terms)]
-    calibration = terms.calibration and terms.calibration.parts(metric)
-    if calibration is not None:
-        calibration = CalibrationShift(calibration.sessions[chosen], calibration.current)
+    calibration = None if terms.calibrations is None else terms.calibrations.shift(metric, chosen)
     effects, since_pinned = effects_since(samples, calibration)
     parts = [_tested(metric, "baseline", positions, effects, before, own, terms)]
     if since_pinned is not None and pinned is not None:
@@ -219,7 +216,7 @@ def _structure_findings(structure: Structure, panel: Panel, terms: Terms) -> lis
     ]
 
 
-def _common_findings(tested: Sequence[_Tested], build: BuildChange) -> list[Finding]:
+def _common_findings(tested: Sequence[_Tested], build: BuildChange, machine: Mapping[str, float]) -> list[Finding]:
     """Shifts that all nodes share and the machine does not explain."""
     findings = []
     seen = set()
@@ -239,6 +236,7 @@ def _common_findings(tested: Sequence[_Tested], build: BuildChange) -> list[Find
                 kind="regression" if common.build > 0 else "improvement",
                 baseline=before,
                 current=before * float(np.exp(common.build)),
+                measured=before * float(np.exp(common.build + machine[part.metric])),
                 ratio=float(np.exp(common.build)),
                 interval=(float(np.exp(common.build - reach)), float(np.exp(common.build + reach))),
                 p_value=common.p_value,
@@ -249,7 +247,7 @@ def _common_findings(tested: Sequence[_Tested], build: BuildChange) -> list[Find
     return findings
 
 
-def _effect_findings(part: _Tested, panel: Panel, terms: Terms) -> list[Finding]:
+def _effect_findings(part: _Tested, panel: Panel, terms: Terms, machine: float) -> list[Finding]:
     effects, start = part.effects, terms.models[part.metric].start
     reach = np.minimum(two_sided_quantile(1 - CONFIDENCE, effects.df) * effects.errors, LARGEST_EFFECT)
     findings = []
@@ -261,7 +259,8 @@ def _effect_findings(part: _Tested, panel: Panel, terms: Terms) -> list[Finding]
                 metric=part.metric,
                 kind="regression" if effect > 0 else "improvement",
                 baseline=before,
-                current=max((before + start) * float(np.exp(effect)) - start, 0.0),
+                current=(now := max((before + start) * float(np.exp(effect)) - start, 0.0)),
+                measured=now * float(np.exp(machine)),
                 ratio=float(np.exp(effect)),
                 interval=(float(np.exp(effect - reach[n])), float(np.exp(effect + reach[n]))),
                 p_value=float(part.p_values[n]),
@@ -303,7 +302,7 @@ def _power(part: _Tested, terms: Terms, alpha: float) -> list[PowerLevel]:
     """The effects that would have been found, for the nodes above each size."""
     effects = part.effects
     found = detectable_effect(effects.errors, effects.df, effects.thresholds, alpha=alpha, power=POWER)
-    found = np.expm1(np.minimum(found, LARGEST_EFFECT))
+    found = np.expm1(np.minimum(found + effects.acquitted, LARGEST_EFFECT))
     noise = terms.models[part.metric]
     if noise.unit != "s" or not len(found):
         return []

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pytest_ptreetime import host_speed
 from pytest_ptreetime.host_speed import CalibrationShift, CommonShift
-from pytest_ptreetime.metric_noise import MetricNoise
+from pytest_ptreetime.metric_noise import HOST_NOISE, MetricNoise
 from pytest_ptreetime.shrinkage import natural_spline_basis, shrink_with_stated_prior
 from pytest_ptreetime.statistics import huber_location, leave_one_out, tail_df, two_sided_quantile
 
@@ -88,6 +88,8 @@ class Effects:
     round_noise: Array
     #: How much wider the effects of all nodes are spread than the errors say, 1 where they are not.
     inflation: float = 1.0
+    #: Where too few nodes vote: the largest change that the calibration leaves open to be the machine's.
+    acquitted: float = 0.0
 
     def only(self, chosen: Mask, thresholds: Array) -> Effects:
         """Those of the chosen nodes, with other thresholds (of all nodes)."""
@@ -155,7 +157,7 @@ def effects_since(samples: Samples, calibration: CalibrationShift | None = None)
     stored = np.stack(locations[: len(sessions)])
     unseen = 0.0
     if chosen is None and noise.follows_machine:
-        unseen = host_speed.unseen_host_variance(calibration is not None)
+        unseen = HOST_NOISE**2
     stated_between = noise.between**2 + unseen
     noise_between = _Between.of(stored, within, counts[: len(sessions)], log_sizes, stated_between)
 
@@ -168,6 +170,8 @@ def effects_since(samples: Samples, calibration: CalibrationShift | None = None)
         if len(sessions) == 1:
             both = within * (1 / reference_rounds + 1 / counts[1])
             result = _with_spread(result, np.maximum(both, grain), 2 * stated_between)
+        if chosen is None and noise.follows_machine:
+            result = _acquitted(result, calibration)
         return _with_common_shift(_inflated(_with_error_of_median(result)))
 
     current = against(stored.mean(axis=0), counts[0], noise_between.of_mean(), common)
@@ -218,12 +222,7 @@ def _machine(
     sessions = len(samples.baseline)
     if chosen is None:
         factors = [np.zeros(len(amounts)) for amounts in rounds]
-        if calibration is None or not samples.noise.follows_machine:
-            return factors, CommonShift(0.0)
-        for position in range(sessions):
-            factors[position] += calibration.sessions[position].mean()
-        factors[sessions] += calibration.current.mean()
-        return factors, CommonShift(float(calibration.current.mean()), calibrated=True)
+        return factors, CommonShift(0.0)
     voices = [samples.voices(amounts) for amounts in rounds]
     reference = np.mean([logs.mean(axis=0) for logs in voices[:sessions]], axis=0)
     factors = [host_speed.round_factors(logs, reference, chosen) for logs in voices]
@@ -234,6 +233,16 @@ def _machine(
         float(np.log1p(samples.noise.min_ratio)),
     )
     return factors, common
+
+
+def _acquitted(result: Effects, calibration: CalibrationShift | None) -> Effects:
+    """Where no nodes tell the machine's speed: what of each change the calibration leaves to be the build's."""
+    if calibration is None:
+        return result
+    low, high = calibration.acquits()
+    effects = result.effects - np.clip(result.effects, low, high)
+    errors = np.sqrt(result.errors**2 + calibration.error**2)
+    return replace(result, effects=effects, errors=errors, acquitted=max(-low, high))
 
 
 def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, least: Array) -> Array:

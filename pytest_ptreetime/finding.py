@@ -18,7 +18,8 @@ class Finding(msgspec.Struct):
 
     ``kind`` is ``regression``, ``improvement``, ``added`` (the key is new), ``removed`` (it no longer occurs) or
     ``count`` (it occurs more or less often). ``baseline`` and ``current`` are seconds, bytes or counts of one round;
-    ``current`` is what would have been measured at the baseline's machine speed, ``ratio`` its quotient (None from or
+    ``current`` is what would have been measured at the baseline's machine speed and ``measured`` what was (None for
+    counts), typical rounds both; ``ratio`` is the quotient of current and baseline (None from or
     to 0) and ``interval`` the 95 % confidence interval of the ratio. ``p_value`` is that of TREAT, ``q_value`` the
     adjusted one (both 0 for exact findings).
     """
@@ -28,6 +29,7 @@ class Finding(msgspec.Struct):
     kind: str
     baseline: float
     current: float
+    measured: float | None = None
     ratio: float | None = None
     interval: tuple[float, float] | None = None
     p_value: float = 0.0

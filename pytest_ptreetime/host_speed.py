@@ -7,24 +7,27 @@ contains their children's.
 
 Every compile getting slower looks the same. In an interleaved comparison the machine is the same on both sides, so a
 shared difference is the build's. Otherwise a calibration that ran with each session tells: what it does not explain is
-the build's.
+the build's. A third of a second of work is a weak witness: it may acquit the build of a shift that the processes show,
+up to all of it, and never accuses it of one that they don't show; it is trusted no further than its own spread, and how
+well it followed the processes in the baseline; and one that was disturbed decides nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime.metric_noise import HOST_NOISE
+from pytest_ptreetime.calibration import PARTS, Calibration, spread
 from pytest_ptreetime.shrinkage import STATED_DF
-from pytest_ptreetime.statistics import treat_p_values
+from pytest_ptreetime.statistics import treat_p_values, two_sided_quantile
 
 __all__ = [
     "FEWEST_VOTERS",
     "CalibrationShift",
+    "Calibrations",
     "CommonShift",
     "round_factors",
     "shift_beyond_calibration",
@@ -43,34 +46,75 @@ COMMON_ALPHA = 0.0025
 CALIBRATION_NOISE = 0.03
 #: What the pairs' common factors are taken to vary by before there are pairs.
 PAIR_NOISE = 0.02
-#: Which parts of the calibration (calibration.PARTS) a metric's speed may follow.
-_RELEVANT_PARTS = {"user": (0,), "cpu": (0, 1), "sys": (1, 2)}
+#: Which parts of the calibration, and which of its clocks, a metric's speed may follow; others: all, by wall time.
+_FOLLOWED = {
+    "user": (("compute",), "cpu"),
+    "cpu": (("compute", "fork"), "cpu"),
+    "sys": (("fork", "file"), "cpu"),
+}
+
+
+@dataclass(frozen=True)
+class Calibrations:
+    """Those of the baseline's sessions (None where a session has none) and the current one."""
+
+    baseline: list[Calibration | None]
+    current: Calibration | None
+
+    @classmethod
+    def of(cls, baseline: Sequence[Calibration | None] | None, current: Calibration | None) -> Calibrations:
+        return cls(list(baseline or ()), current)
+
+    @property
+    def disturbance(self) -> str | None:
+        """In words, where the current calibration or at least half of the baseline's were disturbed."""
+        if self.current is None:
+            return None
+        disturbed = [found for one in self.baseline if one is not None and (found := one.disturbance)]
+        if 2 * len(disturbed) >= max(len(self.baseline), 1):
+            return f"in the baseline {disturbed[0]}"
+        return self.current.disturbance
+
+    def shift(self, metric: str, chosen: Sequence[int]) -> CalibrationShift | None:
+        """What ``metric`` may follow, since the ``chosen`` sessions; None unless all of them have a calibration."""
+        if self.current is None or not chosen or any(n >= len(self.baseline) for n in chosen):
+            return None
+        stored = [self.baseline[n] for n in chosen]
+        if None in stored:
+            return None
+        parts, clock = _FOLLOWED.get(metric, (PARTS, "wall"))
+        times = [getattr(one, clock) for one in (*stored, self.current)]
+        if not all(each.get(part) and min(each[part]) > 0 for each in times for part in parts):
+            return None
+        logs = np.array([[np.log(np.median(each[part])) for part in parts] for each in times])
+        # The repetitions follow each other at once and most disturbances last longer, so that their median is known
+        # no better than one of them.
+        errors = np.array([max(spread(each[part]) for part in parts) for each in times])
+        reference = logs[:-1].mean(axis=0)
+        shifts = logs[-1] - reference
+        return CalibrationShift(
+            sessions=(logs[:-1] - reference).mean(axis=1),
+            low=float(shifts.min()),
+            high=float(shifts.max()),
+            error=float((errors[-1] ** 2 + np.mean(errors[:-1] ** 2) / len(stored)) ** 0.5),
+            disturbed=self.disturbance is not None,
+        )
 
 
 @dataclass(frozen=True)
 class CalibrationShift:
-    """Log ratios of the calibration's parts: of each baseline session to their mean, and of the current one to it."""
+    """By which logarithms the calibration's parts moved: from ``low`` to ``high``, to one standard ``error``."""
 
-    sessions: Array  # sessions x parts
-    current: Array  # parts
+    #: Each session's, to the mean of all of them; all parts together.
+    sessions: Array
+    low: float
+    high: float
+    error: float
+    disturbed: bool = False
 
-    @classmethod
-    def of(
-        cls, baseline: Sequence[Sequence[float] | None] | None, current: Sequence[float] | None
-    ) -> CalibrationShift | None:
-        """None unless every session has a calibration, of the same parts and with times above 0."""
-        if not baseline or not current or any(not times for times in baseline):
-            return None
-        rows = [list(times or ()) for times in baseline]
-        if any(len(row) != len(current) or min(row) <= 0 for row in rows) or min(current) <= 0:
-            return None
-        logs = np.log(np.array(rows, dtype=float))
-        return cls(logs - logs.mean(axis=0), np.log(np.array(current, dtype=float)) - logs.mean(axis=0))
-
-    def parts(self, metric: str) -> CalibrationShift | None:
-        """Only what ``metric`` may follow; None where that was not measured."""
-        columns = [part for part in _RELEVANT_PARTS.get(metric, range(len(self.current))) if part < len(self.current)]
-        return CalibrationShift(self.sessions[:, columns], self.current[columns]) if columns else None
+    def acquits(self) -> tuple[float, float]:
+        """The range of shifts that the machine may be to blame for, one of 0 included."""
+        return min(self.low, 0.0), max(self.high, 0.0)
 
 
 @dataclass(frozen=True)
@@ -86,6 +130,8 @@ class CommonShift:
     df: float = np.inf
     p_value: float = 1.0
     calibrated: bool = False
+    #: Why a calibration could not decide: ``disturbed``, or ``contradicted`` by processes that did not follow it.
+    doubt: str | None = None
 
 
 def voters(sizes: Array, grain: float, leaves: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
@@ -120,13 +166,22 @@ def shift_beyond_calibration(
     total = current_factor - float(session_factors.mean())
     if calibration is None:
         return CommonShift(total)
-    explained = float(np.clip(total, calibration.current.min(), calibration.current.max()))
-    residuals = session_factors - session_factors.mean() - calibration.sessions.mean(axis=1)
+    explained = float(np.clip(total, *calibration.acquits()))
+    residuals = session_factors - session_factors.mean() - calibration.sessions
     sessions = len(residuals)
     squares = float(np.sum((residuals - residuals.mean()) ** 2))
     df = STATED_DF + sessions - 1
-    variance = (STATED_DF * CALIBRATION_NOISE**2 + squares) / df
-    return _tested(total, total - explained, (variance * (1 + 1 / sessions)) ** 0.5, df, threshold, calibrated=True)
+    variance = (STATED_DF * CALIBRATION_NOISE**2 + squares) / df * (1 + 1 / sessions) + calibration.error**2
+    shift = _tested(total, total - explained, variance**0.5, df, threshold, calibrated=True)
+    if calibration.disturbed:
+        # What would have been found with a calibration that knows its speed exactly is the question it leaves open.
+        known = (variance - calibration.error**2) ** 0.5
+        open_question = _tested(total, total - explained, known, df, threshold, calibrated=True).build != 0
+        return CommonShift(total, calibrated=not open_question, doubt="disturbed")
+    outside = total - float(np.clip(total, calibration.low, calibration.high))
+    if not shift.build and abs(outside) > float(two_sided_quantile(COMMON_ALPHA, df)) * variance**0.5:
+        return replace(shift, doubt="contradicted")
+    return shift
 
 
 def _tested(total: float, build: float, error: float, df: float, threshold: float, *, calibrated: bool) -> CommonShift:
@@ -134,8 +189,3 @@ def _tested(total: float, build: float, error: float, df: float, threshold: floa
     if p_value > COMMON_ALPHA:
         return CommonShift(total, p_value=p_value, calibrated=calibrated)
     return CommonShift(total, build, error, df, p_value, calibrated)
-
-
-def unseen_host_variance(calibrated: bool) -> float:
-    """The variance between sessions that stays in every node where too few nodes vote."""
-    return CALIBRATION_NOISE**2 if calibrated else HOST_NOISE**2

@@ -11,6 +11,8 @@ __all__ = ["change_in_words", "comparison_sentence", "finding_sentence", "power_
 _BYTES = ("max_rss", "read", "written")
 #: The metric whose power a verdict depends on: the steadiest that is there.
 _POWER_METRICS = ("cpu", "wall", "user", "sys")
+#: A shift of the machine is worth a word from here.
+NOTABLE_SHIFT = 0.02
 #: "Nodes above 50 ms" is what the power sentence speaks of, where there are such nodes.
 SIZEABLE = 0.05
 
@@ -60,10 +62,12 @@ def change_in_words(finding: Finding) -> str:
             text += f", {finding.cost_metric} {signed(finding.cost, finding.cost_metric)}"
         return text
     change = percent_in_words(finding.ratio) if finding.ratio is not None else "from nothing"
-    text = (
-        f"{finding.metric} {change} ({signed(finding.current - finding.baseline, finding.metric)}, "
-        f"{amount_in_words(finding.baseline, finding.metric)} -> {amount_in_words(finding.current, finding.metric)})"
+    amounts = (
+        f"{amount_in_words(finding.baseline, finding.metric)} -> {amount_in_words(finding.current, finding.metric)}"
     )
+    if finding.measured and abs(finding.measured / (finding.current or finding.measured) - 1) >= NOTABLE_SHIFT:
+        amounts += f" at the baseline's machine speed; measured {amount_in_words(finding.measured, finding.metric)}"
+    text = f"{finding.metric} {change} ({signed(finding.current - finding.baseline, finding.metric)}, {amounts})"
     if finding.against == "pinned":
         text += " since the pinned session"
     return text

@@ -13,13 +13,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_ptreetime.calibration import Calibration
 from pytest_ptreetime.compare import COMMON_KEY, Comparison, compare
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.profile import Profile
 
 FILES = 30
 LARGE = FILES - 3
-CALIBRATION = [0.010, 0.008, 0.012]
+
+
+def calibrated(factor: float = 1.0, *, wall: float = 1.0, spread: float = 0.005) -> Calibration:
+    """A calibration on a machine ``factor`` times as slow; ``wall`` is how much longer it took than its cpu time."""
+    steps = [1 - spread, 1 + spread, 1.0, 1 - spread / 2, 1 + spread / 2]
+    cpu = {part: [factor * own * step for step in steps] for part, own in CALIBRATION_PARTS.items()}
+    return Calibration({part: [wall * value for value in values] for part, values in cpu.items()}, cpu)
+
+
+CALIBRATION_PARTS = {"compute": 0.010, "fork": 0.008, "file": 0.012}
 
 
 def cc1(number: int) -> str:
@@ -248,13 +258,91 @@ def test_every_compiler_slower_is_judged_by_the_calibration(
     comparison = compare(
         baseline,
         builds.session(machine=1.3),
-        baseline_calibration=[CALIBRATION] * len(baseline),
-        current_calibration=[factor * value for value in CALIBRATION],
+        baseline_calibration=[calibrated()] * len(baseline),
+        current_calibration=calibrated(factor),
     )
     assert comparison.verdict == verdict
     assert [key for key, _ in causes(comparison)] == ([COMMON_KEY] if verdict == "regression" else [])
     if verdict == "regression":
         assert comparison.sentence.startswith("most processes: cpu +")
+
+
+@pytest.mark.parametrize("sessions", [1, 8])
+@pytest.mark.parametrize("wrong", [1 / 2.3, 2.3])
+@pytest.mark.parametrize(("wall", "spread"), [(1.0, 0.005), (2.0, 0.005), (1.0, 0.4)])
+def test_calibration_that_is_off_while_the_processes_agree_accuses_nobody(
+    baseline: list[list[Profile]], sessions: int, wrong: float, wall: float, spread: float
+) -> None:
+    now = Builds(1).session(machine=1.036)
+    comparison = compare(
+        baseline[:sessions],
+        now,
+        baseline_calibration=[calibrated()] * sessions,
+        current_calibration=calibrated(wrong, wall=wall, spread=spread),
+    )
+    assert comparison.findings == []
+    said = " ".join([*comparison.notes, *comparison.reasons])
+    assert "calibration" in said or "calibrating" in said
+    if wall > 1 or spread > 0.1:
+        assert comparison.verdict == "ok"
+        assert "the machine was busy while calibrating" in said
+
+
+def test_busy_calibration_leaves_open_why_everything_is_slower(baseline: list[list[Profile]], builds: Builds) -> None:
+    comparison = compare(
+        baseline,
+        builds.session(machine=1.3),
+        baseline_calibration=[calibrated()] * len(baseline),
+        current_calibration=calibrated(spread=0.3, wall=1.6),
+    )
+    assert (comparison.verdict, comparison.findings) == ("inconclusive", [])
+    assert "can't tell whether the machine or the build" in comparison.sentence
+    assert "the machine was busy while calibrating" in comparison.sentence
+
+
+def test_cpu_times_are_judged_by_the_calibrations_cpu_times(baseline: list[list[Profile]], builds: Builds) -> None:
+    comparison = compare(
+        baseline,
+        builds.session(machine=1.3),
+        baseline_calibration=[calibrated()] * len(baseline),
+        current_calibration=calibrated(wall=1.12),  # waiting explains no cpu time
+        metrics=("cpu",),
+    )
+    assert [key for key, _ in causes(comparison)] == [COMMON_KEY]
+
+
+def test_calibration_of_a_build_of_few_processes_acquits_and_never_accuses() -> None:
+    def session(factor: float) -> list[Profile]:
+        return [
+            Profile({"cc": {"count": 1, "wall": factor * t, "cpu": factor * t}}, {"cc": None}) for t in (1, 1.01, 0.99)
+        ]
+
+    stored = [session(factor) for factor in (1.0, 1.01, 0.99, 1.0, 1.005)]
+    for factor, machine, verdict in ((1.0, 2.3, "inconclusive"), (1.0, 1 / 2.3, "inconclusive"), (1.25, 1.25, "ok")):
+        comparison = compare(
+            stored,
+            session(factor),
+            baseline_calibration=[calibrated()] * 5,
+            current_calibration=calibrated(machine),
+        )
+        assert comparison.findings == []
+        if verdict == "inconclusive":
+            assert comparison.verdict == verdict
+    slower = compare(
+        stored, session(1.25), baseline_calibration=[calibrated()] * 5, current_calibration=calibrated(1.01)
+    )
+    assert slower.verdict == "regression"
+
+
+def test_finding_on_a_slower_machine_shows_what_was_measured(baseline: list[list[Profile]], builds: Builds) -> None:
+    now = builds.session(machine=1.3, slower={LARGE: 1.3})
+    finding = next(found for found in compare(baseline, now).findings if found.metric == "cpu")
+    measured = float(np.median([profile.totals[cc1(LARGE)]["cpu"] for profile in now]))
+    assert finding.measured == pytest.approx(measured, rel=0.01)
+    assert finding.current == pytest.approx(finding.baseline * 1.3, rel=0.06)
+    assert "at the baseline's machine speed; measured " in finding.sentence
+    same = compare(baseline, builds.session(machine=1.0, slower={LARGE: 1.3})).findings[0]
+    assert "measured" not in same.sentence
 
 
 def test_every_compiler_slower_in_interleaved_rounds_is_the_build() -> None:
@@ -268,8 +356,8 @@ def test_one_more_than_the_others_when_all_are_slower_is_a_cause_of_its_own(base
     comparison = compare(
         baseline,
         Builds(6).session(machine=1.3, slower={LARGE: 1.4}),
-        baseline_calibration=[CALIBRATION] * len(baseline),
-        current_calibration=CALIBRATION,
+        baseline_calibration=[calibrated()] * len(baseline),
+        current_calibration=calibrated(),
     )
     assert [key for key, _ in causes(comparison)] == [COMMON_KEY, cc1(LARGE)]
 
@@ -420,7 +508,7 @@ def test_lone_process_is_judged_without_taking_its_own_change_for_the_machines()
 
 def test_surplus_round_of_a_pair_is_left_out_and_noted(builds: Builds) -> None:
     comparison = compare([builds.session(5, machine=1.0)], builds.session(4, machine=1.0), paired=True)
-    assert comparison.notes == ["5 rounds were paired with 4; the surplus was left out"]
+    assert "5 rounds were paired with 4; the surplus was left out" in comparison.notes
 
 
 # Settings
