@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -310,20 +311,23 @@ def test_times_agree_with_wait4(tracer: Tracer, programs: Programs, program: str
 
     In the best of several runs: a busy machine delays the witness, and an error of the tracer would be in each of them.
     """
-    cpu_errors, end_errors, start_errors = [], [], []
-    for _ in range(3):
+    best = {"cpu": math.inf, "start": math.inf, "end": math.inf}
+    for _ in range(12):
         result = run(tracer, programs.path("wait4"), programs.path(program), argument)
         facts, node = result.facts, result.one(result.facts["child"])
         assert node.cpu is not None
         assert node.exit_ns is not None
         cpu = (facts["user_us"] + facts["sys_us"]) / 1e6
         wall_ns = facts["end_ns"] - facts["start_ns"]
-        cpu_errors.append(abs(node.cpu - cpu) / max(0.001, 0.01 * cpu))
-        end_errors.append(abs(node.exit_ns - facts["end_ns"]) / max(1e6, 0.01 * wall_ns))
-        start_errors.append(abs(node.start_ns - facts["start_ns"]) / max(1e6, 0.01 * wall_ns))
-    assert min(cpu_errors) <= 1
-    assert min(end_errors) <= 1
-    assert min(start_errors) <= 1
+        errors = {
+            "cpu": abs(node.cpu - cpu) / max(0.001, 0.01 * cpu),
+            "start": abs(node.start_ns - facts["start_ns"]) / max(1e6, 0.01 * wall_ns),
+            "end": abs(node.exit_ns - facts["end_ns"]) / max(1e6, 0.01 * wall_ns),
+        }
+        best = {what: min(best[what], error) for what, error in errors.items()}
+        if max(best.values()) <= 1:
+            return
+    raise AssertionError(f"errors, as multiples of what is allowed: {best}")
 
 
 def test_counters_agree_with_wait4(tracer: Tracer, programs: Programs) -> None:

@@ -1,0 +1,176 @@
+"""What tracing costs at its worst: a storm of posix_spawns of an empty dynamic program, traced and untraced.
+
+    python bench/overhead.py [--count 1000] [--rounds 11] [--one-cpu] [--only VARIANT ...]
+
+Each round runs every variant once, the next round in the opposite order. The time is measured inside the storm, so that
+no tracer's start or end is in it. A ratio is taken within its round; the table shows the median of the rounds' ratios,
+their middle half, and what a process costs more than untraced. The bars (design.md): ebpf at most 1.03, ptrace at most
+1.20. ``--one-cpu`` binds everything to one processor: what tracing costs in work, whoever else is busy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tabulate import tabulate
+
+from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
+
+STORM = Path(__file__).with_name("storm.c")
+BARS = {"ebpf": 1.03, "ptrace": 1.20}
+UNTRACED = "untraced"
+PERF_EVENTS = "sched:sched_process_fork,sched:sched_process_exec,sched:sched_process_exit"
+BPFTRACE = (
+    "tracepoint:sched:sched_process_exec { @[pid] = nsecs; } tracepoint:sched:sched_process_exit { delete(@[pid]); }"
+)
+
+Run = Callable[[list[str]], int]
+
+
+def compile_storm(directory: Path, count: int) -> list[str]:
+    """The storm's command."""
+    empty = directory / "empty.c"
+    empty.write_text("int main(void) { return 0; }\n")
+    for source in (STORM, empty):
+        subprocess.run(["cc", "-O2", source, "-o", directory / source.stem], check=True)
+    return [str(directory / "storm"), str(count), str(directory / "empty")]
+
+
+def inside(*prefix: str) -> Run:
+    """Run the storm as the last words of another command."""
+
+    def run(storm: list[str]) -> int:
+        done = subprocess.run([*prefix, *storm], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        return int(done.stdout.split()[-1])
+
+    return run
+
+
+def traced(tracer: Tracer, interpose: bool) -> Run:
+    def run(storm: list[str]) -> int:
+        with tempfile.TemporaryFile() as output:
+            tracer.record(Command(args=storm, stdout=output, interpose=interpose))
+            output.seek(0)
+            return int(output.read())
+
+    return run
+
+
+def under_bpftrace(storm: list[str]) -> int:
+    """bpftrace attaches before it says so, and then runs until it is interrupted."""
+    with subprocess.Popen(
+        ["bpftrace", "-e", f'BEGIN {{ printf("ready\\n"); }} {BPFTRACE}'], stdout=subprocess.PIPE, text=True
+    ) as bpftrace:
+        assert bpftrace.stdout is not None
+        while "ready" not in (line := bpftrace.stdout.readline()):
+            if not line:
+                raise RuntimeError("bpftrace does not start")
+        time_ns = inside()(storm)
+        bpftrace.terminate()
+        bpftrace.stdout.read()
+    return time_ns
+
+
+def variants() -> tuple[dict[str, Run], list[Tracer]]:
+    """What can be run here, by name, and the tracers to close."""
+    found: dict[str, Run] = {UNTRACED: inside()}
+    tracers = []
+    for name, make in builtin_tracers().items():
+        if name == "interpose":
+            continue  # bench/interposer.py
+        tracer = make()
+        reason = tracer.available()
+        if reason is not None:
+            print(f"without {name}: {reason}")
+            continue
+        tracers.append(tracer)
+        found[name] = traced(tracer, interpose=False)
+        found[f"{name} + interposer"] = traced(tracer, interpose=True)
+    if shutil.which("perf"):
+        found["perf record"] = inside("perf", "record", "-q", "-a", "-o", "/dev/null", "-e", PERF_EVENTS, "--")
+    if shutil.which("strace"):
+        found["strace -f --seccomp-bpf"] = inside(
+            "strace", "-f", "--seccomp-bpf", "-e", "trace=execve", "-o", "/dev/null"
+        )
+    if shutil.which("bpftrace") and os.geteuid() == 0:
+        found["bpftrace"] = under_bpftrace
+    return found, tracers
+
+
+def without_those_that_fail(found: dict[str, Run], storm: list[str]) -> dict[str, Run]:
+    """Each of them run once: a warm-up, and who can't is left out."""
+    working = {}
+    for name, run in found.items():
+        try:
+            run(storm)
+            working[name] = run
+        except (subprocess.CalledProcessError, ValueError, IndexError, RuntimeError) as error:  # noqa: PERF203 # few
+            print(f"without {name}: {error}")
+    return working
+
+
+def measure(found: dict[str, Run], storm: list[str], rounds: int) -> dict[str, list[int]]:
+    """Nanoseconds of each round, by variant."""
+    times: dict[str, list[int]] = {name: [] for name in found}
+    for number in range(rounds):
+        order = list(found.items())
+        for name, run in order if number % 2 == 0 else reversed(order):
+            times[name].append(run(storm))
+    return times
+
+
+def table(times: dict[str, list[int]], count: int) -> str:
+    """One row for each variant."""
+    untraced = times[UNTRACED]
+    rows = []
+    for name, of_variant in times.items():
+        ratios = [ours / base for ours, base in zip(of_variant, untraced, strict=True)]
+        quarters = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
+        more_us = statistics.median(ours - base for ours, base in zip(of_variant, untraced, strict=True)) / count / 1e3
+        bar = BARS.get(name)
+        rows.append(
+            [
+                name,
+                f"{statistics.median(of_variant) / count / 1e3:.0f}",
+                f"{quarters[1]:.3f}",
+                f"{quarters[0]:.3f} to {quarters[2]:.3f}",
+                f"{more_us:.0f}",
+                "" if bar is None else f"{bar:.2f} {'met' if quarters[1] <= bar else 'missed'}",
+            ]
+        )
+    headers = ["variant", "us/process", "ratio", "middle half", "us more", "bar"]
+    return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", *["right"] * 5))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000, help="spawns in a storm")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--one-cpu", action="store_true")
+    parser.add_argument("--only", nargs="+", metavar="VARIANT", help="with untraced")
+    options = parser.parse_args()
+    if options.one_cpu:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory() as directory:
+        storm = compile_storm(Path(directory), options.count)
+        found, tracers = variants()
+        if options.only:
+            found = {name: run for name, run in found.items() if name in (UNTRACED, *options.only)}
+        found = without_those_that_fail(found, storm)
+        times = measure(found, storm, options.rounds)
+        for tracer in tracers:
+            tracer.close()
+    load = os.getloadavg()[0]
+    print(f"a storm of {options.count} processes, {options.rounds} rounds, load average {load:.1f} at the end")
+    print(table(times, options.count))
+
+
+if __name__ == "__main__":
+    main()
