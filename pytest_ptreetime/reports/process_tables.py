@@ -27,10 +27,17 @@ class _Aggregate:
 
 
 def aggregate_table(roots: Iterable[ProcessNode], *, width: int = 80) -> str:
-    """The original's table: the sums of all nodes of one name at one depth below ``roots``, the longest wall first."""
+    """The original's table: the sums of all nodes of one name at one depth below ``roots``, the longest wall first.
+
+    As there, a process whose start or end is not known is left out with all that it started; a last line says how many.
+    """
     sums: dict[str, _Aggregate] = {}
+    left_out = 0
     for root in roots:
         for node, depth in _preorder(root):
+            if node.wall is None:
+                left_out += 1
+                continue
             row = sums.setdefault(f"{node.name} @ {depth}", _Aggregate())
             row.count += 1
             for metric in _AGGREGATED:
@@ -38,9 +45,9 @@ def aggregate_table(roots: Iterable[ProcessNode], *, width: int = 80) -> str:
     ranked = sorted(sums.items(), key=lambda item: item[1].values["wall"] or 0.0, reverse=True)
     figures = [[*(seconds(row.values[metric]) for metric in _AGGREGATED), str(row.count)] for _, row in ranked]
     names = [shown(name) for name, _ in ranked]
-    return f"{TITLE}\n{'-' * len(TITLE)}\n" + table_with_names(
-        ["name", *_AGGREGATED, "count"], names, figures, width=width
-    )
+    table = table_with_names(["name", *_AGGREGATED, "count"], names, figures, width=width)
+    note = f"\n({left_out} without a known start or end left out, with what they started)" if left_out else ""
+    return f"{TITLE}\n{'-' * len(TITLE)}\n{table}{note}"
 
 
 def table_with_names(
@@ -162,8 +169,10 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _preorder(root: ProcessNode) -> Iterator[tuple[ProcessNode, int]]:
+    """Nodes with their depth; nothing below a node whose wall time is not known."""
     waiting = [(root, 0)]
     while waiting:
         node, depth = waiting.pop()
         yield node, depth
-        waiting.extend((child, depth + 1) for child in reversed(node.children))
+        if node.wall is not None:
+            waiting.extend((child, depth + 1) for child in reversed(node.children))
