@@ -13,13 +13,20 @@ import fnmatch
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
 from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.sentences import NOTABLE_SHIFT, comparison_sentence, finding_sentence, power_statement
+from pytest_ptreetime.sentences import (
+    NOTABLE_SHIFT,
+    OK_RESOLUTION,
+    SIZEABLE,
+    comparison_sentence,
+    finding_sentence,
+    power_statement,
+)
 
 if TYPE_CHECKING:
     from pytest_ptreetime.calibration import Calibration
@@ -27,12 +34,19 @@ if TYPE_CHECKING:
     from pytest_ptreetime.host_speed import Calibrations
     from pytest_ptreetime.panel import Panel
 
-__all__ = ["COMMON_KEY", "DEFAULT_FDR", "Comparison", "Finding", "Power", "PowerLevel", "compare"]
+__all__ = [
+    "COMMON_KEY",
+    "DEFAULT_FDR",
+    "Comparison",
+    "Finding",
+    "Power",
+    "PowerLevel",
+    "compare",
+    "power_of_baseline",
+]
 
 #: Where nothing has changed, at most this part of the sessions has any finding at all.
 DEFAULT_FDR = 0.01
-#: ``ok`` promises that a change of this size in a sizeable node would have been found; else it is ``inconclusive``.
-OK_RESOLUTION = 0.25
 #: From this resolution on more rounds are not asked for.
 DECISIVE_RESOLUTION = 0.05
 
@@ -52,6 +66,7 @@ def compare(
     current_calibration: Calibration | None = None,
     ignore: Sequence[str] = (),
     node_settings: Mapping[str, Mapping[str, Any]] | None = None,
+    tracing_cost: float = 0.0,
 ) -> Comparison:
     """Decide whether a build became slower, and which process is the cause.
 
@@ -68,6 +83,7 @@ def compare(
         ``current_calibration`` it tells a slow machine from a build whose processes all became slower.
     :param ignore: patterns (``*``, ``?``) of keys that are not compared.
     :param node_settings: by pattern of keys: ``{"min_effect": ..., "metrics": [...], "ignore": True}``.
+    :param tracing_cost: the seconds that tracing adds to a process; findings that are smaller say so.
     :raises UsageError: there is no current round, a paired baseline of several sessions, or an impossible setting.
     """
     _check(baseline, current, paired, fdr)
@@ -84,13 +100,45 @@ def compare(
     elif rounds:
         calibrations = None if baseline_calibration is None else [baseline_calibration[n] for n in kept]
         complete_pinned = _complete(pinned or (), "pinned session, ", notes) or None
-        request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {})
+        request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {}, tracing_cost)
         panel, terms = _prepare(sessions, rounds, None if paired else complete_pinned, request)
         if not paired:
             terms = replace(terms, calibrations=_calibrations(calibrations, current_calibration))
         _decide(result, panel, terms, rounds)
     result.sentence = comparison_sentence(result)
     return result
+
+
+def power_of_baseline(
+    sessions: Sequence[Sequence[Profile]],
+    *,
+    rounds: int,
+    min_effect: MinEffect | Mapping[str, MinEffect] | None = None,
+    fdr: float = DEFAULT_FDR,
+    metrics: Sequence[str] | None = None,
+) -> Power:
+    """What a coming session of ``rounds`` rounds could find against these stored ones; ``.sentence`` says it.
+
+    With one session the noise between sessions is not known, and the stated one is taken (metric_noise.py).
+
+    :raises UsageError: no session has a complete round, or ``rounds`` is not positive.
+    """
+    if rounds < 1:
+        raise UsageError(f"power of a baseline: {rounds} rounds find nothing; give 1 or more")
+    complete, _ = _complete_sessions(sessions, [])
+    if not complete:
+        raise UsageError("power of a baseline: no session has a complete round; save one first")
+    from pytest_ptreetime.decision import decide
+
+    panel, terms = _prepare(complete, complete[-1][-1:], None, _Request(False, min_effect, fdr, metrics))
+    levels = decide(panel, replace(terms, planned=rounds)).levels
+    power = power_statement(levels, sessions=len(complete), rounds=rounds, paired=False, planned=True)
+    if power is None:
+        return Power(math.inf, 0.0, "", [], "no times are stored: only changes of counts can be found, all of them")
+    if len(complete) == 1:
+        noise = 100 * terms.models[power.metric].between
+        power.sentence += f", if sessions differ by {noise:.1f} % a node: that is an assumption until there are more"
+    return power
 
 
 def _check(baseline: Sequence[Sequence[Profile]], current: Sequence[Profile], paired: bool, fdr: float) -> None:
@@ -130,8 +178,9 @@ class _Request:
     min_effect: MinEffect | Mapping[str, MinEffect] | None
     fdr: float
     metrics: Sequence[str] | None
-    ignore: Sequence[str]
-    node_settings: Mapping[str, Mapping[str, Any]]
+    ignore: Sequence[str] = ()
+    node_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tracing_cost: float = 0.0
 
 
 def _calibrations(baseline: Sequence[Calibration | None] | None, current: Calibration | None) -> Calibrations:
@@ -180,8 +229,9 @@ def _prepare(
                 untested[metric] = np.where(mask, metric not in settings["metrics"], untested[metric])
         if "min_effect" in settings:
             for metric, model in with_min_effects(models, settings["min_effect"]).items():
-                overrides.setdefault(metric, []).append((mask, model))
-    return panel, Terms(models, request.fdr, request.paired, None, ignored, untested, overrides)
+                if model is not models[metric]:
+                    overrides.setdefault(metric, []).append((mask, model))
+    return panel, Terms(models, request.fdr, request.paired, None, ignored, untested, overrides, request.tracing_cost)
 
 
 def _matching(keys: Sequence[str], patterns: Sequence[str]) -> Any:
@@ -217,7 +267,8 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
         result.verdict = "inconclusive"
     else:
         result.verdict = "improvement" if result.findings else "ok"
-    resolution = result.power.effect if result.power is not None else 0.0
+    # the question is put to sizeable nodes; where there are none it is decided
+    resolution = result.power.effect if result.power is not None and result.power.above >= SIZEABLE else 0.0
     result.decided = worse or (not result.contentions and resolution <= DECISIVE_RESOLUTION)
 
 
@@ -262,7 +313,7 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
         )
     if result.rounds == 1 and len(panel.baseline) == 1 and len(panel.baseline[0]) == 1 and terms.models:
         reasons.append("one round on each side can't tell a change from noise; measure more rounds")
-    elif result.power is not None and result.power.effect > OK_RESOLUTION:
+    elif result.power is not None and result.power.above >= SIZEABLE and result.power.effect > OK_RESOLUTION:
         advice = "measure more rounds" if terms.paired or result.sessions > 2 else "store more sessions or interleave"
         reasons.append(f"too little data for the noise: only {result.power.sentence}; {advice}")
     if terms.paired and len(panel.baseline[0]) != len(panel.current):

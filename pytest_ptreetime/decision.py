@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,10 @@ class Terms:
     ignored: npt.NDArray[np.bool_] | None = None
     untested: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     overrides: Mapping[str, Sequence[tuple[npt.NDArray[np.bool_], MetricNoise]]] = field(default_factory=dict)
+    #: Seconds that tracing adds to a process.
+    tracing_cost: float = 0.0
+    #: Only the power of a session of so many rounds, still to come, is asked for.
+    planned: int | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,9 @@ def _test_group(
     if terms.paired:
         return [_tested(metric, "baseline", positions, effects_of_pairs(samples), before, own, terms)]
     calibration = None if terms.calibrations is None else terms.calibrations.shift(metric, chosen)
-    effects, since_pinned = effects_since(samples, calibration)
+    if terms.planned is not None:
+        samples = replace(samples, current=before[None, :])
+    effects, since_pinned = effects_since(samples, calibration, terms.planned)
     parts = [_tested(metric, "baseline", positions, effects, before, own, terms)]
     if since_pinned is not None and pinned is not None:
         was = np.median(pinned, axis=0)
@@ -251,6 +257,7 @@ def _effect_findings(part: _Tested, panel: Panel, terms: Terms, machine: float) 
     effects, start = part.effects, terms.models[part.metric].start
     reach = np.minimum(two_sided_quantile(1 - CONFIDENCE, effects.df) * effects.errors, LARGEST_EFFECT)
     findings = []
+    counts = np.maximum(np.median(panel.current_counts, axis=0), 1.0)
     for n in np.flatnonzero(part.q_values <= terms.fdr):
         effect, before = float(effects.effects[n]), float(part.before[n])
         findings.append(
@@ -266,6 +273,8 @@ def _effect_findings(part: _Tested, panel: Panel, terms: Terms, machine: float) 
                 p_value=float(part.p_values[n]),
                 q_value=float(part.q_values[n]),
                 against=part.against,
+                within_disturbance=terms.models[part.metric].unit == "s"
+                and abs(now - before) / float(counts[part.positions[n]]) < terms.tracing_cost,
             )
         )
     return findings
@@ -306,7 +315,7 @@ def _power(part: _Tested, terms: Terms, alpha: float) -> list[PowerLevel]:
     noise = terms.models[part.metric]
     if noise.unit != "s" or not len(found):
         return []
-    sizes = [size for size in POWER_SIZES if (part.before >= size).any()] or [float(np.median(part.before))]
+    sizes = [size for size in POWER_SIZES if (part.before >= size).any()] or [float(part.before.max())]
     levels = []
     for size in sizes:
         large = found[part.before >= size]

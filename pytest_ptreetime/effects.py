@@ -21,7 +21,7 @@ from pytest_ptreetime import host_speed
 from pytest_ptreetime.host_speed import CalibrationShift, CommonShift
 from pytest_ptreetime.metric_noise import HOST_NOISE, MetricNoise
 from pytest_ptreetime.shrinkage import natural_spline_basis, shrink_with_stated_prior
-from pytest_ptreetime.statistics import huber_location, leave_one_out, tail_df, two_sided_quantile
+from pytest_ptreetime.statistics import huber_location, leave_one_out, median_of_rounds, tail_df, two_sided_quantile
 
 __all__ = ["Effects", "Samples", "effects_of_pairs", "effects_since"]
 
@@ -115,7 +115,7 @@ def effects_of_pairs(samples: Samples) -> Effects:
         common = host_speed.shift_of_pairs(factors, float(np.log1p(noise.min_ratio)))
     differences = samples.logs(now, factors) - samples.logs(before)
     log_sizes = np.log(samples.sizes)
-    medians = np.median(differences, axis=0)
+    medians = median_of_rounds(differences)
     scales = _robust_scales(differences - medians, 1, log_sizes, 2.0 * noise.sampling(samples.sizes))
     location, variances = huber_location(differences, scales, medians)
     stated = 2.0 * noise.variance(samples.sizes)
@@ -133,8 +133,14 @@ def effects_of_pairs(samples: Samples) -> Effects:
     return _with_common_shift(_inflated(_with_error_of_median(result)))
 
 
-def effects_since(samples: Samples, calibration: CalibrationShift | None = None) -> tuple[Effects, Effects | None]:
-    """A session against stored ones, and against the pinned one with the noise of the stored ones."""
+def effects_since(
+    samples: Samples, calibration: CalibrationShift | None = None, planned: int | None = None
+) -> tuple[Effects, Effects | None]:
+    """A session against stored ones, and against the pinned one with the noise of the stored ones.
+
+    :param planned: the session is still to come, with so many rounds: what stands in for it is one typical round, which
+        says nothing of the noise.
+    """
     noise, sessions, pinned = samples.noise, samples.baseline, samples.pinned
     chosen = samples.voters()
     rounds = [*sessions, samples.current, *([pinned] if pinned is not None else [])]
@@ -142,9 +148,10 @@ def effects_since(samples: Samples, calibration: CalibrationShift | None = None)
     rounds = [samples.logs(amounts, factors) for amounts, factors in zip(rounds, machine, strict=True)]
     log_sizes = np.log(samples.sizes)
     grain = noise.grain(samples.sizes)
-    medians = [np.median(logs, axis=0) for logs in rounds]
-    deviations = np.concatenate([logs - median for logs, median in zip(rounds, medians, strict=True)])
-    scales = _robust_scales(deviations, len(rounds), log_sizes, noise.sampling(samples.sizes))
+    medians = [median_of_rounds(logs) for logs in rounds]
+    known = len(rounds) if planned is None else len(sessions)
+    deviations = np.concatenate([logs - median for logs, median in zip(rounds, medians, strict=True)][:known])
+    scales = _robust_scales(deviations, known, log_sizes, noise.sampling(samples.sizes))
     located = [huber_location(logs, scales, median) for logs, median in zip(rounds, medians, strict=True)]
     locations, within_each = zip(*located, strict=True)
     counts = np.array([len(logs) for logs in rounds], dtype=float)
@@ -154,6 +161,8 @@ def effects_since(samples: Samples, calibration: CalibrationShift | None = None)
         pooled / max(within_df, 1.0), within_df, log_sizes, noise.variance(samples.sizes)
     )
     within = np.maximum(within, grain)
+    if planned is not None:
+        counts[len(sessions)] = planned
     stored = np.stack(locations[: len(sessions)])
     unseen = 0.0
     if chosen is None and noise.follows_machine:
@@ -168,8 +177,10 @@ def effects_since(samples: Samples, calibration: CalibrationShift | None = None)
             effects, total, noise_between.df, noise.thresholds(samples.sizes), shift, chosen, np.sqrt(within)
         )
         if len(sessions) == 1:
-            both = within * (1 / reference_rounds + 1 / counts[1])
-            result = _with_spread(result, np.maximum(both, grain), 2 * stated_between)
+            both = np.maximum(within * (1 / reference_rounds + 1 / counts[1]), grain)
+            if planned is not None:
+                return replace(result, errors=np.sqrt(both + 2 * stated_between))
+            result = _with_spread(result, both, 2 * stated_between)
         if chosen is None and noise.follows_machine:
             result = _acquitted(result, calibration)
         return _with_common_shift(_inflated(_with_error_of_median(result)))
@@ -258,7 +269,7 @@ def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, least: Ar
         variances = np.einsum("rn,rn->n", deviations, deviations) / max(rounds - sessions, 1)
         return np.sqrt(np.maximum(variances, least))
     # 1.4826 makes it a standard deviation; the medians took one degree of freedom from each session
-    scales = 1.4826 * np.median(np.abs(deviations), axis=0) * (rounds / (rounds - sessions)) ** 0.5
+    scales = 1.4826 * median_of_rounds(np.abs(deviations)) * (rounds / (rounds - sessions)) ** 0.5
     variances = np.maximum(scales**2, least)
     if len(log_sizes) >= 30:
         basis = natural_spline_basis(log_sizes, 4)

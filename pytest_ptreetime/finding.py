@@ -47,6 +47,8 @@ class Finding(msgspec.Struct):
     on_critical_path: bool = False
     #: Wall time that was spent waiting for a processor while the work stayed the same: the machine's doing.
     contention: bool = False
+    #: A process changed by less than what tracing adds to it (metric_noise.TRACING_COST).
+    within_disturbance: bool = False
     #: ``baseline``, or ``pinned`` for a change that only the pinned session shows (slow creep).
     against: str = "baseline"
     #: The finding in words.

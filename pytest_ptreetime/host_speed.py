@@ -38,6 +38,8 @@ Array = npt.NDArray[np.float64]
 
 #: With fewer voting nodes than this, one that changed would be taken for the machine.
 FEWEST_VOTERS = 6
+#: The largest so many know the speed to a thousandth; more would only take longer.
+MOST_VOTERS = 2000
 #: A node votes when it is this many times the grain of its metric (10 ms where the grain is 0.5 ms).
 VOTER_GRAINS = 20
 #: A shift that all nodes share is the build's only at this level; it is one more test beside those of the nodes.
@@ -138,7 +140,10 @@ def voters(sizes: Array, grain: float, leaves: npt.NDArray[np.bool_]) -> npt.NDA
     """The nodes that say how fast the machine was; None when they are too few to be trusted."""
     large = sizes >= VOTER_GRAINS * grain
     for chosen in (large & leaves, large):
-        if np.count_nonzero(chosen) >= FEWEST_VOTERS:
+        count = np.count_nonzero(chosen)
+        if count > MOST_VOTERS:
+            chosen = chosen & (sizes >= np.partition(sizes[chosen], count - MOST_VOTERS)[count - MOST_VOTERS])
+        if count >= FEWEST_VOTERS:
             return chosen
     return None
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
+from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.profile import Profile
 
 __all__ = ["Panel", "tabulate"]
@@ -48,10 +49,15 @@ def tabulate(
     """Align profiles. Metrics that no current round has are left out."""
     sessions = [*baseline, current, *([pinned] if pinned else [])]
     index = _index(sessions)
-    present = {metric for profile in current for values in profile.totals.values() for metric in values}
+    present: set[str] = set().union(*(values for profile in current for values in profile.totals.values()))
     known = tuple(metric for metric in metrics if metric in present)
-    tables = [np.stack([_table(profile, index, known) for profile in rounds]) for rounds in sessions]
-    values = [np.ascontiguousarray(table[:, :-1]) for table in tables]
+    names, keys = (*known, "count"), list(index)
+    with without_collector():
+        tables = [np.empty((len(rounds), len(names), len(keys))) for rounds in sessions]
+        for table, rounds in zip(tables, sessions, strict=True):
+            for number, profile in enumerate(rounds):
+                _fill(table[number], profile, index, keys, names)
+    values = [table[:, :-1] for table in tables]
     counts = [np.nan_to_num(table[:, -1]) for table in tables]
     parents = np.full(len(index), -1, dtype=np.intp)
     for profile in [*(rounds[0] for rounds in sessions), *current]:
@@ -60,7 +66,7 @@ def tabulate(
                 parents[index[key]] = index.get(parent, -1)
     position = len(baseline)
     return Panel(
-        keys=list(index),
+        keys=keys,
         metrics=known,
         baseline=values[:position],
         current=values[position],
@@ -86,29 +92,28 @@ def _index(sessions: Sequence[Sequence[Profile]]) -> dict[str, int]:
     return index
 
 
-def _table(profile: Profile, index: dict[str, int], metrics: tuple[str, ...]) -> Array:
-    """One round: (metrics and the count) x keys."""
-    table = np.full((len(metrics) + 1, len(index)), np.nan)
+def _fill(table: Array, profile: Profile, index: dict[str, int], keys: list[str], names: tuple[str, ...]) -> None:
+    """One round, in place: (metrics and the count) x keys."""
     totals = profile.totals
-    if not totals:
-        return table
-    names = (*metrics, "count")
+    own = list(totals)
+    if own != keys:
+        table[:] = np.nan
+    if not own:
+        return
     try:
-        # the quick way first: every key has every metric (the last name twice, for a single one gives no tuple)
-        rows = itertools.chain.from_iterable(map(itemgetter(*names, "count"), totals.values()))
-        values = np.fromiter(rows, dtype=float, count=len(totals) * (len(names) + 1)).reshape(len(totals), -1)[:, :-1]
+        # the quick way first: every key has every metric
+        rows = itertools.chain.from_iterable(map(_getter(names), totals.values()))
+        values = np.fromiter(rows, dtype=float, count=len(own) * len(names)).reshape(len(own), -1)
     except (KeyError, TypeError):
         values = np.array([[_number(row.get(name)) for name in names] for row in totals.values()])
         values[:, -1] = np.where(np.isnan(values[:, -1]), 1.0, values[:, -1])
-    table[:, _positions(list(totals), index)] = values.T
-    return table
+    # mostly a round has all keys, in order
+    table[:, slice(None) if own == keys else [index[key] for key in own]] = values.T
 
 
-def _positions(keys: list[str], index: dict[str, int]) -> npt.NDArray[np.intp] | slice:
-    """Where the keys of a round are; mostly all of them, in order."""
-    if keys == list(index):
-        return slice(None)
-    return np.fromiter(map(index.__getitem__, keys), dtype=np.intp, count=len(keys))
+def _getter(names: tuple[str, ...]) -> Callable[[dict[str, float]], tuple[float, ...]]:
+    """The values of ``names`` as a tuple, which itemgetter makes of two names and more."""
+    return itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
 
 
 def _number(value: float | None) -> float:

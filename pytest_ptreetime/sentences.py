@@ -13,6 +13,8 @@ _BYTES = ("max_rss", "read", "written")
 _POWER_METRICS = ("cpu", "wall", "user", "sys")
 #: A shift of the machine is worth a word from here.
 NOTABLE_SHIFT = 0.02
+#: ``ok`` promises that a change of this size in a sizeable node would have been found; else it is ``inconclusive``.
+OK_RESOLUTION = 0.25
 #: "Nodes above 50 ms" is what the power sentence speaks of, where there are such nodes.
 SIZEABLE = 0.05
 
@@ -86,6 +88,8 @@ def finding_sentence(finding: Finding) -> str:
         build = signed(finding.cost / finding.share, finding.cost_metric)
         part = f"{100 * finding.share:.0f} %" if finding.share <= 1.1 else "more than all"
         text += f", explains {part} of the build's {build}"
+    if finding.within_disturbance:
+        text += "; less than what tracing adds to a process"
     if finding.on_critical_path:
         text += "; on the critical path"
     if finding.contention:
@@ -93,8 +97,13 @@ def finding_sentence(finding: Finding) -> str:
     return text
 
 
-def power_statement(levels: Sequence[PowerLevel], *, sessions: int, rounds: int, paired: bool) -> Power | None:
-    """The levels with the one that matters picked and put into words; None where no times were compared."""
+def power_statement(
+    levels: Sequence[PowerLevel], *, sessions: int, rounds: int, paired: bool, planned: bool = False
+) -> Power | None:
+    """The levels with the one that matters picked and put into words; None where no times were compared.
+
+    That is the level of SIZEABLE nodes, or of the largest there are.
+    """
     for metric in _POWER_METRICS:
         own = [level for level in levels if level.metric == metric]
         if own:
@@ -109,7 +118,8 @@ def power_statement(levels: Sequence[PowerLevel], *, sessions: int, rounds: int,
     change = f"{100 * chosen.effect:.1f} %" if chosen.effect < 1 else f"a factor of {1 + chosen.effect:.1f}"
     sentence = (
         f"with {data} a change of {metric} by {change} or more in nodes above "
-        f"{amount_in_words(chosen.above, metric)} would have been found with {100 * chosen.probability:.0f} %"
+        f"{amount_in_words(chosen.above, metric)} would {'be' if planned else 'have been'} found with "
+        f"{100 * chosen.probability:.0f} %"
     )
     return Power(chosen.effect, chosen.above, metric, list(levels), sentence)
 
@@ -130,7 +140,11 @@ def comparison_sentence(comparison: Comparison) -> str:
         return "inconclusive: " + "; ".join(comparison.reasons)
     if comparison.verdict == "no-baseline":
         return "there is no baseline to compare with"
-    return f"no change; {comparison.power.sentence}" if comparison.power is not None else "no change of the counts"
+    if comparison.power is None:
+        return "no change of the counts"
+    if comparison.power.above < SIZEABLE and comparison.power.effect > OK_RESOLUTION:
+        return f"no change of the counts; the times are too short to be judged well: {comparison.power.sentence}"
+    return f"no change; {comparison.power.sentence}"
 
 
 def _with_others(findings: Sequence[Finding]) -> str:

@@ -32,8 +32,8 @@ from pytest_ptreetime.measure import (
 )
 from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.results import Measurement, SessionResult
-from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings
-from pytest_ptreetime.tracers import Choice, Tracer, builtin_tracers, choose
+from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings, min_effect_terms
+from pytest_ptreetime.tracers import PROCESS_COST, Choice, Tracer, builtin_tracers, choose
 from pytest_ptreetime.tree import ProcessNode
 from pytest_ptreetime.worktree import Worktree, commit_of, commit_time_of
 
@@ -230,15 +230,13 @@ class MeasuringSession:
                 measurement=measurement, baseline=sessions, current=judged.profiles, settings=settings
             )
         if measurement.comparison is None:
-            measurement.comparison = compare(sessions, judged.profiles, **self._terms(settings, paired, stored))
+            cost = PROCESS_COST.get(measurement.tracer, 0.0)
+            terms = self._terms(settings, paired, stored)
+            measurement.comparison = compare(sessions, judged.profiles, tracing_cost=cost, **terms)
 
     def _terms(self, settings: Settings, paired: bool, stored: store.Baseline | None) -> dict[str, Any]:
         """The keyword arguments of compare() that the settings and the store give."""
-        terms: dict[str, Any] = {"paired": paired}
-        if settings.min_effect:
-            terms["min_effect"] = {
-                metric: (effect.ratio, effect.seconds) for metric, effect in settings.min_effect.items()
-            }
+        terms: dict[str, Any] = {"paired": paired, **min_effect_terms(settings.min_effect)}
         if settings.metrics:
             terms["metrics"] = tuple(settings.metrics)
         if settings.ignore:

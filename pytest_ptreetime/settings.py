@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_ptreetime.errors import UsageError
 
-__all__ = ["OPTIONS", "MinEffect", "Option", "Settings", "resolve"]
+__all__ = ["OPTIONS", "MinEffect", "Option", "Settings", "min_effect_terms", "resolve"]
 
 DEFAULT_STORE = ".ptreetime"
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
@@ -74,12 +74,27 @@ def parse_fail_on(text: str) -> str:
 
 
 def parse_min_effect(text: str) -> tuple[str, MinEffect]:
-    """``wall=2`` is 2 % of wall time; ``cpu=3:0.05`` is 3 %, and no less than 0.05 seconds."""
-    matched = re.fullmatch(r"([a-z_]+)=(\d+(?:\.\d*)?)%?(?::(\d+(?:\.\d*)?))?", text.strip())
+    """``wall=2`` is 2 % of wall time; ``cpu=3:0.05`` is 3 %, and no less than 0.05 seconds.
+
+    ``*/cc1*@cpu=10`` is for the nodes alone whose key matches the glob pattern before the last ``@``.
+    """
+    matched = re.fullmatch(r"((?:.+@)?[a-z_]+)=(\d+(?:\.\d*)?)%?(?::(\d+(?:\.\d*)?))?", text.strip())
     if matched is None:
-        raise ValueError("give METRIC=PERCENT or METRIC=PERCENT:SECONDS, for example wall=2 or cpu=3:0.05")
+        raise ValueError("give [PATTERN@]METRIC=PERCENT[:SECONDS], for example wall=2, cpu=3:0.05 or '*/cc1*@cpu=10'")
     metric, percent, seconds = matched.groups()
     return metric, MinEffect(float(percent) / 100, float(seconds or 0))
+
+
+def min_effect_terms(effects: Mapping[str, MinEffect]) -> dict[str, Any]:
+    """The keyword arguments of compare() for minimum effects by ``METRIC`` or ``PATTERN@METRIC``."""
+    general: dict[str, tuple[float, float]] = {}
+    by_pattern: dict[str, dict[str, Any]] = {}
+    for name, effect in effects.items():
+        pattern, _, metric = name.rpartition("@")
+        chosen = by_pattern.setdefault(pattern, {"min_effect": {}})["min_effect"] if pattern else general
+        chosen[metric] = (effect.ratio, effect.seconds)
+    terms: dict[str, Any] = {"min_effect": general} if general else {}
+    return {**terms, "node_settings": by_pattern} if by_pattern else terms
 
 
 def parse_substitution(text: str) -> tuple[str, str]:
@@ -156,10 +171,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("sudo", "allow privileged tracers to be started by `sudo -n`", parse_bool, default=False, switch=True),
     Option(
         "min-effect",
-        "smallest change worth an alarm, for example wall=2 or cpu=3:0.05 (percent, seconds)",
+        "smallest change worth an alarm, for example wall=2, cpu=3:0.05 (percent, seconds) or, for the nodes whose key "
+        "matches a glob pattern, '*/cc1*@cpu=10'",
         parse_min_effect,
         default=(),
-        metavar="METRIC=PERCENT[:SECONDS]",
+        metavar="[PATTERN@]METRIC=PERCENT[:SECONDS]",
         repeatable=True,
         marker=True,
     ),
@@ -210,6 +226,7 @@ class Settings:
     tracer: str = "auto"
     interpose: bool = True
     sudo: bool = False
+    #: By ``METRIC``, or by ``PATTERN@METRIC`` for some nodes.
     min_effect: Mapping[str, MinEffect] = field(default_factory=dict)
     metrics: Sequence[str] | None = None
     ignore: Sequence[str] = ()

@@ -14,6 +14,7 @@ __all__ = [
     "detectable_effect",
     "huber_location",
     "leave_one_out",
+    "median_of_rounds",
     "tail_df",
     "treat_p_values",
     "two_sided_quantile",
@@ -81,6 +82,13 @@ def detectable_effect(errors: Array, df: float, thresholds: float | Array, *, al
     return np.asarray(thresholds + distance * errors, dtype=float)
 
 
+def median_of_rounds(values: Array) -> Array:
+    """The median over the first axis, which is short; there must be no NaN. Sorting is faster than numpy's median."""
+    ordered = np.sort(values, axis=0)
+    middle = len(ordered) // 2
+    return np.asarray(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2, dtype=float)
+
+
 def huber_location(values: Array, scales: Array, medians: Array | None = None) -> tuple[Array, Array]:
     """Locations over the first axis (rounds) that outliers can't move far, and the variances of one value around them.
 
@@ -96,7 +104,7 @@ def huber_location(values: Array, scales: Array, medians: Array | None = None) -
     rounds = len(values)
     if rounds < 3:  # with two values none is an outlier
         return values.mean(axis=0), values.var(axis=0, ddof=1) if rounds > 1 else np.zeros(values.shape[1])
-    location = np.median(values, axis=0) if medians is None else medians
+    location = median_of_rounds(values) if medians is None else medians
     reach = HUBER_K * scales
     for _ in range(3):  # converges by a digit a step; the third changes the location by less than 1 % of its error
         location = location + np.clip(values - location, -reach, reach).mean(axis=0)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_ptreetime.calibration import Calibration
-from pytest_ptreetime.compare import COMMON_KEY, Comparison, compare
+from pytest_ptreetime.compare import COMMON_KEY, Comparison, compare, power_of_baseline
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.profile import Profile
 
@@ -531,6 +531,26 @@ def test_minimum_effect_above_the_change_lets_it_pass(baseline: list[list[Profil
     )
 
 
+def test_minimum_effects_of_several_patterns_each_hold_for_their_nodes(
+    baseline: list[list[Profile]], builds: Builds
+) -> None:
+    now = builds.session(slower={LARGE: 1.3, LARGE - 1: 1.3})
+    lenient = {"min_effect": {"cpu": (0.5, 0.0), "user": (0.5, 0.0), "wall": (0.5, 0.0)}}
+    other = {"min_effect": {"sys": (0.5, 0.0)}}  # of the same nodes another metric, which leaves the first three alone
+    comparison = compare(baseline, now, node_settings={f"*[f{LARGE}.c]": lenient, "*": other})
+    assert causes(comparison) == [(cc1(LARGE - 1), "regression")]
+
+
+def test_finding_smaller_than_what_tracing_adds_to_a_process_says_so(
+    baseline: list[list[Profile]], builds: Builds
+) -> None:
+    now = builds.session(slower={LARGE: 1.3})
+    comparison = compare(baseline, now, tracing_cost=1.0)
+    assert comparison.causes[0].within_disturbance
+    assert "; less than what tracing adds to a process" in comparison.sentence
+    assert not compare(baseline, now, tracing_cost=180e-6).causes[0].within_disturbance
+
+
 def test_node_settings_choose_metrics(baseline: list[list[Profile]], builds: Builds) -> None:
     now = builds.session(slower={LARGE: 1.3})
     comparison = compare(baseline, now, node_settings={"*": {"metrics": ["wall"]}})
@@ -565,6 +585,59 @@ def test_metric_that_older_sessions_lack_is_compared_with_those_that_have_it(
     comparison = compare([*old, *baseline[3:]], builds.session(slower={LARGE: 1.3}))
     assert (cc1(LARGE), "regression") in causes(comparison)
     assert comparison.findings[0].metric == "cpu"
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_build_without_sizeable_processes_is_judged_by_its_structure_and_says_so(paired: bool) -> None:
+    random = np.random.default_rng(4)
+
+    def session(count: int = 1) -> list[Profile]:
+        times = (0.004 * np.exp(random.normal(0, 0.3, (3, 2)))).tolist()
+        return [
+            Profile(
+                {"sh": {"count": 1, "wall": a + b, "cpu": a}, "sh/true": {"count": count, "wall": b, "cpu": b}},
+                {"sh": None, "sh/true": "sh"},
+            )
+            for a, b in times
+        ]
+
+    comparison = compare([session()], session(), paired=paired)
+    assert (comparison.verdict, comparison.findings, comparison.decided) == ("ok", [], True)
+    assert comparison.sentence.startswith("no change of the counts; the times are too short to be judged well: with ")
+    assert compare([session()], session(2), paired=paired).verdict == "regression"
+
+
+# The power of a baseline
+
+
+def test_power_of_a_baseline_is_what_a_comparison_with_it_then_has(baseline: list[list[Profile]]) -> None:
+    power = power_of_baseline(baseline, rounds=5)
+    had = compare(baseline, Builds(21).session(5)).power
+    assert had is not None
+    assert power.effect == pytest.approx(had.effect, rel=0.4)
+    assert "with 5 rounds and a baseline of 8 sessions a change of cpu by " in power.sentence
+    assert power.sentence.endswith(" would be found with 90 %")
+
+
+def test_power_of_a_baseline_grows_with_rounds_and_sessions() -> None:
+    sessions = Builds(22).sessions(10)
+    assert power_of_baseline(sessions, rounds=20).effect < power_of_baseline(sessions, rounds=1).effect
+    assert power_of_baseline(sessions, rounds=5).effect < power_of_baseline(sessions[:2], rounds=5).effect
+
+
+def test_power_of_a_single_session_says_that_it_is_assumed() -> None:
+    for rounds in (1, 5):
+        power = power_of_baseline(Builds(23).sessions(1, rounds), rounds=5)
+        assert power.sentence.endswith("if sessions differ by 1.0 % a node: that is an assumption until there are more")
+        assert 0.01 < power.effect < 1
+
+
+def test_power_of_a_baseline_that_can_have_none_is_said() -> None:
+    assert "only changes of counts" in power_of_baseline([counted(1, 1)], rounds=5).sentence
+    with pytest.raises(UsageError, match="no session has a complete round"):
+        power_of_baseline([[]], rounds=5)
+    with pytest.raises(UsageError, match="give 1 or more"):
+        power_of_baseline([counted(1)], rounds=0)
 
 
 # Laws

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.settings import OPTIONS, MinEffect, Settings, resolve
+from pytest_ptreetime.settings import OPTIONS, MinEffect, Settings, min_effect_terms, resolve
 
 # For each option: a text as a flag or an ini key gives it, and the value that it means.
 READ_AS: dict[str, tuple[Any, Any]] = {
@@ -88,6 +88,23 @@ def test_marker_when_it_gives_python_values_understands_them() -> None:
     assert settings.timeout == 5.0
 
 
+@pytest.mark.parametrize("place", ["flag", "marker", "ini"])
+def test_minimum_effect_when_it_names_a_pattern_is_for_the_nodes_that_match(place: str) -> None:
+    texts = ["wall=2", "*/cc1[-DA=1 x@y.c]@cpu=10:0.1", "*/cc1[-DA=1 x@y.c]@wall=5", "make@cpu=3"]
+    given = {"min_effect": texts}
+    if place == "marker":
+        given = {"min_effect": dict(text.rsplit("=", 1) for text in texts)}  # type: ignore[dict-item] # a mapping too
+    settings = resolve(*({} if place != other else given for other in ("flag", "marker", "ini")))
+    assert min_effect_terms(settings.min_effect) == {
+        "min_effect": {"wall": (0.02, 0.0)},
+        "node_settings": {
+            "*/cc1[-DA=1 x@y.c]": {"min_effect": {"cpu": (0.1, 0.1), "wall": (0.05, 0.0)}},
+            "make": {"min_effect": {"cpu": (0.03, 0.0)}},
+        },
+    }
+    assert min_effect_terms({}) == {}
+
+
 @pytest.mark.parametrize(
     ("flags", "marker", "words"),
     [
@@ -97,6 +114,7 @@ def test_marker_when_it_gives_python_values_understands_them() -> None:
         ({"timeout": "nan"}, {}, ["--ptreetime-timeout"]),
         ({"fail_on": "always"}, {}, ["regression, inconclusive or never"]),
         ({"min_effect": ["wall"]}, {}, ["METRIC=PERCENT"]),
+        ({"min_effect": ["@wall=2"]}, {}, ["[PATTERN@]METRIC=PERCENT"]),
         ({"sub_arg": ["(=x"]}, {}, ["not a regular expression"]),
         ({"interpose": "perhaps"}, {}, ["true or false"]),
         ({}, {"round": 5}, ["no argument round", "rounds"]),

@@ -23,7 +23,7 @@ from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.progress import ProgressLine
 from pytest_ptreetime.results import from_recordings
 from pytest_ptreetime.settings import parse_natural, parse_positive
-from pytest_ptreetime.tracers import Tracer, builtin_tracers, choose
+from pytest_ptreetime.tracers import PROCESS_COST, Tracer, builtin_tracers, choose
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,9 +59,14 @@ def run(options: argparse.Namespace) -> int:
             name=options.commands[-1],
             baseline=[done.recording for done in before],
         )
-        status = show_verdict(session, compare([sides[0]], sides[1], paired=True, **decision_terms(options)))
+        cost = PROCESS_COST.get(choice.tracer.name, 0.0)
+        said = None
         if options.aa:
-            print(_cost_of_tracing(builds[0], choice.tracer, options.rounds))
+            said, cost = _cost_of_tracing(builds[0], choice.tracer, options.rounds)
+        comparison = compare([sides[0]], sides[1], paired=True, tracing_cost=cost, **decision_terms(options))
+        status = show_verdict(session, comparison)
+        if said is not None:
+            print(said)
     finally:
         choice.tracer.close()
     return status
@@ -73,18 +78,25 @@ def _progress() -> Progress | None:
     return ProgressLine(lambda text: print(text, end="", file=sys.stderr, flush=True), width(), "ptreetime ab")
 
 
-def _cost_of_tracing(build: Build, tracer: Tracer, rounds: int) -> str:
-    """What tracing adds to the build's wall time, from traced and untraced runs in turns."""
-    ratios = []
+def _cost_of_tracing(build: Build, tracer: Tracer, rounds: int) -> tuple[str, float]:
+    """What tracing adds to the build's wall time, from traced and untraced runs in turns; in words, and a process."""
+    ratios, costs = [], []
     for number in range(rounds):
         walls: dict[bool, float] = {}
         for traced in (True, False) if number % 2 else (False, True):
             build.prepare()
-            walls[traced] = (run_once(build, tracer, capture=True).tree.wall or 0.0) if traced else run_untraced(build)
+            if traced:
+                tree = run_once(build, tracer, capture=True).tree
+                walls[traced], processes = tree.wall or 0.0, max(len(tree), 1)
+            else:
+                walls[traced] = run_untraced(build)
         ratios.append(walls[True] / walls[False])
+        costs.append((walls[True] - walls[False]) / processes)
     quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
-    return (
+    cost = max(statistics.median(costs), 0.0)
+    text = (
         f"tracing with {tracer.name}: traced / untraced wall {quartiles[1]:.3f} (median of {rounds} interleaved pairs, "
-        f"middle half {quartiles[0]:.3f} to {quartiles[2]:.3f}); a smaller change than this is within its disturbance, "
-        "which both sides of a comparison share"
+        f"middle half {quartiles[0]:.3f} to {quartiles[2]:.3f}), {1e6 * cost:.0f} us a process; a smaller change than "
+        "this is within its disturbance, which both sides of a comparison share"
     )
+    return text, cost

@@ -10,7 +10,7 @@ from pytest_ptreetime.compare import Comparison
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.terminal import summary_text
 from pytest_ptreetime.results import SessionResult
-from pytest_ptreetime.settings import parse_min_effect
+from pytest_ptreetime.settings import min_effect_terms, parse_min_effect
 
 __all__ = ["add_decision_arguments", "decision_terms", "show_verdict"]
 
@@ -23,7 +23,7 @@ def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-effect",
         action="append",
         default=[],
-        metavar="METRIC=PERCENT[:SECONDS]",
+        metavar="[PATTERN@]METRIC=PERCENT[:SECONDS]",
         help="smallest change worth an alarm",
     )
     parser.add_argument("--metrics", action="append", default=[], metavar="NAME", help="metrics to compare")
@@ -35,13 +35,10 @@ def decision_terms(options: argparse.Namespace) -> dict[str, Any]:
 
     :raises UsageError: a minimum effect can't be read.
     """
-    terms: dict[str, Any] = {}
     try:
-        effects = dict(parse_min_effect(text) for text in options.min_effect)
+        terms = min_effect_terms(dict(parse_min_effect(text) for text in options.min_effect))
     except ValueError as error:
         raise UsageError(f"--min-effect: {error}") from None
-    if effects:
-        terms["min_effect"] = {metric: (effect.ratio, effect.seconds) for metric, effect in effects.items()}
     if options.metrics:
         terms["metrics"] = tuple(options.metrics)
     if options.ignore:
