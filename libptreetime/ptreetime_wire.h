@@ -1,8 +1,9 @@
 /* The wire format, written from C. Its description and its reader are pytest_ptreetime/events.py.
  *
- * A cursor writes MessagePack into memory that the caller owns: no heap, no libc, no failure visible to anyone. When the
- * memory is too small the cursor is marked as overflowed and writes nothing more, and still counts the bytes that it
- * would have taken, so that a caller can try again with enough. Everything here is safe inside other people's processes.
+ * A cursor writes MessagePack into memory that the caller owns: no heap, no libc, no failure visible to anyone. When
+ * the memory is too small the cursor is marked as overflowed and writes nothing more, and still counts the bytes that
+ * it would have taken, so that a caller can try again with enough. Everything here is safe inside other people's
+ * processes.
  */
 #ifndef PTREETIME_WIRE_H
 #define PTREETIME_WIRE_H
