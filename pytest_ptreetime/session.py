@@ -26,6 +26,8 @@ from pytest_ptreetime.measure import (
     Build,
     Progress,
     Round,
+    SilentProgress,
+    machine_lock,
     measure,
     measure_interleaved,
     representative,
@@ -121,7 +123,8 @@ class MeasuringSession:
         """Measure the machine's speed once more: it is done before each of the first builds, to see it vary."""
         if self._calibrations < MOST_CALIBRATIONS:
             self._calibrations += 1
-            now = calibrate()
+            with machine_lock(SilentProgress()):  # neither in another measurement's way, nor disturbed by it
+                now = calibrate()
             self._calibration = now if self._calibration is None else self._calibration.joined(now)
 
     def measure(
