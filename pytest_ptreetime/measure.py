@@ -26,6 +26,8 @@ __all__ = [
     "Build",
     "Progress",
     "Round",
+    "SilentProgress",
+    "machine_lock",
     "measure",
     "measure_interleaved",
     "record",
