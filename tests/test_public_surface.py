@@ -1,0 +1,101 @@
+"""The promises of the public surface: names, and that the manual names everything that there is."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from pathlib import Path
+
+import pytest
+
+import pytest_ptreetime
+from pytest_ptreetime import cli, hookspecs
+from pytest_ptreetime.compare import Comparison, Finding, compare
+from pytest_ptreetime.errors import NativeHelperMissing
+from pytest_ptreetime.events import End, Exec, Exit, Start
+from pytest_ptreetime.fixture import PtreetimeFixture
+from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.reports import report_names
+from pytest_ptreetime.settings import OPTIONS
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+HOOKS = [name for name in vars(hookspecs) if name.startswith("pytest_ptreetime_")]
+
+NODE = (
+    "pid parent children name exe args cwd start_ns exit_ns wall user sys cpu startlag exitlag run_delay max_rss_bytes "
+    "exit_code signal previous_image depth key"
+)
+TREE = "root find wall user sys complete incomplete_reason critical_path host tracer rounds stdout stderr exit_code"
+CALL = "args name rounds warmup setup cwd env input timeout check shell tracer interpose"
+
+
+@pytest.mark.parametrize("name", pytest_ptreetime.__all__)
+def test_package_when_asked_for_a_public_name_has_it_documented(name: str) -> None:
+    assert inspect.getdoc(getattr(pytest_ptreetime, name))
+
+
+def test_package_when_asked_for_another_name_says_that_it_has_none() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pytest_ptreetime.nothing
+
+
+def test_tree_and_its_nodes_have_the_promised_attributes() -> None:
+    events = [Start(0, 7, 0), Exec(1, 7, b"make", b"/bin/make", [b"make"], b"/"), Exit(9, 7, 0), End(9, 0)]
+    tree = Recording(events=events).tree()
+    assert [name for name in TREE.split() if not hasattr(tree, name)] == []
+    assert [name for name in NODE.split() if not hasattr(tree.root, name)] == []
+
+
+def test_fixture_when_called_takes_what_it_promises() -> None:
+    parameters = inspect.signature(PtreetimeFixture.__call__).parameters
+    assert [name for name in CALL.split() if name not in parameters] == []
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in CALL.split()[1:])
+
+
+def test_compare_and_its_results_have_the_promised_names() -> None:
+    parameters = inspect.signature(compare).parameters
+    assert list(parameters)[:2] == ["baseline", "current"]
+    assert {"paired", "min_effect", "fdr"} <= set(parameters)
+    assert {"verdict", "findings", "host_shift"} <= set(typing.get_type_hints(Comparison))
+    promised = {
+        "key",
+        "metric",
+        "kind",
+        "baseline",
+        "current",
+        "ratio",
+        "interval",
+        "p_value",
+        "q_value",
+        "explained_by",
+    }
+    assert promised <= set(typing.get_type_hints(Finding))
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_readme_names_every_option(option: typing.Any) -> None:
+    assert f"`{option.flag}" in README
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{option.flag}"))
+    assert ("*m*" in row.split("|")[1]) == option.marker
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_readme_names_every_hook_and_each_is_documented(hook: str) -> None:
+    assert f"`{hook}(" in README
+    assert inspect.getdoc(getattr(hookspecs, hook))
+
+
+@pytest.mark.parametrize("name", [*cli.SUBCOMMANDS])
+def test_readme_names_every_command(name: str) -> None:
+    assert f"`ptreetime {name}" in README
+
+
+@pytest.mark.parametrize("name", report_names())
+def test_readme_names_every_report(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+def test_helper_when_it_was_not_built_says_where_it_was_looked_for_and_how_to_build_it() -> None:
+    with pytest.raises(NativeHelperMissing, match=r"no-such-helper is missing.*native/no-such-helper.*pip install"):
+        helper("no-such-helper")
