@@ -12,7 +12,7 @@ import pytest_ptreetime
 from pytest_ptreetime import cli, hookspecs
 from pytest_ptreetime.compare import Comparison, Finding, compare
 from pytest_ptreetime.errors import NativeHelperMissing
-from pytest_ptreetime.events import End, Exec, Exit, Start
+from pytest_ptreetime.events import End, Event, Exec, Exit, Start
 from pytest_ptreetime.fixture import PtreetimeFixture
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording import Recording
@@ -41,7 +41,7 @@ def test_package_when_asked_for_another_name_says_that_it_has_none() -> None:
 
 
 def test_tree_and_its_nodes_have_the_promised_attributes() -> None:
-    events = [Start(0, 7, 0), Exec(1, 7, b"make", b"/bin/make", [b"make"], b"/"), Exit(9, 7, 0), End(9, 0)]
+    events: list[Event] = [Start(0, 7, 0), Exec(1, 7, b"make", b"/bin/make", [b"make"], b"/"), Exit(9, 7, 0), End(9, 0)]
     tree = Recording(events=events).tree()
     assert [name for name in TREE.split() if not hasattr(tree, name)] == []
     assert [name for name in NODE.split() if not hasattr(tree.root, name)] == []
