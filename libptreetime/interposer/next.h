@@ -19,11 +19,15 @@ static inline void *ptreetime_next_cached(void **found, const char *name) {
 }
 
 /* A pointer to the next definition of a function that is declared, of its own type. */
+#ifdef __APPLE__
+#define PTREETIME_NEXT(name) (&name) /* dyld replaces nothing in the library that replaces */
+#else
 #define PTREETIME_NEXT(name)                                                                                           \
   ({                                                                                                                   \
     static void *found;                                                                                                \
     (__typeof__(&name))ptreetime_next_cached(&found, #name);                                                           \
   })
+#endif
 
 /* Are constructors called with argc, argv, envp? glibc does, musl does not. */
 int ptreetime_next_constructors_have_arguments(void);

@@ -1,4 +1,5 @@
-/* The calls that start other programs: logged by the interposer that works alone.
+/* The calls that start other programs, as every system has them: logged by the interposer that works alone. Those that
+ * only one system has are in programs_linux.c and programs_darwin.c.
  *
  * An exec is logged before it happens, because nothing of us is left afterwards: it may still fail. A posix_spawn is
  * logged after it, with its child's pid and the time before; so is a fork, as the creation that it is. vfork can't be
@@ -8,14 +9,13 @@
 #include <stddef.h>
 
 #include "log.h"
-#include "next.h"
+#include "programs.h"
+#include "replacement.h"
 #include "system.h"
 
-typedef int pid_t; /* of every Linux C library */
+typedef int pid_t; /* of every Linux C library, and of macOS */
 
 enum {
-  AT_EMPTY_PATH = 0x1000,
-  PATH_CAPACITY = 1024,
   ARGS_ON_STACK = 256, /* an execl with more gets memory from the system */
   ENOMEM = 12,
 };
@@ -23,87 +23,42 @@ enum {
 PTREETIME_EXPORTED int execve(const char *path, char *const argv[], char *const environment[]);
 PTREETIME_EXPORTED int execv(const char *path, char *const argv[]);
 PTREETIME_EXPORTED int execvp(const char *file, char *const argv[]);
-PTREETIME_EXPORTED int execvpe(const char *file, char *const argv[], char *const environment[]);
 PTREETIME_EXPORTED int execl(const char *path, const char *arg, ...);
 PTREETIME_EXPORTED int execlp(const char *file, const char *arg, ...);
 PTREETIME_EXPORTED int execle(const char *path, const char *arg, ...);
-PTREETIME_EXPORTED int fexecve(int descriptor, char *const argv[], char *const environment[]);
-PTREETIME_EXPORTED int execveat(int directory, const char *path, char *const argv[], char *const environment[],
-                                int flags);
 PTREETIME_EXPORTED int posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes,
                                    char *const argv[], char *const environment[]);
 PTREETIME_EXPORTED int posix_spawnp(pid_t *pid, const char *file, const void *actions, const void *attributes,
                                     char *const argv[], char *const environment[]);
-PTREETIME_EXPORTED int system(const char *command);
-PTREETIME_EXPORTED void *popen(const char *command, const char *mode);
 PTREETIME_EXPORTED pid_t fork(void);
 
-static void log_program(enum ptreetime_event_tag tag, const struct ptreetime_moment *moment, const char *path,
-                        const char *const *args, pid_t child) {
+void ptreetime_program_log(enum ptreetime_event_tag tag, const struct ptreetime_moment *moment, const char *path,
+                           const char *const *args, pid_t child) {
   struct ptreetime_event event = {.tag = tag, .moment = *moment, .path = path, .args = args, .child_pid = child};
   ptreetime_log_append(&event);
 }
 
-static void log_exec(const char *path, char *const *argv) {
+void ptreetime_program_log_exec(const char *path, char *const *argv) {
   struct ptreetime_moment moment;
   if (!ptreetime_log_known())
     return;
   ptreetime_system_moment(&moment);
-  log_program(PTREETIME_EVENT_USER_EXEC, &moment, path, (const char *const *)argv, 0);
+  ptreetime_program_log(PTREETIME_EVENT_USER_EXEC, &moment, path, (const char *const *)argv, 0);
 }
 
-int execve(const char *path, char *const argv[], char *const environment[]) {
-  log_exec(path, argv);
+int PTREETIME_REPLACEMENT(execve)(const char *path, char *const argv[], char *const environment[]) {
+  ptreetime_program_log_exec(path, argv);
   return PTREETIME_NEXT(execve)(path, argv, environment);
 }
 
-int execv(const char *path, char *const argv[]) {
-  log_exec(path, argv);
+int PTREETIME_REPLACEMENT(execv)(const char *path, char *const argv[]) {
+  ptreetime_program_log_exec(path, argv);
   return PTREETIME_NEXT(execv)(path, argv);
 }
 
-int execvp(const char *file, char *const argv[]) {
-  log_exec(file, argv);
+int PTREETIME_REPLACEMENT(execvp)(const char *file, char *const argv[]) {
+  ptreetime_program_log_exec(file, argv);
   return PTREETIME_NEXT(execvp)(file, argv);
-}
-
-int execvpe(const char *file, char *const argv[], char *const environment[]) {
-  log_exec(file, argv);
-  return PTREETIME_NEXT(execvpe)(file, argv, environment);
-}
-
-int fexecve(int descriptor, char *const argv[], char *const environment[]) {
-  char path[PATH_CAPACITY];
-  ptreetime_system_open_file(descriptor, path, sizeof path);
-  log_exec(path, argv);
-  return PTREETIME_NEXT(fexecve)(descriptor, argv, environment);
-}
-
-/* The path that execveat will run; an unreadable directory leaves it relative. */
-static const char *path_at(int directory, const char *path, int flags, char *joined, size_t capacity) {
-  int empty = path == NULL || path[0] == '\0';
-  if (directory < 0 || (empty ? !(flags & AT_EMPTY_PATH) : path[0] == '/'))
-    return path;
-  ptreetime_system_open_file(directory, joined, capacity);
-  if (empty)
-    return joined;
-  size_t end = 0, i = 0;
-  while (joined[end] != '\0')
-    end++;
-  joined[end++] = '/';
-  for (; end < capacity && path[i] != '\0'; i++)
-    joined[end++] = path[i];
-  if (joined[0] == '/' && joined[1] != '\0' && end < capacity) {
-    joined[end] = '\0';
-    return joined;
-  }
-  return path;
-}
-
-int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {
-  char joined[PATH_CAPACITY];
-  log_exec(path_at(directory, path, flags, joined, sizeof joined), argv);
-  return PTREETIME_NEXT(execveat)(directory, path, argv, environment, flags);
 }
 
 /* execl and its like have their arguments one by one: collected, they are those of execv and its like. */
@@ -113,10 +68,10 @@ static int exec_collected(enum list list, const char *path, char **argv, size_t 
   for (size_t i = 1; i <= count; i++) /* the NULL at the end included */
     argv[i] = va_arg(rest, char *);
   if (list == LIST_FILE)
-    return execvp(path, argv);
+    return PTREETIME_REPLACEMENT(execvp)(path, argv);
   if (list == LIST_PATH)
-    return execv(path, argv);
-  return execve(path, argv, va_arg(rest, char **));
+    return PTREETIME_REPLACEMENT(execv)(path, argv);
+  return PTREETIME_REPLACEMENT(execve)(path, argv, va_arg(rest, char **));
 }
 
 static int exec_on_stack(enum list list, const char *path, const char *arg, size_t count, va_list rest) {
@@ -132,8 +87,7 @@ static int exec_list(enum list list, const char *path, const char *arg, size_t c
   size_t size = (count + 1) * sizeof(char *);
   char **argv = ptreetime_system_map(size);
   if (argv == NULL) {
-    extern int *__errno_location(void) __attribute__((weak));
-    *__errno_location() = ENOMEM; /* the program's own call fails here: the only errno that is ours to set */
+    *ptreetime_system_errno() = ENOMEM; /* the program's own call fails here: the only errno that is ours to set */
     return -1;
   }
   argv[0] = (char *)arg;
@@ -161,11 +115,13 @@ static size_t count_args(const char *arg, va_list rest) {
     result;                                                                                                            \
   })
 
-int execl(const char *path, const char *arg, ...) { return EXEC_LIST(LIST_PATH, path, arg); }
+int PTREETIME_REPLACEMENT(execl)(const char *path, const char *arg, ...) { return EXEC_LIST(LIST_PATH, path, arg); }
 
-int execlp(const char *file, const char *arg, ...) { return EXEC_LIST(LIST_FILE, file, arg); }
+int PTREETIME_REPLACEMENT(execlp)(const char *file, const char *arg, ...) { return EXEC_LIST(LIST_FILE, file, arg); }
 
-int execle(const char *path, const char *arg, ...) { return EXEC_LIST(LIST_ENVIRONMENT, path, arg); }
+int PTREETIME_REPLACEMENT(execle)(const char *path, const char *arg, ...) {
+  return EXEC_LIST(LIST_ENVIRONMENT, path, arg);
+}
 
 typedef int spawn_function(pid_t *pid, const char *path, const void *actions, const void *attributes,
                            char *const argv[], char *const environment[]);
@@ -176,53 +132,47 @@ static int spawn(spawn_function *next, pid_t *pid, const char *path, const void 
   pid_t child = 0;
   if (!ptreetime_log_known())
     return next(pid, path, actions, attributes, argv, environment);
+  if (ptreetime_system_spawn_is_exec(attributes)) {
+    ptreetime_program_log_exec(path, argv);
+    return next(pid, path, actions, attributes, argv, environment);
+  }
   ptreetime_system_moment(&moment);
   int error = next(&child, path, actions, attributes, argv, environment);
   if (error != 0)
     return error;
   if (pid != NULL)
     *pid = child;
-  log_program(PTREETIME_EVENT_USER_SPAWN, &moment, path, (const char *const *)argv, child);
+  ptreetime_program_log(PTREETIME_EVENT_USER_SPAWN, &moment, path, (const char *const *)argv, child);
   return 0;
 }
 
-int posix_spawn(pid_t *pid, const char *path, const void *actions, const void *attributes, char *const argv[],
-                char *const environment[]) {
+int PTREETIME_REPLACEMENT(posix_spawn)(pid_t *pid, const char *path, const void *actions, const void *attributes,
+                                       char *const argv[], char *const environment[]) {
   return spawn(PTREETIME_NEXT(posix_spawn), pid, path, actions, attributes, argv, environment);
 }
 
-int posix_spawnp(pid_t *pid, const char *file, const void *actions, const void *attributes, char *const argv[],
-                 char *const environment[]) {
+int PTREETIME_REPLACEMENT(posix_spawnp)(pid_t *pid, const char *file, const void *actions, const void *attributes,
+                                        char *const argv[], char *const environment[]) {
   return spawn(PTREETIME_NEXT(posix_spawnp), pid, file, actions, attributes, argv, environment);
 }
 
-/* system and popen tell nobody the pid of their shell; the shell's own startup does */
-static void log_shell(const char *command) {
-  struct ptreetime_moment moment;
-  const char *const args[] = {"sh", "-c", command, NULL};
-  if (command == NULL || !ptreetime_log_known())
-    return;
-  ptreetime_system_moment(&moment);
-  log_program(PTREETIME_EVENT_USER_SPAWN, &moment, "/bin/sh", args, 0);
-}
-
-int system(const char *command) {
-  log_shell(command);
-  return PTREETIME_NEXT(system)(command);
-}
-
-void *popen(const char *command, const char *mode) {
-  log_shell(command);
-  return PTREETIME_NEXT(popen)(command, mode);
-}
-
-pid_t fork(void) {
+pid_t PTREETIME_REPLACEMENT(fork)(void) {
   struct ptreetime_moment moment;
   if (!ptreetime_log_known())
     return PTREETIME_NEXT(fork)();
   ptreetime_system_moment(&moment);
   pid_t child = PTREETIME_NEXT(fork)();
   if (child > 0)
-    log_program(PTREETIME_EVENT_CREATE, &moment, NULL, NULL, child);
+    ptreetime_program_log(PTREETIME_EVENT_CREATE, &moment, NULL, NULL, child);
   return child;
 }
+
+PTREETIME_REPLACES(execve);
+PTREETIME_REPLACES(execv);
+PTREETIME_REPLACES(execvp);
+PTREETIME_REPLACES(execl);
+PTREETIME_REPLACES(execlp);
+PTREETIME_REPLACES(execle);
+PTREETIME_REPLACES(posix_spawn);
+PTREETIME_REPLACES(posix_spawnp);
+PTREETIME_REPLACES(fork);

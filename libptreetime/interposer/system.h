@@ -1,5 +1,5 @@
-/* What the interposer needs of its operating system, one file each: system_linux.c. No function here fails visibly,
- * keeps anything open or touches errno. */
+/* What the interposer needs of its operating system, one file each: system_linux.c, system_darwin.c. No function here
+ * fails visibly, keeps anything open or touches errno. */
 #ifndef PTREETIME_SYSTEM_H
 #define PTREETIME_SYSTEM_H
 
@@ -20,5 +20,11 @@ void ptreetime_system_unmap(void *memory, size_t size);
 void ptreetime_system_executable(char *path, size_t capacity);
 void ptreetime_system_directory(char *path, size_t capacity);
 void ptreetime_system_open_file(int descriptor, char *path, size_t capacity);
+
+/* Where errno is: the program's, which is touched only where the program's own call fails. */
+int *ptreetime_system_errno(void);
+
+/* Will a posix_spawn with these attributes replace the calling program, as an exec? (macOS: POSIX_SPAWN_SETEXEC) */
+int ptreetime_system_spawn_is_exec(const void *attributes);
 
 #endif

@@ -57,3 +57,13 @@ void ptreetime_system_open_file(int descriptor, char *path, size_t capacity) {
   link[end] = '\0';
   ptreetime_kernel_readlink(link, path, capacity);
 }
+
+int *ptreetime_system_errno(void) {
+  extern int *__errno_location(void) __attribute__((weak));
+  return __errno_location();
+}
+
+int ptreetime_system_spawn_is_exec(const void *attributes) {
+  (void)attributes;
+  return 0;
+}
