@@ -84,11 +84,17 @@ def builtin_tracers(*, sudo: bool = False) -> dict[str, Callable[[], Tracer]]:
 
     :param sudo: whether those that need privileges may be started by ``sudo -n``.
     """
+    from pytest_ptreetime.tracers.dtrace import DtraceTracer
     from pytest_ptreetime.tracers.ebpf import EbpfTracer
     from pytest_ptreetime.tracers.interpose import InterposeTracer
     from pytest_ptreetime.tracers.ptrace import PtraceTracer
 
-    return {"ebpf": partial(EbpfTracer, sudo=sudo), "ptrace": PtraceTracer, "interpose": InterposeTracer}
+    return {
+        "ebpf": partial(EbpfTracer, sudo=sudo),
+        "ptrace": PtraceTracer,
+        "dtrace": partial(DtraceTracer, sudo=sudo),
+        "interpose": InterposeTracer,
+    }
 
 
 @dataclass(frozen=True)

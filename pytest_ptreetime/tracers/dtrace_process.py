@@ -1,0 +1,211 @@
+"""dtrace while it runs: its two streams, and the wait for the command's end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+
+from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, Record
+from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched
+from pytest_ptreetime.tracers.proc_members import end_members
+
+__all__ = ["DtraceProcess", "DtraceWait"]
+
+START_SECONDS = 120.0  # compiling the script takes 5 to 20 s of a busy machine
+FINISH_SECONDS = 30.0  # for what is in its buffers when the command is dead
+LEAVE_SECONDS = 2.0  # for it to see by itself that the command is dead
+PROGRESS_SECONDS = 0.25
+QUIET_SECONDS = 0.5  # several of the script's switchrate: what lives is known by then
+END_SECONDS = 30.0
+POLL_SECONDS = 0.02  # where a death can't be waited for
+
+
+class DtraceProcess:
+    """A running dtrace. It has a session of its own: the Ctrl-C that ends the build must not end it."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._read: dict[int, bytearray] = {}
+        self._output, self._error = self.process.stdout.fileno(), self.process.stderr.fileno()
+        self.open = {self._output, self._error}
+        for descriptor in self.open:
+            self._read[descriptor] = bytearray()
+
+    def output(self) -> bytes:
+        """All records so far."""
+        return bytes(self._read[self._output])
+
+    def said(self) -> str:
+        """All of its standard error so far."""
+        return self._read[self._error].decode(errors="replace")
+
+    def read(self, descriptor: int) -> None:
+        """Take what is there, or the end of the stream."""
+        data = os.read(descriptor, 1 << 20)
+        self._read[descriptor] += data
+        if not data:
+            self.open.discard(descriptor)
+
+    def wait_until_live(self) -> Record | None:
+        """The first record, when the probes are live; None where dtrace ended, or never came so far."""
+        deadline = time.monotonic() + START_SECONDS
+        while self.open and time.monotonic() < deadline:
+            for descriptor in readable(self.open, deadline):
+                self.read(descriptor)
+            begin = DtraceOutput.parse(self.output()).begin
+            if begin is not None:
+                return begin
+        return None
+
+    def stop(self, number: int) -> None:
+        """Send it a signal. One that sudo started belongs to root: it ends with the command all the same."""
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            self.process.send_signal(number)
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        if self.process.poll() is None and self.open:
+            self.stop(signal.SIGTERM)
+            try:
+                self.process.wait(LEAVE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.stop(signal.SIGKILL)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(LEAVE_SECONDS)
+
+
+def readable(descriptors: set[int], until: float | None) -> list[int]:
+    """Those with something to read, or none when ``until`` (time.monotonic) has come."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [
+        descriptor
+        for descriptor, _ in poll.poll(None if until is None else max(0.0, (until - time.monotonic()) * 1000 + 1))
+    ]
+
+
+class DtraceWait:
+    """Waiting for the command's end, and for dtrace's after it, reading meanwhile."""
+
+    def __init__(self, dtrace: DtraceProcess, child: Launched) -> None:
+        self.dtrace, self.child = dtrace, child
+        self.timed_out = self.interrupted = False
+        self.broken: str | None = None
+        timeout, self._progress = child.command.timeout, child.command.on_progress
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._next_count = None if self._progress is None else time.monotonic() + PROGRESS_SECONDS
+
+    def to_the_end(self) -> None:
+        """Return when the command is dead and dtrace has said all.
+
+        A first KeyboardInterrupt is left to the build, which got its own from the terminal; a second one ends it; a
+        third is raised.
+        """
+        try:
+            self._until_dead_and_told()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            try:
+                self._until_dead_and_told()
+            except KeyboardInterrupt:
+                self._end_tree()
+                self._until_dead_and_told()
+
+    def _until_dead_and_told(self) -> None:
+        try:
+            process: int | None = os.pidfd_open(self.child.pid)
+        except ProcessLookupError:
+            return self._until_told()
+        except (AttributeError, OSError):  # no Linux, or a kernel before 5.3
+            process = None
+        try:
+            while not self._pass_time(process):
+                pass
+        finally:
+            if process is not None:
+                os.close(process)
+        return self._until_told()
+
+    def _pass_time(self, process: int | None) -> bool:
+        """Sleep until something happens, do what has to be done; whether the command is dead."""
+        times = [at for at in (self._deadline, self._next_count) if at is not None]
+        if process is None:
+            times.append(time.monotonic() + POLL_SECONDS)
+        waited_for = self.dtrace.open if process is None else {*self.dtrace.open, process}
+        ready = readable(waited_for, min(times, default=None))
+        for descriptor in self.dtrace.open.intersection(ready):
+            self.dtrace.read(descriptor)
+        now = time.monotonic()
+        if self._deadline is not None and now >= self._deadline and process not in ready:
+            self._deadline = None
+            self.timed_out = True
+            self._end_tree()
+        if self._progress is not None and self._next_count is not None and now >= self._next_count:
+            self._next_count = now + PROGRESS_SECONDS
+            self._progress(DtraceOutput.parse(self.dtrace.output()).count_processes())
+        return process in ready if process is not None else self.child.process.poll() is not None
+
+    def _until_told(self) -> None:
+        """Dtrace ends by itself when it sees the command's end; else it is told."""
+        ended_by_itself, killed = time.monotonic() + LEAVE_SECONDS, time.monotonic() + FINISH_SECONDS
+        alive_before = self.dtrace.process.poll() is None or bool(self.dtrace.open)
+        told = False
+        while self.dtrace.open and time.monotonic() < killed:
+            for descriptor in self.dtrace.open.intersection(
+                readable(self.dtrace.open, killed if told else ended_by_itself)
+            ):
+                self.dtrace.read(descriptor)
+            if not told and time.monotonic() >= ended_by_itself:
+                told = True
+                self.dtrace.stop(signal.SIGINT)
+        if self.dtrace.open:
+            self.broken = f"dtrace was not done {FINISH_SECONDS:g} s after the command"
+        elif not self._saw_the_end() and alive_before:
+            lines = self.dtrace.said().strip().splitlines()
+            self.broken = f"dtrace stopped before the build did: {lines[-1] if lines else 'it said nothing'}"
+
+    def _saw_the_end(self) -> bool:
+        records = DtraceOutput.parse(self.dtrace.output()).records
+        return any(record.word == "exit" and record.numbers[1] == self.child.pid for record in records)
+
+    def _end_tree(self) -> None:
+        """Kill every process of the build. The root comes last, and stands still until then: dtrace ends with it."""
+        deadline = time.monotonic() + END_SECONDS
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.child.pid, signal.SIGSTOP)
+        while self.dtrace.open and time.monotonic() < deadline:
+            self._read_for(QUIET_SECONDS)
+            living = DtraceOutput.parse(self.dtrace.output()).living()
+            for pid in living:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            if not living:
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.child.pid, signal.SIGKILL)
+        if os.path.isdir("/proc/self"):  # noqa: PTH112 - a mount point, asked for once
+            entry = os.fsencode(f"{LOG_VARIABLE}={self.child.interposer_log}")
+            end_members(entry, self.child.pid, END_SECONDS)
+
+    def _read_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self.dtrace.open and time.monotonic() < until:
+            for descriptor in readable(self.dtrace.open, until):
+                self.dtrace.read(descriptor)
