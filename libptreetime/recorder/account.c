@@ -83,6 +83,25 @@ static void add_rusage(struct rusage *to, const struct rusage *what) {
   to->ru_nivcsw += what->ru_nivcsw;
 }
 
+/* The peak of a process that did not stop at its end. In rusage it is mixed with that of the memory which its exec gave
+ * up: its parent's after vfork, its own copy after fork. It is its own if it never exec'ed, or where it is larger than
+ * its parent's ever was. */
+static void set_max_rss(const struct ptreetime_tracee *process, struct ptreetime_tracee *parent,
+                        const struct rusage *rusage, struct ptreetime_usage *usage) {
+  uint64_t max_rss_bytes = (uint64_t)rusage->ru_maxrss * 1024;
+  if (process->max_rss_known) {
+    max_rss_bytes = process->max_rss_bytes;
+  } else if (process->has_children || process->images > 1) {
+    return;
+  } else if (process->images == 1) {
+    if (parent == NULL || parent->images != process->parent_images || max_rss_bytes <= parent->max_rss_seen_bytes ||
+        !ptreetime_proc_max_rss(parent->tid, &parent->max_rss_seen_bytes) ||
+        max_rss_bytes <= parent->max_rss_seen_bytes)
+      return;
+  }
+  ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, max_rss_bytes);
+}
+
 int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
   struct ptreetime_proc_faults faults = {0};
   struct rusage rusage = {0};
@@ -95,9 +114,8 @@ int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_us
     if (errno != EINTR)
       return -1;
   }
-  if (process->max_rss_known)
-    ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, process->max_rss_bytes);
   struct ptreetime_tracee *parent = ptreetime_tracee_parent(process);
+  set_max_rss(process, parent, &rusage, usage);
   if (parent != NULL)
     add_rusage(&parent->children_usage, &rusage);
   if (!children_told)

@@ -3,6 +3,8 @@
  * A process that never forked costs no reading of /proc but one file: what wait4 returns to the tracer that reaps it is
  * its own. The rusage of one that did includes its reaped children; they are traced too, so what they had is taken off,
  * where the page faults (of which /proc tells both parts) prove that the same children are meant.
+ *
+ * What is lost by that: the peak of a program that forked nothing and stayed smaller than its parent is not known.
  */
 #ifndef PTREETIME_RECORDER_ACCOUNT_H
 #define PTREETIME_RECORDER_ACCOUNT_H

@@ -26,9 +26,6 @@
 #include "stack.h"
 #include "tracee.h"
 
-#define OPTIONS                                                                                                        \
-  (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)
-
 /* How long the end of a recording waits for survivors to be let go of; a parent in vfork can't stop before its child
  * has exec'ed. Those that are left are let go of when they can be. */
 #define LETTING_GO_NS 1000000000u
@@ -42,6 +39,7 @@ static void forked(struct ptreetime_tracee *tracee, int event) {
   unsigned long message = 0;
   if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &message) == 0) {
     struct ptreetime_tracee *child = ptreetime_birth_told((pid_t)message, tracee, now);
+    ptreetime_birth_settle(tracee);
     if (event == PTRACE_EVENT_VFORK && child != NULL && child->process == child) {
       ptreetime_birth_keep_in_vfork(tracee, child);
       return;
@@ -66,6 +64,7 @@ static void execed(struct ptreetime_tracee *process) {
     if (thread != NULL)
       ptreetime_tracee_remove(thread);
     process->run_delay_unknown = true;
+    process->exit_stops = !process->wants_exit_stops; /* those of the thread, whichever they are: have them set */
   }
   process->threads = 1;
   process->exiting = false;
@@ -74,8 +73,11 @@ static void execed(struct ptreetime_tracee *process) {
   if (process->images > 0 || process->tid == current->root_pid) {
     ptreetime_account_exec(process, &usage);
     exec.usage = &usage;
+    process->wants_exit_stops = true;
   }
+  ptreetime_birth_settle(process);
   process->images++;
+  process->max_rss_seen_bytes = 0;
   if (!ptreetime_stack_image(process->tid, &exec))
     ptreetime_proc_program(process->tid, &exec);
   ptreetime_proc_places(process->tid, &exec);
@@ -139,9 +141,10 @@ static void stopped(pid_t tid, int event, int signal) {
     exiting(tracee);
     break;
   case PTRACE_EVENT_STOP:
-    if (signal == SIGTRAP) /* its birth, or the end of a group stop */
+    if (signal == SIGTRAP) { /* its birth, or the end of a group stop */
+      ptreetime_birth_settle(tracee);
       ptreetime_birth_resume(tid, 0);
-    else /* job control: it stays stopped, and we hear when it goes on */
+    } else /* job control: it stays stopped, and we hear when it goes on */
       ptrace(PTRACE_LISTEN, tid, NULL, NULL);
     break;
   default:
@@ -266,7 +269,7 @@ static void ptrace_kill(struct ptreetime_recording *recording) {
 }
 
 static const char *ptrace_attach(struct ptreetime_recording *recording) {
-  if (ptrace(PTRACE_SEIZE, recording->root_pid, NULL, (void *)OPTIONS) != 0) {
+  if (ptrace(PTRACE_SEIZE, recording->root_pid, NULL, (void *)(PTREETIME_PTRACE_OPTIONS | PTRACE_O_TRACEEXIT)) != 0) {
     int error = errno;
     struct ptreetime_proc_status status;
     if (ptreetime_proc_status(recording->root_pid, &status) && status.tracer != 0)
@@ -279,6 +282,7 @@ static const char *ptrace_attach(struct ptreetime_recording *recording) {
     return "out of memory";
   }
   ptreetime_tracee_lead(root, NULL);
+  root->wants_exit_stops = root->exit_stops = true;
   current = recording;
   ptreetime_birth_begin(recording);
   ptreetime_interrupt_enable(true);
@@ -308,7 +312,7 @@ static void ask_for_short_slices(void) {
 
 static const char *ptrace_open(void) {
   ask_for_short_slices();
-  const char *why = ptreetime_ptrace_trial(OPTIONS);
+  const char *why = ptreetime_ptrace_trial(PTREETIME_PTRACE_OPTIONS | PTRACE_O_TRACEEXIT);
   return why != NULL ? why : ptreetime_interrupt_open();
 }
 
