@@ -3,17 +3,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backend -type f -not -path '*/__pycache__/*' -not -path '*/native/*')
 C_SOURCES := $(shell find libptreetime tests/programs examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test lint format bench bench-decision build clean
+.PHONY: help venv native demo test lint format bench bench-decision bench-real-decision build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -55,6 +56,9 @@ bench: $(STAMP) ## the tables of overhead and of analysis speed (several minutes
 
 bench-decision: $(STAMP) ## false alarms and missed regressions of the decision, simulated (several minutes)
 	$(BIN)/python bench/decision.py
+
+bench-real-decision: $(STAMP) ## the same on real builds of this machine (BENCH_ARGS=--full: an hour and more)
+	$(BIN)/python bench/real_decision.py $(BENCH_ARGS)
 
 build: $(STAMP) ## make dist/: the source distribution and the wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build

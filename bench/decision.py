@@ -152,11 +152,11 @@ class Score:
     astray: int = 0
 
     def row(self) -> str:
-        shares = (_interval(self.false, self.trials), _interval(self.found, self.trials))
+        shares = (share_with_interval(self.false, self.trials), share_with_interval(self.found, self.trials))
         return f"{shares[0]}  {shares[1]}  {self.astray / self.trials:6.1%}"
 
 
-def _interval(hits: int, trials: int) -> str:
+def share_with_interval(hits: int, trials: int) -> str:
     """A share with its 95 % interval (Clopper and Pearson)."""
     low = float(special.betaincinv(hits, trials - hits + 1, 0.025)) if hits else 0.0
     high = float(special.betaincinv(hits + 1, trials - hits, 0.975)) if hits < trials else 1.0

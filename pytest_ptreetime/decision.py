@@ -100,6 +100,7 @@ def decide(panel: Panel, terms: Terms) -> Decision:
         findings += _common_findings(tested, build, machine)
         _describe(findings, build)
         explain(findings, build)
+        _add_costs_below(findings, build)
         mark_contention(findings, build)
     alpha = terms.fdr / max(sum(len(part.p_values) for part in tested), 1)
     return Decision(
@@ -302,9 +303,24 @@ def _describe(findings: Sequence[Finding], build: BuildChange) -> None:
                 if difference is not None and position is not None:
                     finding.cost, finding.cost_metric = float(difference[position]), metric
                     break
-        total = build.total(finding.cost_metric) if finding.cost_metric is not None else None
-        if total and finding.cost and finding.cost / total > 0 and finding.against == "baseline":
-            finding.share = finding.cost / total
+        _share(finding, build)
+
+
+def _share(finding: Finding, build: BuildChange) -> None:
+    total = build.total(finding.cost_metric) if finding.cost_metric is not None else None
+    known = total and finding.cost and finding.cost / total > 0 and finding.against == "baseline"
+    finding.share = finding.cost / total if known and finding.cost and total else None
+
+
+def _add_costs_below(findings: Sequence[Finding], build: BuildChange) -> None:
+    """A process that is new costs what it and all that it starts use: a compiler's driver hardly anything itself."""
+    causes = {f.key: f for f in findings if f.metric == "count" and f.is_cause and f.cost_metric == "cpu"}
+    for finding in findings:
+        cause = causes.get(finding.explained_by or "") if finding.metric == finding.explained_by_metric else None
+        if cause is not None and cause.cost is not None and finding.cost is not None and finding.cost_metric == "cpu":
+            cause.cost += finding.cost
+    for cause in causes.values():
+        _share(cause, build)
 
 
 def _power(part: _Tested, terms: Terms, alpha: float) -> list[PowerLevel]:

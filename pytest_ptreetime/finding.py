@@ -39,7 +39,8 @@ class Finding(msgspec.Struct):
     explained_by_metric: str | None = None
     #: The key without what its parent's key already says: ``cc1 lvm.c``.
     label: str = ""
-    #: What the change costs a round, in ``cost_metric`` (seconds; for counts that of cpu or wall, None if unknown).
+    #: What the change costs a round, in ``cost_metric`` (seconds; for counts that of cpu or wall, None if unknown, and
+    #: of a cause the cpu time of all the processes that come or go with it).
     cost: float | None = None
     cost_metric: str | None = None
     #: The cost's part of the whole build's change in the same metric; None where the build changed the other way.

@@ -137,7 +137,8 @@ def comparison_sentence(comparison: Comparison) -> str:
     if comparison.verdict == "improvement" and causes:
         return _with_others(causes)
     if comparison.verdict == "inconclusive":
-        return "inconclusive: " + "; ".join(comparison.reasons)
+        found = f"; found all the same: {_with_others(causes)}" if causes else ""
+        return "inconclusive: " + "; ".join(comparison.reasons) + found
     if comparison.verdict == "no-baseline":
         return "there is no baseline to compare with"
     if comparison.power is None:
