@@ -51,6 +51,7 @@ struct exec_buffer {
   u32 path_done;
   struct dentry *dentry;
   struct vfsmount *mounted;
+  struct dentry *mount_root; /* of mounted */
 };
 
 struct {
@@ -90,6 +91,8 @@ static ALWAYS_INLINE struct ptreetime_process *find_process(u32 tgid) {
 
 /* The number of a task in the recorder's PID namespace, 0 where it has none. */
 static ALWAYS_INLINE u32 pid_for_recorder(struct task_struct *task) {
+  if (control.pid_ns_inode == PID_NS_INIT_INODE)
+    return task->pid;
   struct pid *pid = READ(task->thread_pid);
   u32 deepest = READ(pid->level);
   char *numbers = (char *)pid + FIELD_OFFSET(pid->numbers);
@@ -120,32 +123,33 @@ static ALWAYS_INLINE void send_exit(struct ptreetime_process *process, u32 tgid)
 }
 
 /* All but what it has used. */
-static ALWAYS_INLINE void note_exit(struct ptreetime_process *process, struct task_struct *leader) {
+static ALWAYS_INLINE void note_exit(struct ptreetime_process *process, struct task_struct *leader, int direct) {
   struct ptreetime_record_exit *exit = &process->exit;
-  struct signal_struct *signal = READ(leader->signal);
+  struct signal_struct *signal = GET(direct, leader->signal);
   start_record(&exit->record, PTREETIME_RECORD_EXIT, process->pid);
   bpf_probe_read_kernel(exit->name, sizeof exit->name, __builtin_preserve_access_index(&leader->comm));
-  exit->status = READ(signal->flags) & SIGNAL_GROUP_EXIT ? READ(signal->group_exit_code) : READ(leader->exit_code);
+  exit->status = GET(direct, signal->flags) & SIGNAL_GROUP_EXIT ? GET(direct, signal->group_exit_code)
+                                                                : GET(direct, leader->exit_code);
 }
 
-static ALWAYS_INLINE void fill_exit(struct ptreetime_process *process, struct task_struct *leader) {
-  note_exit(process, leader);
-  read_usage(&process->exit.usage, leader, process);
+static ALWAYS_INLINE void fill_exit(struct ptreetime_process *process, struct task_struct *leader, int direct) {
+  note_exit(process, leader, direct);
+  read_usage(&process->exit.usage, leader, process, direct);
 }
 
 /* Whether signal_generate will show the end of a process, as things stand. */
 static ALWAYS_INLINE int will_be_told(struct task_struct *leader) {
-  int signal = READ(leader->exit_signal);
-  struct task_struct *parent = READ(leader->parent);
-  struct sighand_struct *handlers = READ(parent->sighand);
-  return signal > 0 && (signal != SIGCHLD || (u64)READ(handlers->action[SIGCHLD - 1].sa.sa_handler) != SIG_IGN);
+  int signal = leader->exit_signal;
+  struct sighand_struct *handlers = leader->parent->sighand;
+  return signal > 0 && (signal != SIGCHLD || (u64)handlers->action[SIGCHLD - 1].sa.sa_handler != SIG_IGN);
 }
 
-static ALWAYS_INLINE int add_process(u32 tgid, u32 pid) {
+static ALWAYS_INLINE int add_process(u32 tgid, u32 pid, u32 short_image) {
   struct ptreetime_process fresh;
   __builtin_memset(&fresh, 0, sizeof fresh);
   fresh.pid = pid;
   fresh.generation = control.generation;
+  fresh.short_image = fresh.was_short = short_image;
   fresh.max_rss_bytes = PTREETIME_UNKNOWN;
   if (bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY)) {
     __sync_fetch_and_add(&control.lost_processes, 1);
@@ -158,18 +162,18 @@ static ALWAYS_INLINE int add_process(u32 tgid, u32 pid) {
 SECTION("tp_btf/sched_process_fork") int on_fork(u64 *context) {
   struct task_struct *parent = (void *)context[0];
   struct task_struct *child = (void *)context[1];
-  u32 tgid = READ(child->tgid);
-  struct ptreetime_process *process = find_process(READ(parent->tgid));
-  if (!process || tgid != (u32)READ(child->pid)) /* a new thread is not a process */
+  u32 tgid = child->tgid;
+  struct ptreetime_process *process = find_process(parent->tgid);
+  if (!process || tgid != (u32)child->pid) /* a new thread is not a process */
     return 0;
   if (control.killing)
     bpf_send_signal(SIGKILL);
-  u32 parent_pid = process->pid;
+  u32 parent_pid = process->pid, short_image = process->short_image;
   process = find_process(tgid);
   if (process) /* one that died unnoticed, before its number was used again */
     send_exit(process, tgid);
   u32 pid = pid_for_recorder(child);
-  if (add_process(tgid, pid))
+  if (add_process(tgid, pid, short_image))
     return 0;
   struct ptreetime_record record;
   start_record(&record, PTREETIME_RECORD_CREATE, pid);
@@ -187,11 +191,13 @@ static ALWAYS_INLINE int walk_step(struct exec_buffer *buffer) {
   if ((u64)dentry == control.root_dentry && (u64)mounted == control.root_mount)
     return 0;
   struct dentry *parent = READ(dentry->d_parent);
-  if (dentry == parent || dentry == READ(mounted->mnt_root)) {
+  if (dentry == parent || dentry == buffer->mount_root) {
     struct mount *mount = (void *)((char *)mounted - FIELD_OFFSET(((struct mount *)0)->mnt));
     struct mount *outer = READ(mount->mnt_parent);
     buffer->dentry = READ(mount->mnt_mountpoint);
-    buffer->mounted = (void *)((char *)outer + FIELD_OFFSET(((struct mount *)0)->mnt));
+    mounted = (void *)((char *)outer + FIELD_OFFSET(((struct mount *)0)->mnt));
+    buffer->mounted = mounted;
+    buffer->mount_root = READ(mounted->mnt_root);
     return mount != outer;
   }
   if (end <= 2 * PTREETIME_PATH_LIMIT && end - buffer->path_begin <= PTREETIME_PATH_LIMIT) {
@@ -223,9 +229,10 @@ __attribute__((noinline)) int walk(int steps) {
 
 /* Writes the components of a path from the last to the first behind what is in the buffer; returns their size, 0 for
  * a path that is too long. The root directory itself is one empty component. */
-static ALWAYS_INLINE u32 write_path(struct exec_buffer *buffer, struct path *path) {
-  buffer->dentry = READ(path->dentry);
-  buffer->mounted = READ(path->mnt);
+static ALWAYS_INLINE u32 write_path(struct exec_buffer *buffer, struct dentry *dentry, struct vfsmount *mounted) {
+  buffer->dentry = dentry;
+  buffer->mounted = mounted;
+  buffer->mount_root = mounted->mnt_root;
   buffer->path_begin = buffer->path_end;
   buffer->path_done = 0;
   for (int steps = 0; steps < MAX_PATH_STEPS && !buffer->path_done; steps += PATH_STEPS_AT_A_TIME)
@@ -260,7 +267,7 @@ static ALWAYS_INLINE void send_arguments(const struct ptreetime_record *exec, u6
 
 /* Sends the EXEC record in the buffer, and the arguments that have no room in it. */
 static ALWAYS_INLINE void send_exec(struct exec_buffer *buffer, struct mm_struct *mm) {
-  u64 from = READ(mm->arg_start), end = READ(mm->arg_end);
+  u64 from = mm->arg_start, end = mm->arg_end;
   struct ptreetime_record_exec *exec = &buffer->exec;
   exec->args_total = end - from < PTREETIME_ARGS_LIMIT ? end - from : PTREETIME_ARGS_LIMIT;
   exec->args_size = exec->args_total < PTREETIME_ARGS_FIRST ? exec->args_total : PTREETIME_ARGS_FIRST;
@@ -286,10 +293,10 @@ static ALWAYS_INLINE void send_exec(struct exec_buffer *buffer, struct mm_struct
 static ALWAYS_INLINE struct ptreetime_process *adopt_root(struct task_struct *task, u32 tgid) {
   if (!control.generation || !control.root_pid || pid_for_recorder(task) != control.root_pid)
     return 0;
-  struct fs_struct *fs = READ(task->fs);
-  control.root_dentry = (u64)READ(fs->root.dentry);
-  control.root_mount = (u64)READ(fs->root.mnt);
-  if (add_process(tgid, control.root_pid))
+  struct fs_struct *fs = task->fs;
+  control.root_dentry = (u64)fs->root.dentry;
+  control.root_mount = (u64)fs->root.mnt;
+  if (add_process(tgid, control.root_pid, 0))
     return 0;
   control.root_pid = 0;
   return find_process(tgid);
@@ -297,7 +304,7 @@ static ALWAYS_INLINE struct ptreetime_process *adopt_root(struct task_struct *ta
 
 SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) {
   struct task_struct *task = (void *)context[0];
-  u32 tgid = READ(task->tgid), old_pid = context[1], zero = 0;
+  u32 tgid = task->tgid, old_pid = context[1], zero = 0;
   struct ptreetime_process *process = find_process(tgid);
   if (!process)
     process = adopt_root(task, tgid);
@@ -318,58 +325,48 @@ SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) {
   buffer->busy = 1;
   struct ptreetime_record_exec *exec = &buffer->exec;
   start_record(&exec->record, PTREETIME_RECORD_EXEC, process->pid);
-  read_usage(&exec->usage, task, process);
+  read_usage(&exec->usage, task, process, 1);
   bpf_probe_read_kernel(exec->name, sizeof exec->name, __builtin_preserve_access_index(&task->comm));
-  struct signal_struct *signal = READ(task->signal);
-  process->earlier_max_rss_pages = READ(signal->maxrss);
+  process->earlier_max_rss_pages = task->signal->maxrss;
   process->max_rss_bytes = PTREETIME_UNKNOWN;
-  struct mm_struct *mm = READ(task->mm);
-  struct file *file = READ(mm->exe_file);
-  struct fs_struct *fs = READ(task->fs);
+  struct mm_struct *mm = task->mm;
+  process->short_image = mm->arg_start >> 32 == 0;
+  process->was_short |= process->short_image;
+  struct file *file = mm->exe_file;
+  struct fs_struct *fs = task->fs;
   buffer->path_end = 0;
-  exec->exe_size = write_path(buffer, __builtin_preserve_access_index(&file->f_path));
-  exec->cwd_size = write_path(buffer, __builtin_preserve_access_index(&fs->pwd));
+  exec->exe_size = file ? write_path(buffer, file->f_path.dentry, file->f_path.mnt) : 0;
+  exec->cwd_size = write_path(buffer, fs->pwd.dentry, fs->pwd.mnt);
   send_exec(buffer, mm);
   buffer->busy = 0;
   return 0;
 }
 
-static ALWAYS_INLINE int count_failed_exec(s64 result) {
-  struct ptreetime_process *process = result < 0 ? find_process(bpf_get_current_pid_tgid() >> 32) : 0;
-  if (process)
-    __sync_fetch_and_add(&process->failed_execs, 1);
-  return 0;
-}
-
-/* For the system calls execve and execveat, whose functions are called differently on each architecture: the recorder
- * says where, if the kernel allows programs there. Tracepoints would slow all system calls down. */
-SECTION("fexit") int on_execve(u64 *context) { return count_failed_exec(context[1]); }
-
-SECTION("fexit") int on_execveat(u64 *context) { return count_failed_exec(context[1]); }
+#include "bpf/failed_execs.h"
 
 /* Linux 6.10 and later: the last moment at which the memory of the image that ends is still there. */
 SECTION("tp_btf/sched_prepare_exec") int on_prepare_exec(u64 *context) {
   struct task_struct *task = (void *)context[0];
-  struct ptreetime_process *process = find_process(READ(task->tgid));
+  struct ptreetime_process *process = find_process(task->tgid);
   if (process)
-    process->max_rss_bytes = peak_rss_bytes(READ(task->mm));
+    process->max_rss_bytes = peak_rss_bytes(task->mm, 1);
   return 0;
 }
 
 SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
   struct task_struct *task = (void *)context[0];
-  u32 tgid = READ(task->tgid);
+  u32 tgid = task->tgid;
   struct ptreetime_process *process = find_process(tgid);
   if (!process)
     return 0;
   u64 run_delay_ns = 0, read_bytes = 0, written_bytes = 0;
   if (FIELD_EXISTS(task->sched_info.run_delay))
-    run_delay_ns = READ(task->sched_info.run_delay);
+    run_delay_ns = task->sched_info.run_delay;
   if (FIELD_EXISTS(task->ioac.read_bytes)) {
-    read_bytes = READ(task->ioac.read_bytes);
-    written_bytes = READ(task->ioac.write_bytes);
+    read_bytes = task->ioac.read_bytes;
+    written_bytes = task->ioac.write_bytes;
   }
-  if (tgid == (u32)READ(task->pid)) {
+  if (tgid == (u32)task->pid) {
     process->leader_run_delay_ns = run_delay_ns;
     process->leader_read_bytes = read_bytes;
     process->leader_written_bytes = written_bytes;
@@ -378,17 +375,16 @@ SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
     __sync_fetch_and_add(&process->read_bytes, read_bytes);
     __sync_fetch_and_add(&process->written_bytes, written_bytes);
   }
-  struct signal_struct *signal = READ(task->signal);
-  if (READ(signal->live.counter))
+  if (task->signal->live.counter)
     return 0;
-  struct mm_struct *mm = READ(task->mm);
+  struct mm_struct *mm = task->mm;
   if (mm) /* not freed yet: Linux 6.16 and later */
-    process->max_rss_bytes = peak_rss_bytes(mm);
-  struct task_struct *leader = READ(task->group_leader);
-  note_exit(process, leader);
+    process->max_rss_bytes = peak_rss_bytes(mm, 1);
+  struct task_struct *leader = task->group_leader;
+  note_exit(process, leader, 1);
   process->untold = !will_be_told(leader);
   if (process->untold)
-    read_usage(&process->exit.usage, leader, process);
+    read_usage(&process->exit.usage, leader, process, 1);
   else /* unless its parent begins to ignore SIGCHLD now, this is not the last word */
     __builtin_memset(&process->exit.usage, 0xff, sizeof process->exit.usage);
   process->dying = 1;
@@ -396,28 +392,38 @@ SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
 }
 
 /* Where the kernel has this tracepoint, a note becomes better when the memory of its process is gone. */
-SECTION("tp_btf/exit_mmap") int on_memory_freed(void) {
-  struct task_struct *task = bpf_get_current_task();
-  if (!control.generation || !(READ(task->flags) & PF_EXITING))
+static ALWAYS_INLINE int improve_note(struct task_struct *task, int direct) {
+  if (!control.generation || !(GET(direct, task->flags) & PF_EXITING))
     return 0;
-  struct ptreetime_process *process = find_process(READ(task->tgid));
+  struct ptreetime_process *process = find_process(GET(direct, task->tgid));
   if (process && process->untold)
-    fill_exit(process, READ(task->group_leader));
+    fill_exit(process, GET(direct, task->group_leader), direct);
+  return 0;
+}
+
+SECTION("tp_btf/exit_mmap") int on_memory_freed(void) {
+  if (HAS_CURRENT_TASK_BTF)
+    return improve_note(bpf_get_current_task_btf(), 1);
+  return improve_note(bpf_get_current_task(), 0);
+}
+
+static ALWAYS_INLINE int tell_death(struct task_struct *task, int direct) {
+  if (control.calibrating)
+    calibrate(task, direct);
+  if (!control.generation || !GET(direct, task->exit_state))
+    return 0;
+  u32 tgid = GET(direct, task->tgid);
+  struct ptreetime_process *process = find_process(tgid);
+  struct signal_struct *signal = GET(direct, task->signal);
+  if (!process || !process->dying || GET(direct, signal->nr_threads) > 1)
+    return 0;
+  fill_exit(process, GET(direct, task->group_leader), direct);
+  send_exit(process, tgid);
   return 0;
 }
 
 SECTION("tp_btf/signal_generate") int on_signal(void) {
-  struct task_struct *task = bpf_get_current_task();
-  if (control.calibrating)
-    calibrate(task);
-  if (!control.generation || !READ(task->exit_state))
-    return 0;
-  u32 tgid = READ(task->tgid);
-  struct ptreetime_process *process = find_process(tgid);
-  struct signal_struct *signal = READ(task->signal);
-  if (!process || !process->dying || READ(signal->nr_threads) > 1)
-    return 0;
-  fill_exit(process, READ(task->group_leader));
-  send_exit(process, tgid);
-  return 0;
+  if (HAS_CURRENT_TASK_BTF)
+    return tell_death(bpf_get_current_task_btf(), 1);
+  return tell_death(bpf_get_current_task(), 0);
 }

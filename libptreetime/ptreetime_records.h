@@ -20,6 +20,7 @@ typedef __UINT8_TYPE__ ptreetime_u8;
 typedef __UINT32_TYPE__ ptreetime_u32;
 typedef __UINT64_TYPE__ ptreetime_u64;
 
+#define PTREETIME_NO_SYSTEM_CALL (~(ptreetime_u32)0)
 #define PTREETIME_UNKNOWN (~(ptreetime_u64)0) /* a number that this kernel does not tell */
 #define PTREETIME_NAME_SIZE 16                /* TASK_COMM_LEN */
 #define PTREETIME_PATH_LIMIT 4096             /* bytes of one path that are kept: a longer one is unknown */
@@ -79,6 +80,12 @@ struct ptreetime_record_exit {
   ptreetime_u32 reserved;
 };
 
+enum ptreetime_counts_execs {
+  PTREETIME_EXECS_UNCOUNTED = 0,
+  PTREETIME_EXECS_COUNTED = 1,      /* those of programs of 64 bits: the others come by other functions */
+  PTREETIME_EXECS_COUNTED_FULLY = 2 /* those of programs of 32 bits too */
+};
+
 /* What the recorder and the BPF program tell each other without system calls: the program's .bss, mapped. */
 struct ptreetime_control {
   ptreetime_u32 generation;   /* 0: nothing is recorded */
@@ -87,7 +94,7 @@ struct ptreetime_control {
   ptreetime_u32 wake_bytes;   /* the recorder sleeps until so many bytes wait for it */
   ptreetime_u32 waking;       /* it has been woken and has not looked yet */
   ptreetime_u32 killing;      /* who forks is to die */
-  ptreetime_u32 counts_execs; /* the programs that count failed execs are attached */
+  ptreetime_u32 counts_execs; /* what counts failed execs is attached: enum ptreetime_counts_execs */
   ptreetime_u32 calibrating;  /* the recorder sends itself signals: see clock_offset_ns */
   ptreetime_u64 created;      /* processes of this recording, its root included */
   ptreetime_u64 dead;
@@ -98,8 +105,10 @@ struct ptreetime_control {
   /* CLOCK_MONOTONIC minus the scheduler's clock, as the recorder found it out: the smallest difference between now and
    * the scheduler's last look at its clock, over several looks that it provoked. 0: not known. */
   ptreetime_u64 clock_offset_ns;
-  ptreetime_u64 calibration_ns; /* the smallest so far */
-  ptreetime_u64 page_size;      /* in bytes */
+  ptreetime_u64 calibration_ns;     /* the smallest so far */
+  ptreetime_u64 page_size;          /* in bytes */
+  ptreetime_u32 exec_numbers[2];    /* of the system calls execve and execveat */
+  ptreetime_u32 exec_numbers_32[2]; /* for programs of 32 bits */
 };
 
 /* A process of the tree, in the table "processes" under the kernel's own number for it. */
@@ -109,6 +118,8 @@ struct ptreetime_process {
   ptreetime_u32 dying;  /* its last thread has come to its end, and nobody has been told yet */
   ptreetime_u32 untold; /* its parent ignores SIGCHLD: nobody will be told */
   ptreetime_u32 failed_execs;
+  ptreetime_u32 short_image; /* its current program is one of 32 bits */
+  ptreetime_u32 was_short;   /* one of its programs was, or the one that it was forked with */
   ptreetime_u32 reserved;
   ptreetime_u64 run_delay_ns; /* of its threads that have ended, as the two below; the leader's are apart */
   ptreetime_u64 read_bytes;

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trap_programs import Programs, Run, assert_lawful, is_dead, record
+from trap_programs import FAILED_EXECS, Programs, Run, assert_lawful, failed_execs, is_dead, record
 
 from pytest_ptreetime.errors import CommandFailed
 from pytest_ptreetime.events import Exec, Start
@@ -70,11 +70,14 @@ def test_reexec_chain_gives_each_image_its_own_times(tracer: Tracer, programs: P
         assert 0.005 <= node.cpu < 0.1
 
 
-def test_failed_execs_leave_the_image_and_the_next_success_counts(tracer: Tracer, programs: Programs) -> None:
-    result = run(tracer, programs.path("failed-exec"))
-    before, after = result.of(result.facts["pid"])
-    assert after.args == ["itself", "found"]
-    assert before.failed_execs in (3, None)
+@pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["native", "32-bit"])
+def test_failed_execs_leave_the_image_and_are_counted_for_it_or_not_at_all(
+    tracer: Tracer, programs: Programs, flags: tuple[str, ...]
+) -> None:
+    result = run(tracer, programs.path("failed-exec", *flags))
+    images = result.of(result.facts["pid"])
+    assert [node.args[1:] for node in images if node.args is not None] == [[], ["second"], ["last"]]
+    assert failed_execs(result.tree, result.facts) in (FAILED_EXECS, [None] * len(FAILED_EXECS))
 
 
 def test_setuid_program_gets_its_user_where_the_tracer_may(tracer: Tracer, programs: Programs, tmp_path: Path) -> None:
@@ -102,9 +105,11 @@ def test_process_ends_with_its_last_thread_when_the_leader_is_gone(tracer: Trace
 
 def test_cpu_covers_all_threads(tracer: Tracer, programs: Programs) -> None:
     result = run(tracer, programs.path("burn"), "20", "4")
-    cpu = result.tree.root.cpu
+    cpu, facts = result.tree.root.cpu, result.facts
     assert cpu is not None
-    assert 0.079 <= cpu < 0.2
+    # Its own clock began with the gate, which is not in the tree, and misses the way from the exec to main and the end.
+    allowed = max(0.001, 0.01 * facts["end_ns"] / 1e9)
+    assert (facts["end_ns"] - facts["begin_ns"]) / 1e9 - allowed <= cpu <= facts["end_ns"] / 1e9 + allowed
 
 
 # Parents and children

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -21,12 +22,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from trap_programs import Programs, assert_lawful, record
+from trap_programs import FAILED_EXECS, Programs, assert_lawful, failed_execs, record
 
 from pytest_ptreetime.errors import NativeHelperMissing
 from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, decode_stream
 from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.ebpf import EbpfTracer
+from pytest_ptreetime.tracers.launch import launched
+from pytest_ptreetime.tracers.ptrace import PtraceTracer
+from pytest_ptreetime.tracers.recorder_process import RecorderProcess
+from pytest_ptreetime.tree import ProcessNode, ProcessTree
 
 NATIVE = Path(__file__).parent.parent / "libptreetime"
 NOBODY = 65534
@@ -128,6 +135,13 @@ def test_peak_memory_of_an_image_that_ended_by_exec_is_its_own(tracer: EbpfTrace
     assert small.max_rss_bytes is None or small.max_rss_bytes < 10_000_000
 
 
+def test_failed_execs_are_counted_for_the_image_that_made_them(tracer: EbpfTracer, programs: Programs) -> None:
+    if not os.access("/sys/kernel/tracing/events/syscalls/sys_exit_execve/id", os.R_OK):
+        pytest.skip("tracefs with the tracepoints of system calls can't be read here")
+    result = record(tracer, [programs.path("failed-exec")])
+    assert failed_execs(result.tree, result.facts) == FAILED_EXECS
+
+
 def test_daemon_of_the_recording_before_is_not_in_the_next_one(tracer: EbpfTracer, programs: Programs) -> None:
     script = "(while :; do /bin/true; done) & echo $!"
     before = record(tracer, ["/bin/sh", "-c", script])
@@ -219,16 +233,17 @@ def recorder(path: Path, *, user: int | None = None, env: dict[str, str] | None 
     process.wait()
 
 
-def ask_to_record(control: socket.socket, pid: int) -> tuple[str, int]:
+def ask_to_record(control: socket.socket, pid: int, *, how: str = "") -> tuple[str, int]:
     events = os.memfd_create("events")
-    socket.send_fds(control, [f"record {pid}".encode()], [events])
+    socket.send_fds(control, [f"record {pid}{how}".encode()], [events])
     return control.recv(4096).decode(), events
 
 
 @contextmanager
-def waiting_shell(user: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of this user that runs /bin/true once it has been sent a line."""
-    process = subprocess.Popen(["/bin/sh", "-c", "read line; exec /bin/true"], stdin=subprocess.PIPE, user=user)
+def waiting_shell(user: int, program: str = "/bin/true") -> Iterator[subprocess.Popen[bytes]]:
+    """A process of this user that runs the program once it has been sent a line."""
+    script = ["/bin/sh", "-c", 'read line; exec "$0"', program]
+    process = subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=user)
     try:
         yield process
     finally:
@@ -292,6 +307,38 @@ def test_recorder_with_file_capabilities_records_processes_of_its_user(
     assert (ended.pid, ended.status) == (shell.pid, 0)
 
 
+def looks_at_system_calls(recorder: Path) -> bool:
+    """Whether a running recorder of this file has a program at the end of every system call."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "exe").readlink() == recorder:
+                return any("sys_exit" in info.read_text() for info in (process / "fdinfo").iterdir())
+        except OSError:  # noqa: PERF203 # it may end while we look
+            continue
+    raise AssertionError(f"{recorder} does not run")
+
+
+@pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["native", "32-bit"])
+def test_recorder_without_tracefs_counts_failed_execs_when_told_and_only_while_it_records(
+    tracer: EbpfTracer, everybodys_recorder: Path, programs: Programs, flags: tuple[str, ...]
+) -> None:
+    if b"btf_trace_sys_exit\0" not in Path("/sys/kernel/btf/vmlinux").read_bytes():
+        pytest.skip("this kernel has no tracepoint sys_exit")
+    program = Path(shutil.copy(programs.path("failed-exec", *flags), everybodys_recorder.parent / "failed-exec"))
+    give_capabilities(everybodys_recorder, CAP_BPF, CAP_PERFMON)
+    for how, expected in (("", [None] * len(FAILED_EXECS)), (" failed-execs", FAILED_EXECS)):
+        with recorder(everybodys_recorder, user=NOBODY) as control, waiting_shell(NOBODY, str(program)) as shell:
+            assert control.recv(4096).startswith(b"hello")
+            answer, descriptor = ask_to_record(control, shell.pid, how=how)
+            assert answer == "ready"
+            assert looks_at_system_calls(everybodys_recorder) == bool(how)
+            output, _ = shell.communicate(b"\n")
+            assert control.recv(4096) == b"done"
+            assert not looks_at_system_calls(everybodys_recorder)
+            tree = Recording(events=read(descriptor)).tree()
+        assert failed_execs(tree, json.loads(output)) == expected
+
+
 def read(descriptor: int) -> list[Event]:
     with open(descriptor, "rb") as file:
         file.seek(0)
@@ -335,6 +382,59 @@ def test_recorder_ends_when_its_caller_is_gone_and_the_command_lives(
         # leaving the block waits for the recorder
 
 
+# Two tracers of one run
+
+
+def seen_by_both(args: list[str]) -> tuple[ProcessTree, ProcessTree]:
+    """What ebpf and ptrace saw of one and the same run."""
+    recorders = [RecorderProcess(mode) for mode in ("ptrace", "ebpf")]
+    trees = []
+    try:
+        with launched(Command(args, interpose=False)) as child:
+            child.allow_tracer(recorders[0].pid)
+            descriptors = [one.record(child.pid) for one in recorders]
+            child.open_gate()
+            assert [one.receive(60) for one in recorders] == ["done", "done"]
+            assert child.process.wait() == 0
+    finally:
+        for one in recorders:
+            one.close()
+    for descriptor in descriptors:
+        tree = Recording(events=read(descriptor)).tree()
+        assert tree.complete, tree.incomplete_reason
+        trees.append(tree)
+    return trees[1], trees[0]
+
+
+def what_it_is(node: ProcessNode) -> tuple[object, ...]:
+    above = None if node.parent is None else node.parent.pid
+    return (node.pid, above, node.name, node.exe, tuple(node.args or ()), node.cwd, node.exit_code, node.signal)
+
+
+def test_ebpf_and_ptrace_agree_on_every_process_of_one_compilation(tracer: EbpfTracer, tmp_path: Path) -> None:
+    """The cpu of each within 1 ms or 1 %: both look at the same run, so no difference is the machine's."""
+    reason = PtraceTracer().available()
+    if reason is not None:
+        pytest.skip(f"ptrace: {reason}")
+    if shutil.which("gcc") is None or shutil.which("make") is None:
+        pytest.skip("needs gcc and make")
+    for name in "abcdef":
+        (tmp_path / f"{name}.c").write_text(f'#include <stdio.h>\nint {name}(void) {{ return puts("{name}"); }}\n')
+    makefile = "library.a: a.o b.o c.o d.o e.o f.o\n\tar rcs $@ $^\n\t-false\n%.o: %.c\n\tgcc -O1 -c $< -o $@\n"
+    (tmp_path / "Makefile").write_text(makefile)
+    by_ebpf, by_ptrace = seen_by_both(["make", "-s", "-j2", "-C", str(tmp_path)])
+    assert len(by_ebpf.find(name="cc1")) == 6
+    assert sorted(map(what_it_is, by_ebpf), key=repr) == sorted(map(what_it_is, by_ptrace), key=repr)
+    for one, other in zip(
+        sorted(by_ebpf, key=lambda node: (node.pid, node.start_ns)),
+        sorted(by_ptrace, key=lambda node: (node.pid, node.start_ns)),
+        strict=True,
+    ):
+        assert one.cpu is not None
+        assert other.cpu is not None
+        assert abs(one.cpu - other.cpu) <= max(0.001, 0.01 * other.cpu), (one, other)
+
+
 # The BPF program
 
 
@@ -366,14 +466,18 @@ COMPILERS = {
 }
 
 
+@pytest.mark.parametrize("variant", [(), ("-DHAS_CURRENT_TASK_BTF=0",)], ids=["running-kernel", "older-kernels"])
 @pytest.mark.parametrize("name", COMPILERS)
-def test_program_of_either_compiler_is_accepted_by_the_kernel(tracer: EbpfTracer, name: str, tmp_path: Path) -> None:
+def test_program_of_either_compiler_is_accepted_by_the_kernel(
+    tracer: EbpfTracer, name: str, variant: tuple[str, ...], tmp_path: Path
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("this process has to load it, not the recorder: only root may")
     if (shutil.which("clang") if name == "clang" else importlib.util.find_spec("ziglang")) is None:
         pytest.skip(f"{name} is not installed")
     compiled = tmp_path / "ptreetime.bpf.o"
     flags = ["-O2", "-g", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-const-variable", f"-I{NATIVE}"]
+    flags += variant
     subprocess.run(
         [*COMPILERS[name], *flags, "-c", NATIVE / "ptreetime.bpf.c", "-o", compiled], check=True, capture_output=True
     )

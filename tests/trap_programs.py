@@ -23,6 +23,9 @@ from pytest_ptreetime.tree import ProcessNode, ProcessTree
 SOURCES = Path(__file__).parent / "programs"
 SKIPPED = 77  # what a trap exits with where the machine does not allow what it wants to do
 
+# Of the three images of the trap failed-exec, of its forked and of its spawned child: see failed-exec.c.
+FAILED_EXECS = [3, 4, 0, 2, 3]
+
 
 class Programs:
     """The traps, compiled when first asked for."""
@@ -117,6 +120,11 @@ def assert_lawful(run: Run) -> None:
         assert node.cwd is not None or node.forked_only, node
         assert node.still_running or node.exit_ns is not None, node
         assert node.exit_ns is None or node.start_ns <= node.exit_ns
+
+
+def failed_execs(tree: ProcessTree, facts: Any) -> list[int | None]:
+    """What a tracer counted where the trap failed-exec has FAILED_EXECS."""
+    return [node.failed_execs for name in ("pid", "forked", "spawned") for node in tree if node.pid == facts[name]]
 
 
 def is_dead(pid: int) -> bool:

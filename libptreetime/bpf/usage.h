@@ -1,76 +1,79 @@
 /* What a process has used, read from its task: a part of ptreetime.bpf.c, which has included kernel.h before and has
- * `control`. */
+ * `control`. What direct means is said at GET. */
 #ifndef PTREETIME_BPF_USAGE_H
 #define PTREETIME_BPF_USAGE_H
 
 #define MAX_UNCOUNTED_NS 100000000 /* more than any tick */
 
 /* The peak of a memory in bytes: the greater of the peak that the kernel noted last and what is resident now. */
-static ALWAYS_INLINE u64 peak_rss_bytes(struct mm_struct *mm) {
+static ALWAYS_INLINE u64 peak_rss_bytes(struct mm_struct *mm, int direct) {
   s64 now = 0;
   struct mm_struct___before_6_2 *older = (void *)mm;
   if (FIELD_EXISTS(older->rss_stat.count)) {
-    now = READ(older->rss_stat.count[0].counter) + READ(older->rss_stat.count[1].counter) +
-          READ(older->rss_stat.count[3].counter);
+    now = GET(direct, older->rss_stat.count[0].counter) + GET(direct, older->rss_stat.count[1].counter) +
+          GET(direct, older->rss_stat.count[3].counter);
   } else {
-    now = READ(mm->rss_stat[0].count) + READ(mm->rss_stat[1].count) + READ(mm->rss_stat[3].count);
+    now = GET(direct, mm->rss_stat[0].count) + GET(direct, mm->rss_stat[1].count) + GET(direct, mm->rss_stat[3].count);
   }
-  s64 noted = READ(mm->hiwater_rss);
+  s64 noted = GET(direct, mm->hiwater_rss);
   return (u64)(now > noted ? now : noted) * control.page_size;
 }
 
-static ALWAYS_INLINE struct rq *run_queue_of(struct task_struct *task) {
+static ALWAYS_INLINE struct rq *run_queue_of(struct task_struct *task, int direct) {
   if (!FIELD_EXISTS(task->se.cfs_rq) || !FIELD_EXISTS(((struct cfs_rq *)0)->rq))
     return 0;
-  struct cfs_rq *queue = READ(task->se.cfs_rq);
-  return queue ? READ(queue->rq) : 0;
+  struct cfs_rq *queue = GET(direct, task->se.cfs_rq);
+  return queue ? GET(direct, queue->rq) : 0;
 }
 
 /* The cpu time of the current task that the scheduler has not counted yet: it counts at ticks and at switches, so that
  * up to a tick is missing in sum_exec_runtime. */
-static ALWAYS_INLINE u64 uncounted_cpu_ns(struct task_struct *task) {
-  struct rq *queue = run_queue_of(task);
+static ALWAYS_INLINE u64 uncounted_cpu_ns(struct task_struct *task, int direct) {
+  struct rq *queue = run_queue_of(task, direct);
   if (!queue || !control.clock_offset_ns || task != bpf_get_current_task())
     return 0;
-  s64 since_look = bpf_ktime_get_ns() - control.clock_offset_ns - READ(queue->clock);
-  s64 before_look = READ(queue->clock_task) - READ(task->se.exec_start);
+  s64 since_look = bpf_ktime_get_ns() - control.clock_offset_ns - GET(direct, queue->clock);
+  s64 before_look = GET(direct, queue->clock_task) - GET(direct, task->se.exec_start);
   return (since_look > 0 && since_look < MAX_UNCOUNTED_NS ? since_look : 0) +
          (before_look > 0 && before_look < MAX_UNCOUNTED_NS ? before_look : 0);
 }
 
 /* Notes how far the two clocks are apart, if they were never found closer: see clock_offset_ns. */
-static ALWAYS_INLINE void calibrate(struct task_struct *task) {
-  struct rq *queue = run_queue_of(task);
+static ALWAYS_INLINE void calibrate(struct task_struct *task, int direct) {
+  struct rq *queue = run_queue_of(task, direct);
   if (!queue)
     return;
-  u64 difference_ns = bpf_ktime_get_ns() - READ(queue->clock);
+  u64 difference_ns = bpf_ktime_get_ns() - GET(direct, queue->clock);
   if (difference_ns < control.calibration_ns)
     control.calibration_ns = difference_ns;
 }
 
 /* What a process has used, once its leader is its last thread. Those that have ended are in signal_struct. */
 static ALWAYS_INLINE void read_usage(struct ptreetime_record_usage *usage, struct task_struct *leader,
-                                     const struct ptreetime_process *process) {
-  struct signal_struct *gone = READ(leader->signal);
-  usage->cpu_ns = READ(gone->sum_sched_runtime) + READ(leader->se.sum_exec_runtime) + uncounted_cpu_ns(leader);
-  usage->utime_ns = READ(gone->utime) + READ(leader->utime);
-  usage->stime_ns = READ(gone->stime) + READ(leader->stime);
-  usage->voluntary_switches = READ(gone->nvcsw) + READ(leader->nvcsw);
-  usage->involuntary_switches = READ(gone->nivcsw) + READ(leader->nivcsw);
-  usage->minor_faults = READ(gone->min_flt) + READ(leader->min_flt);
-  usage->major_faults = READ(gone->maj_flt) + READ(leader->maj_flt);
+                                     const struct ptreetime_process *process, int direct) {
+  struct signal_struct *gone = GET(direct, leader->signal);
+  usage->cpu_ns = GET(direct, gone->sum_sched_runtime) + GET(direct, leader->se.sum_exec_runtime) +
+                  uncounted_cpu_ns(leader, direct);
+  usage->utime_ns = GET(direct, gone->utime) + GET(direct, leader->utime);
+  usage->stime_ns = GET(direct, gone->stime) + GET(direct, leader->stime);
+  usage->voluntary_switches = GET(direct, gone->nvcsw) + GET(direct, leader->nvcsw);
+  usage->involuntary_switches = GET(direct, gone->nivcsw) + GET(direct, leader->nivcsw);
+  usage->minor_faults = GET(direct, gone->min_flt) + GET(direct, leader->min_flt);
+  usage->major_faults = GET(direct, gone->maj_flt) + GET(direct, leader->maj_flt);
   usage->run_delay_ns = PTREETIME_UNKNOWN;
   if (FIELD_EXISTS(leader->sched_info.run_delay))
-    usage->run_delay_ns = process->run_delay_ns + READ(leader->sched_info.run_delay);
+    usage->run_delay_ns = process->run_delay_ns + GET(direct, leader->sched_info.run_delay);
   usage->read_bytes = usage->written_bytes = PTREETIME_UNKNOWN;
   if (FIELD_EXISTS(leader->ioac.read_bytes)) { /* signal->ioac would count reaped children too */
-    usage->read_bytes = process->read_bytes + READ(leader->ioac.read_bytes);
-    usage->written_bytes = process->written_bytes + READ(leader->ioac.write_bytes);
+    usage->read_bytes = process->read_bytes + GET(direct, leader->ioac.read_bytes);
+    usage->written_bytes = process->written_bytes + GET(direct, leader->ioac.write_bytes);
   }
-  usage->failed_execs = control.counts_execs ? process->failed_execs : PTREETIME_UNKNOWN;
+  usage->failed_execs = process->failed_execs;
+  if (control.counts_execs < PTREETIME_EXECS_COUNTED + process->was_short)
+    usage->failed_execs = PTREETIME_UNKNOWN;
   usage->max_rss_bytes = process->max_rss_bytes;
   if (process->max_rss_bytes == PTREETIME_UNKNOWN) {
-    u64 highest = READ(gone->maxrss); /* of all images: it tells of the last one only if that one raised it */
+    u64 highest = GET(direct, gone->maxrss); /* of all images: it tells of the last one only if that one raised it */
     if (highest > process->earlier_max_rss_pages)
       usage->max_rss_bytes = highest * control.page_size;
   }

@@ -122,6 +122,7 @@ static bool root_is_dead(void) {
 
 static void stop_watching(void) {
   program.control->generation = 0;
+  ptreetime_program_count_execs(&program, false);
   if (root_fd >= 0)
     close(root_fd); /* and epoll forgets it */
   root_fd = -1;
@@ -143,6 +144,7 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   control->root_dentry = control->root_mount = 0;
   control->killing = 0;
   control->root_pid = (uint32_t)recording->root_pid;
+  ptreetime_program_count_execs(&program, recording->failed_execs);
   calibrate_clock();
   generation = generation + 1 != 0 ? generation + 1 : 1;
   records.generation = generation;

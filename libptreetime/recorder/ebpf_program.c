@@ -45,6 +45,7 @@ static struct {
   bool (*bpf_program__autoload)(const struct bpf_program *program);
   int (*bpf_program__set_attach_target)(struct bpf_program *program, int other_program, const char *function);
   struct bpf_link *(*bpf_program__attach)(const struct bpf_program *program);
+  int (*bpf_link__destroy)(struct bpf_link *link);
   struct bpf_map *(*bpf_object__find_map_by_name)(const struct bpf_object *object, const char *name);
   int (*bpf_map__fd)(const struct bpf_map *map);
   int (*bpf_map_get_next_key)(int map, const void *key, void *next);
@@ -91,6 +92,7 @@ static const char *open_libbpf(void) {
   FIND(bpf_program__autoload);
   FIND(bpf_program__set_attach_target);
   FIND(bpf_program__attach);
+  FIND(bpf_link__destroy);
   FIND(bpf_object__find_map_by_name);
   FIND(bpf_map__fd);
   FIND(bpf_map_get_next_key);
@@ -169,7 +171,9 @@ static char *read_btf(size_t *size) {
 static void leave_out_unknown(struct bpf_object *object) {
   static const struct {
     const char *program, *type;
-  } optional[] = {{"on_prepare_exec", "btf_trace_sched_prepare_exec"}, {"on_memory_freed", "btf_trace_exit_mmap"}};
+  } optional[] = {{"on_prepare_exec", "btf_trace_sched_prepare_exec"},
+                  {"on_memory_freed", "btf_trace_exit_mmap"},
+                  {"on_system_call", "btf_trace_sys_exit"}};
   size_t size;
   char *btf = read_btf(&size);
   for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
@@ -181,12 +185,18 @@ static void leave_out_unknown(struct bpf_object *object) {
   free(btf);
 }
 
+/* The functions of the system calls, and the numbers of execve and execveat, for programs of 32 bits too. The BPF
+ * program knows where these two architectures keep a system call's number. */
 #if defined(__x86_64__)
 #define SYSTEM_CALL "__x64_sys_"
+static const uint32_t EXEC_NUMBERS[2] = {SYS_execve, SYS_execveat}, EXEC_NUMBERS_32[2] = {11, 358};
 #elif defined(__aarch64__)
 #define SYSTEM_CALL "__arm64_sys_"
+static const uint32_t EXEC_NUMBERS[2] = {SYS_execve, SYS_execveat}, EXEC_NUMBERS_32[2] = {11, 387};
 #else
 #define SYSTEM_CALL "sys_"
+static const uint32_t EXEC_NUMBERS[2] = {PTREETIME_NO_SYSTEM_CALL, PTREETIME_NO_SYSTEM_CALL};
+static const uint32_t EXEC_NUMBERS_32[2] = {PTREETIME_NO_SYSTEM_CALL, PTREETIME_NO_SYSTEM_CALL};
 #endif
 
 /* Whether the kernel takes a program (one that returns 0) for the end of a function. Some refuse it: without
@@ -217,17 +227,43 @@ static bool takes_programs_at_end_of(const char *function) {
   return descriptor >= 0;
 }
 
-/* The programs that count failed execs; whether they will be loaded. */
-static bool aim_at_system_calls(struct bpf_object *object) {
-  struct bpf_program *execve = libbpf.bpf_object__find_program_by_name(object, "on_execve");
-  struct bpf_program *execveat = libbpf.bpf_object__find_program_by_name(object, "on_execveat");
-  if (takes_programs_at_end_of(SYSTEM_CALL "execve") &&
-      libbpf.bpf_program__set_attach_target(execve, 0, SYSTEM_CALL "execve") == 0 &&
-      libbpf.bpf_program__set_attach_target(execveat, 0, SYSTEM_CALL "execveat") == 0)
+/* The programs that can count failed execs, the cheapest first: at the ends of the two functions, at the tracepoints of
+ * the two system calls, at the end of every system call. One kind is attached; the kernel takes the first or none of
+ * the object, so that has to be known before it is loaded. */
+static struct bpf_program *function_programs[2], *event_programs[2], *system_call_program;
+static struct bpf_link *system_call_link; /* of the last while it is attached */
+
+static void choose_counters(struct bpf_object *object) {
+  function_programs[0] = libbpf.bpf_object__find_program_by_name(object, "on_execve");
+  function_programs[1] = libbpf.bpf_object__find_program_by_name(object, "on_execveat");
+  event_programs[0] = libbpf.bpf_object__find_program_by_name(object, "on_execve_event");
+  event_programs[1] = libbpf.bpf_object__find_program_by_name(object, "on_execveat_event");
+  system_call_program = libbpf.bpf_object__find_program_by_name(object, "on_system_call");
+  bool functions = takes_programs_at_end_of(SYSTEM_CALL "execve") &&
+                   libbpf.bpf_program__set_attach_target(function_programs[0], 0, SYSTEM_CALL "execve") == 0 &&
+                   libbpf.bpf_program__set_attach_target(function_programs[1], 0, SYSTEM_CALL "execveat") == 0;
+  for (int i = 0; i < 2; i++) {
+    libbpf.bpf_program__set_autoload(function_programs[i], functions);
+    libbpf.bpf_program__set_autoload(event_programs[i], !functions);
+  }
+  if (functions || EXEC_NUMBERS[0] == PTREETIME_NO_SYSTEM_CALL)
+    libbpf.bpf_program__set_autoload(system_call_program, false);
+}
+
+/* Whether both are attached, or none. */
+static bool attach_both(struct bpf_program *const programs[2]) {
+  struct bpf_link *first = libbpf.bpf_program__autoload(programs[0]) ? libbpf.bpf_program__attach(programs[0]) : NULL;
+  if (first == NULL)
+    return false;
+  if (libbpf.bpf_program__attach(programs[1]) != NULL)
     return true;
-  libbpf.bpf_program__set_autoload(execve, false);
-  libbpf.bpf_program__set_autoload(execveat, false);
+  libbpf.bpf_link__destroy(first);
   return false;
+}
+
+static bool counts_execs(const struct bpf_program *part) {
+  return part == function_programs[0] || part == function_programs[1] || part == event_programs[0] ||
+         part == event_programs[1] || part == system_call_program;
 }
 
 static int descriptor_of(struct bpf_object *object, const char *map) {
@@ -252,14 +288,15 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
   if (object == NULL)
     return refused("read", errno);
   leave_out_unknown(object);
-  bool counts_execs = aim_at_system_calls(object);
+  choose_counters(object);
   complaint[0] = '\0';
   int error = libbpf.bpf_object__load(object);
   if (error != 0)
     return refused("load", -error);
   struct bpf_program *part = NULL;
   while ((part = libbpf.bpf_object__next_program(object, part)) != NULL) {
-    if (libbpf.bpf_program__autoload(part) && libbpf.bpf_program__attach(part) == NULL)
+    bool wanted = libbpf.bpf_program__autoload(part) && !counts_execs(part);
+    if (wanted && libbpf.bpf_program__attach(part) == NULL)
       return refused("attach", errno);
   }
   program->processes = descriptor_of(object, "processes");
@@ -270,8 +307,26 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
   if (control == MAP_FAILED || ring == NULL)
     return refused("map the memory of", errno);
   program->control = control;
-  program->control->counts_execs = counts_execs;
+  program->control->counts_execs = attach_both(function_programs) || attach_both(event_programs)
+                                       ? PTREETIME_EXECS_COUNTED
+                                       : PTREETIME_EXECS_UNCOUNTED;
+  for (int i = 0; i < 2; i++) {
+    program->control->exec_numbers[i] = EXEC_NUMBERS[i];
+    program->control->exec_numbers_32[i] = EXEC_NUMBERS_32[i];
+  }
   return NULL;
+}
+
+void ptreetime_program_count_execs(struct ptreetime_program *program, bool count) {
+  if (program->control->counts_execs == PTREETIME_EXECS_COUNTED || !libbpf.bpf_program__autoload(system_call_program))
+    return;
+  if (count && system_call_link == NULL)
+    system_call_link = libbpf.bpf_program__attach(system_call_program);
+  if (!count && system_call_link != NULL) {
+    libbpf.bpf_link__destroy(system_call_link);
+    system_call_link = NULL;
+  }
+  program->control->counts_execs = system_call_link != NULL ? PTREETIME_EXECS_COUNTED_FULLY : PTREETIME_EXECS_UNCOUNTED;
 }
 
 void ptreetime_program_consume(struct ptreetime_program *program, ptreetime_record_callback *take) {

@@ -19,6 +19,10 @@ struct ptreetime_program {
  * hangs on descriptors. */
 const char *ptreetime_program_open(struct ptreetime_program *program);
 
+/* Begin or end to count failed execs where only what slows down every system call of the machine can count them;
+ * elsewhere nothing has to be done. control->counts_execs tells whether they are counted now. */
+void ptreetime_program_count_execs(struct ptreetime_program *program, bool count);
+
 /* Call take for every record in the ring buffer. */
 typedef void ptreetime_record_callback(const void *record, size_t size);
 void ptreetime_program_consume(struct ptreetime_program *program, ptreetime_record_callback *take);

@@ -3,6 +3,7 @@
  * Standard input is an AF_UNIX SOCK_SEQPACKET socket; a packet is a message of words:
  *
  *     it -> us   record PID      with a descriptor (SCM_RIGHTS) to which the events are written: attach to PID
+ *                record PID failed-execs   the same, and count failed execs even where that costs something
  *                kill            SIGKILL the whole tree of the recording
  *                count           how many processes so far?
  *                (end of file)   let go of everything, unharmed, and exit
@@ -91,7 +92,7 @@ static bool process_is_ours(pid_t pid) {
   return getuid() == 0 || (stat(path, &status) == 0 && status.st_uid == getuid());
 }
 
-static void record(pid_t pid, int descriptor) {
+static void record(pid_t pid, bool failed_execs, int descriptor) {
   if (pid <= 0 || descriptor < 0 || recording_active) {
     if (descriptor >= 0)
       close(descriptor);
@@ -99,7 +100,8 @@ static void record(pid_t pid, int descriptor) {
     return;
   }
   struct ptreetime_sink sink = recording.sink;
-  recording = (struct ptreetime_recording){.root_pid = pid, .sink = sink, .processes = 1, .running = 1};
+  recording = (struct ptreetime_recording){
+      .root_pid = pid, .sink = sink, .processes = 1, .running = 1, .failed_execs = failed_execs};
   ptreetime_sink_open(&recording.sink, descriptor);
   const char *why = NULL;
   if (!process_is_ours(pid))
@@ -139,7 +141,7 @@ static ssize_t receive_message(char *message, size_t size, int *descriptor) {
 
 static void obey(const char *message, int descriptor) {
   if (strncmp(message, "record ", 7) == 0) {
-    record((pid_t)atoi(message + 7), descriptor);
+    record((pid_t)atoi(message + 7), strstr(message, " failed-execs") != NULL, descriptor);
     return;
   }
   if (descriptor >= 0)

@@ -28,6 +28,7 @@ class NativeTracer:
 
     name: str
     recorder_prefix: Sequence[str] = ()
+    count_failed_execs: bool = False
 
     def __init__(self) -> None:
         self._recorder: RecorderProcess | None = None
@@ -56,7 +57,7 @@ class NativeTracer:
         try:
             with launched(command) as child:
                 child.allow_tracer(recorder.pid)
-                events = recorder.record(child.pid)
+                events = recorder.record(child.pid, failed_execs=self.count_failed_execs)
                 try:
                     child.open_gate()
                     outcome = _Wait(recorder, child).to_the_end()

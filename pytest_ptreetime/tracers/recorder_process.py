@@ -128,18 +128,20 @@ class RecorderProcess:
             return f"it was killed by {signal.Signals(-returncode).name}"
         return f"it exited with status {returncode}"
 
-    def record(self, pid: int) -> int:
+    def record(self, pid: int, *, failed_execs: bool = False) -> int:
         """Attach to ``pid``, which waits at its gate: the descriptor of a memory file that receives the events.
 
         From now on ``done`` or ``error WHY`` will come, and ``count N RUNNING`` after each ``count``.
 
+        :param failed_execs: count failed execs even where that slows the machine down, if there is a way at all.
         :raises TracerUnavailable: this process can't be traced; the message is the recorder's reason.
         :raises RecordingFailed: the recorder is gone.
         """
         events = os.memfd_create("ptreetime-events", os.MFD_CLOEXEC)
+        request = f"record {pid} failed-execs" if failed_execs else f"record {pid}"
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # receive knows how it ended
-                socket.send_fds(self.socket, [f"record {pid}".encode()], [events])
+                socket.send_fds(self.socket, [request.encode()], [events])
             try:
                 word, _, rest = self.receive(ANSWER_SECONDS).partition(" ")
                 while word == "count":  # asked for when the recording before this one was just done
