@@ -10,7 +10,7 @@ SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backe
 C_SOURCES := $(shell find libptreetime tests/programs examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test lint format bench bench-decision bench-real-decision build clean
+.PHONY: help venv native demo test test-dtrace lint format bench bench-decision bench-real-decision build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -31,6 +31,16 @@ demo: $(STAMP) ## save a baseline of the example's build, slow one compile down,
 
 test: $(STAMP) ## run the tests (PYTEST_ARGS=--slow for all of them)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# A start of dtrace takes 5 to 10 s: the traps that this tracer could fall into. DTRACE_TESTS=dtrace runs them all.
+DTRACE_TESTS ?= test_tracer_dtrace or (dtrace and (exec_in_a_thread or reexec or vfork or never_exec or orphan or daemon \
+  or leader_is_gone or ignored_sigchld or pid_namespace or other_kinds or killed or timeout_ends or ctrl_c or many_short \
+  or fork_bomb or does_not_exist))
+
+test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own (root only; minutes the first time)
+	PTREETIME_RECORDER=$$($(BIN)/python -c 'from pytest_ptreetime.native import helper; print(helper("ptreetime-recorder"))') \
+	  tests/dtrace_root.sh python3 -m pytest -ra -q -n 2 -p no:cacheprovider --ptreetime-tracer=dtrace -k '$(DTRACE_TESTS)' \
+	  tests/test_tracer_contract.py tests/test_tracer_dtrace.py || test $$? -eq 77
 
 lint: $(STAMP) ## ruff, mypy, import-linter, and clang-format where there is one
 	@status=0; \

@@ -1,0 +1,141 @@
+"""The tracer dtrace on a real DTrace, against another witness; test_tracer_contract.py has what every tracer promises.
+
+Most machines have no dtrace: `make test-dtrace` runs this in a root that has it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from trap_programs import Programs, record
+
+from pytest_ptreetime.events import Lost
+from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
+from pytest_ptreetime.tracers.dtrace import DtraceTracer, script_command
+from pytest_ptreetime.tree import ProcessTree
+
+WITNESSES = ["ptrace", "ebpf"]
+
+
+@pytest.fixture(scope="module")
+def tracer() -> DtraceTracer:
+    made = DtraceTracer()
+    reason = made.available()
+    if reason is not None:
+        pytest.skip(f"dtrace: {reason}")
+    return made
+
+
+@pytest.fixture(params=WITNESSES)
+def witness(request: pytest.FixtureRequest, tracer: DtraceTracer) -> Iterator[Tracer]:
+    made = builtin_tracers()[request.param]()
+    reason = made.available()
+    if reason is not None:
+        pytest.skip(f"{request.param}: {reason}")
+    yield made
+    made.close()
+
+
+def write_project(directory: Path, sources: int) -> None:
+    rules = [f"p{n}.o: p{n}.c\n\tgcc -O1 -c p{n}.c -o p{n}.o\n" for n in range(sources)]
+    objects = " ".join(f"p{n}.o" for n in range(sources))
+    (directory / "Makefile").write_text(f"all: {objects}\n\tgcc -shared {objects} -o all.so\n\n" + "\n".join(rules))
+    for n in range(sources):
+        (directory / f"p{n}.c").write_text(f"int p{n}(int x) {{ return x * {n}; }}\n")
+
+
+def build(tracer: Tracer, directory: Path) -> ProcessTree:
+    for built in [*directory.glob("*.o"), *directory.glob("*.so")]:
+        built.unlink()
+    capture = tracer.record(Command(args=["make", "-j2", "all"], cwd=str(directory)))
+    assert capture.returncode == 0
+    tree = Recording(events=capture.events, incomplete_reason=capture.incomplete_reason).tree()
+    assert tree.complete, tree.incomplete_reason
+    return tree
+
+
+def shape(tree: ProcessTree) -> Counter[tuple[object, ...]]:
+    """Every node without its times and temporary names."""
+    return Counter(
+        (
+            node.depth,
+            node.name,
+            node.exe,
+            node.cwd,
+            node.exit_code,
+            None if node.args is None else tuple(arg for arg in node.args if "/tmp/cc" not in arg),
+            None if node.parent is None else node.parent.name,
+        )
+        for node in tree
+    )
+
+
+def test_real_build_when_recorded_by_another_tracer_is_the_same_tree(
+    tracer: DtraceTracer, witness: Tracer, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    write_project(tmp_path, 30)
+    ours, theirs = build(tracer, tmp_path), build(witness, tmp_path)
+    assert len(ours) > 90
+    assert shape(ours) == shape(theirs)
+    assert None not in [node.cpu for node in ours]
+    record_property("nodes", len(ours))
+    for name in ("wall", "cpu", "user", "sys"):
+        record_property(f"{name}_s", (getattr(ours, name), getattr(theirs, name)))
+
+
+def test_program_without_the_interposer_has_its_arguments_where_they_are_sure(
+    tracer: DtraceTracer, programs: Programs
+) -> None:
+    program = programs.path("nothing")
+    sure = record(tracer, [program, "a", ""], interpose=False)
+    assert sure.tree.root.args == [program, "a", ""]
+    assert sure.tree.root.cpu is not None
+    unsure = record(tracer, [program, "a b"], interpose=False)
+    assert unsure.tree.root.args is None
+    assert not unsure.tree.complete
+
+
+def test_storm_beyond_the_buffers_is_whole_or_says_what_is_lost(tracer: DtraceTracer, programs: Programs) -> None:
+    result = record(tracer, [programs.path("many-children"), "3000"], interpose=False)
+    lost = sum(event.count for event in result.events if isinstance(event, Lost))
+    assert len(result.tree) == 3001 or lost
+    assert result.tree.complete == (lost == 0)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    return Programs(tmp_path_factory.mktemp("programs"))
+
+
+def test_tracer_when_there_is_no_dtrace_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("pytest_ptreetime.tracers.dtrace._reasons", {})
+    assert DtraceTracer().available() == "there is no dtrace here"
+
+
+def test_script_when_for_sudo_starts_dtrace_by_it_and_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name, **_: f"/bin/{name}")
+    assert script_command(True, 5)[:4] == ["sudo", "-n", "--", "/bin/dtrace"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "part", "pid_field"),
+    [
+        ("linux", "linux.d", "pr_pid"),
+        ("darwin", "macos.d", "pr_pid"),
+        ("freebsd14", "freebsd.d", "p_pid"),
+        ("sunos5", "illumos.d", "pr_pid"),
+    ],
+)
+def test_script_has_the_part_of_its_system(
+    monkeypatch: pytest.MonkeyPatch, platform: str, part: str, pid_field: str
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("shutil.which", lambda name, **_: f"/bin/{name}")
+    command = script_command(True, 5)
+    assert command[-3].endswith(f"/dtrace/{part}")
+    assert command[-2:] == [pid_field, "5"]
