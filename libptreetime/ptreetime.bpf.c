@@ -123,25 +123,27 @@ static ALWAYS_INLINE void send_exit(struct ptreetime_process *process, u32 tgid)
 }
 
 /* All but what it has used. */
-static ALWAYS_INLINE void note_exit(struct ptreetime_process *process, struct task_struct *leader, int direct) {
+static ALWAYS_INLINE void note_exit(struct ptreetime_process *process, struct task_struct *leader,
+                                    struct signal_struct *signal, int direct) {
   struct ptreetime_record_exit *exit = &process->exit;
-  struct signal_struct *signal = GET(direct, leader->signal);
   start_record(&exit->record, PTREETIME_RECORD_EXIT, process->pid);
   bpf_probe_read_kernel(exit->name, sizeof exit->name, __builtin_preserve_access_index(&leader->comm));
   exit->status = GET(direct, signal->flags) & SIGNAL_GROUP_EXIT ? GET(direct, signal->group_exit_code)
                                                                 : GET(direct, leader->exit_code);
 }
 
-static ALWAYS_INLINE void fill_exit(struct ptreetime_process *process, struct task_struct *leader, int direct) {
-  note_exit(process, leader, direct);
-  read_usage(&process->exit.usage, leader, process, direct);
+static ALWAYS_INLINE void fill_exit(struct ptreetime_process *process, struct task_struct *leader,
+                                    struct signal_struct *signal, int direct) {
+  note_exit(process, leader, signal, direct);
+  read_usage(&process->exit.usage, leader, signal, process, direct);
 }
 
 /* Whether signal_generate will show the end of a process, as things stand. */
 static ALWAYS_INLINE int will_be_told(struct task_struct *leader) {
   int signal = leader->exit_signal;
-  struct sighand_struct *handlers = leader->parent->sighand;
-  return signal > 0 && (signal != SIGCHLD || (u64)handlers->action[SIGCHLD - 1].sa.sa_handler != SIG_IGN);
+  struct task_struct *parent = READ(leader->parent);
+  struct sighand_struct *handlers = READ(parent->sighand);
+  return signal > 0 && (signal != SIGCHLD || (u64)READ(handlers->action[SIGCHLD - 1].sa.sa_handler) != SIG_IGN);
 }
 
 static ALWAYS_INLINE int add_process(u32 tgid, u32 pid, u32 short_image) {
@@ -232,7 +234,7 @@ __attribute__((noinline)) int walk(int steps) {
 static ALWAYS_INLINE u32 write_path(struct exec_buffer *buffer, struct dentry *dentry, struct vfsmount *mounted) {
   buffer->dentry = dentry;
   buffer->mounted = mounted;
-  buffer->mount_root = mounted->mnt_root;
+  buffer->mount_root = READ(mounted->mnt_root);
   buffer->path_begin = buffer->path_end;
   buffer->path_done = 0;
   for (int steps = 0; steps < MAX_PATH_STEPS && !buffer->path_done; steps += PATH_STEPS_AT_A_TIME)
@@ -293,9 +295,9 @@ static ALWAYS_INLINE void send_exec(struct exec_buffer *buffer, struct mm_struct
 static ALWAYS_INLINE struct ptreetime_process *adopt_root(struct task_struct *task, u32 tgid) {
   if (!control.generation || !control.root_pid || pid_for_recorder(task) != control.root_pid)
     return 0;
-  struct fs_struct *fs = task->fs;
-  control.root_dentry = (u64)fs->root.dentry;
-  control.root_mount = (u64)fs->root.mnt;
+  struct fs_struct *fs = READ(task->fs);
+  control.root_dentry = (u64)READ(fs->root.dentry);
+  control.root_mount = (u64)READ(fs->root.mnt);
   if (add_process(tgid, control.root_pid, 0))
     return 0;
   control.root_pid = 0;
@@ -325,18 +327,19 @@ SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) {
   buffer->busy = 1;
   struct ptreetime_record_exec *exec = &buffer->exec;
   start_record(&exec->record, PTREETIME_RECORD_EXEC, process->pid);
-  read_usage(&exec->usage, task, process, 1);
+  struct signal_struct *signal = task->signal;
+  read_usage(&exec->usage, task, signal, process, 1);
   bpf_probe_read_kernel(exec->name, sizeof exec->name, __builtin_preserve_access_index(&task->comm));
-  process->earlier_max_rss_pages = task->signal->maxrss;
+  process->earlier_max_rss_pages = signal->maxrss;
   process->max_rss_bytes = PTREETIME_UNKNOWN;
   struct mm_struct *mm = task->mm;
   process->short_image = mm->arg_start >> 32 == 0;
   process->was_short |= process->short_image;
-  struct file *file = mm->exe_file;
-  struct fs_struct *fs = task->fs;
+  struct file *file = READ(mm->exe_file);
+  struct fs_struct *fs = READ(task->fs);
   buffer->path_end = 0;
-  exec->exe_size = file ? write_path(buffer, file->f_path.dentry, file->f_path.mnt) : 0;
-  exec->cwd_size = write_path(buffer, fs->pwd.dentry, fs->pwd.mnt);
+  exec->exe_size = write_path(buffer, READ(file->f_path.dentry), READ(file->f_path.mnt));
+  exec->cwd_size = write_path(buffer, READ(fs->pwd.dentry), READ(fs->pwd.mnt));
   send_exec(buffer, mm);
   buffer->busy = 0;
   return 0;
@@ -375,16 +378,17 @@ SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
     __sync_fetch_and_add(&process->read_bytes, read_bytes);
     __sync_fetch_and_add(&process->written_bytes, written_bytes);
   }
-  if (task->signal->live.counter)
+  struct signal_struct *signal = task->signal;
+  if (signal->live.counter)
     return 0;
   struct mm_struct *mm = task->mm;
   if (mm) /* not freed yet: Linux 6.16 and later */
     process->max_rss_bytes = peak_rss_bytes(mm, 1);
   struct task_struct *leader = task->group_leader;
-  note_exit(process, leader, 1);
+  note_exit(process, leader, signal, 1);
   process->untold = !will_be_told(leader);
   if (process->untold)
-    read_usage(&process->exit.usage, leader, process, 1);
+    read_usage(&process->exit.usage, leader, READ(task->signal), process, 0);
   else /* unless its parent begins to ignore SIGCHLD now, this is not the last word */
     __builtin_memset(&process->exit.usage, 0xff, sizeof process->exit.usage);
   process->dying = 1;
@@ -397,7 +401,7 @@ static ALWAYS_INLINE int improve_note(struct task_struct *task, int direct) {
     return 0;
   struct ptreetime_process *process = find_process(GET(direct, task->tgid));
   if (process && process->untold)
-    fill_exit(process, GET(direct, task->group_leader), direct);
+    fill_exit(process, READ(task->group_leader), READ(task->signal), 0);
   return 0;
 }
 
@@ -409,7 +413,7 @@ SECTION("tp_btf/exit_mmap") int on_memory_freed(void) {
 
 static ALWAYS_INLINE int tell_death(struct task_struct *task, int direct) {
   if (control.calibrating)
-    calibrate(task, direct);
+    calibrate(task);
   if (!control.generation || !GET(direct, task->exit_state))
     return 0;
   u32 tgid = GET(direct, task->tgid);
@@ -417,7 +421,7 @@ static ALWAYS_INLINE int tell_death(struct task_struct *task, int direct) {
   struct signal_struct *signal = GET(direct, task->signal);
   if (!process || !process->dying || GET(direct, signal->nr_threads) > 1)
     return 0;
-  fill_exit(process, GET(direct, task->group_leader), direct);
+  fill_exit(process, GET(direct, task->group_leader), signal, direct);
   send_exit(process, tgid);
   return 0;
 }

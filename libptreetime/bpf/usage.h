@@ -19,39 +19,38 @@ static ALWAYS_INLINE u64 peak_rss_bytes(struct mm_struct *mm, int direct) {
   return (u64)(now > noted ? now : noted) * control.page_size;
 }
 
-static ALWAYS_INLINE struct rq *run_queue_of(struct task_struct *task, int direct) {
+static ALWAYS_INLINE struct rq *run_queue_of(struct task_struct *task) {
   if (!FIELD_EXISTS(task->se.cfs_rq) || !FIELD_EXISTS(((struct cfs_rq *)0)->rq))
     return 0;
-  struct cfs_rq *queue = GET(direct, task->se.cfs_rq);
-  return queue ? GET(direct, queue->rq) : 0;
+  struct cfs_rq *queue = READ(task->se.cfs_rq);
+  return queue ? READ(queue->rq) : 0;
 }
 
 /* The cpu time of the current task that the scheduler has not counted yet: it counts at ticks and at switches, so that
  * up to a tick is missing in sum_exec_runtime. */
 static ALWAYS_INLINE u64 uncounted_cpu_ns(struct task_struct *task, int direct) {
-  struct rq *queue = run_queue_of(task, direct);
+  struct rq *queue = run_queue_of(task);
   if (!queue || !control.clock_offset_ns || task != bpf_get_current_task())
     return 0;
-  s64 since_look = bpf_ktime_get_ns() - control.clock_offset_ns - GET(direct, queue->clock);
-  s64 before_look = GET(direct, queue->clock_task) - GET(direct, task->se.exec_start);
+  s64 since_look = bpf_ktime_get_ns() - control.clock_offset_ns - READ(queue->clock);
+  s64 before_look = READ(queue->clock_task) - GET(direct, task->se.exec_start);
   return (since_look > 0 && since_look < MAX_UNCOUNTED_NS ? since_look : 0) +
          (before_look > 0 && before_look < MAX_UNCOUNTED_NS ? before_look : 0);
 }
 
 /* Notes how far the two clocks are apart, if they were never found closer: see clock_offset_ns. */
-static ALWAYS_INLINE void calibrate(struct task_struct *task, int direct) {
-  struct rq *queue = run_queue_of(task, direct);
+static ALWAYS_INLINE void calibrate(struct task_struct *task) {
+  struct rq *queue = run_queue_of(task);
   if (!queue)
     return;
-  u64 difference_ns = bpf_ktime_get_ns() - GET(direct, queue->clock);
+  u64 difference_ns = bpf_ktime_get_ns() - READ(queue->clock);
   if (difference_ns < control.calibration_ns)
     control.calibration_ns = difference_ns;
 }
 
-/* What a process has used, once its leader is its last thread. Those that have ended are in signal_struct. */
+/* What a process has used, once its leader is its last thread. Those that have ended are in signal_struct: gone. */
 static ALWAYS_INLINE void read_usage(struct ptreetime_record_usage *usage, struct task_struct *leader,
-                                     const struct ptreetime_process *process, int direct) {
-  struct signal_struct *gone = GET(direct, leader->signal);
+                                     struct signal_struct *gone, const struct ptreetime_process *process, int direct) {
   usage->cpu_ns = GET(direct, gone->sum_sched_runtime) + GET(direct, leader->se.sum_exec_runtime) +
                   uncounted_cpu_ns(leader, direct);
   usage->utime_ns = GET(direct, gone->utime) + GET(direct, leader->utime);

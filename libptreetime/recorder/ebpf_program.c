@@ -17,6 +17,8 @@
 #include "recorder.h"
 
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+/* Readable where tracepoints of single system calls can be attached to. */
+#define EXECVE_EVENT "/sys/kernel/tracing/events/syscalls/sys_exit_execve/id"
 
 /* What bpf/CMakeLists.txt puts into the recorder where it could build it. Being part of the executable it needs no
  * trust of its own: file capabilities are lost when the file that carries them is written to. */
@@ -242,11 +244,12 @@ static void choose_counters(struct bpf_object *object) {
   bool functions = takes_programs_at_end_of(SYSTEM_CALL "execve") &&
                    libbpf.bpf_program__set_attach_target(function_programs[0], 0, SYSTEM_CALL "execve") == 0 &&
                    libbpf.bpf_program__set_attach_target(function_programs[1], 0, SYSTEM_CALL "execveat") == 0;
+  bool events = !functions && access(EXECVE_EVENT, R_OK) == 0;
   for (int i = 0; i < 2; i++) {
     libbpf.bpf_program__set_autoload(function_programs[i], functions);
-    libbpf.bpf_program__set_autoload(event_programs[i], !functions);
+    libbpf.bpf_program__set_autoload(event_programs[i], events);
   }
-  if (functions || EXEC_NUMBERS[0] == PTREETIME_NO_SYSTEM_CALL)
+  if (functions || events || EXEC_NUMBERS[0] == PTREETIME_NO_SYSTEM_CALL)
     libbpf.bpf_program__set_autoload(system_call_program, false);
 }
 
