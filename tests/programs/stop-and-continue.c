@@ -13,14 +13,15 @@ static void expect_continue(pid_t child) {
 }
 
 int main(void) {
-  int ready[2];
+  int ready[2], go[2];
   char byte;
-  CHECK(pipe(ready) == 0);
+  CHECK(pipe(ready) == 0 && pipe(go) == 0);
   pid_t child = fork();
   if (child == 0) {
     CHECK(write(ready[1], "1", 1) == 1);
     raise(SIGSTOP);
     CHECK(write(ready[1], "2", 1) == 1);
+    CHECK(read(go[0], &byte, 1) == 1); /* a stop before the parent has seen the continue would make it unseen */
     raise(SIGTSTP);
     CHECK(write(ready[1], "3", 1) == 1);
     for (;;)
@@ -29,7 +30,7 @@ int main(void) {
   CHECK(child > 0 && read(ready[0], &byte, 1) == 1 && byte == '1');
   expect_stop(child, SIGSTOP);
   expect_continue(child);
-  CHECK(read(ready[0], &byte, 1) == 1 && byte == '2');
+  CHECK(read(ready[0], &byte, 1) == 1 && byte == '2' && write(go[1], "1", 1) == 1);
   expect_stop(child, SIGTSTP);
   expect_continue(child);
   CHECK(read(ready[0], &byte, 1) == 1 && byte == '3');
