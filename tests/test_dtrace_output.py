@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, UserStartup
@@ -93,6 +93,7 @@ def test_strings_when_they_look_like_records_or_lines_are_strings() -> None:
     assert execs(events)[9].name == b"a b\nc"
 
 
+@example([(b"7", b"8 9")], 400)
 @given(st.lists(st.tuples(st.binary(max_size=15), st.binary(max_size=200)), max_size=5), st.integers(0, 400))
 def test_output_when_cut_anywhere_gives_the_whole_records_before_the_cut(
     programs: list[tuple[bytes, bytes]], cut: int

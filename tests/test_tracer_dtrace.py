@@ -5,6 +5,9 @@ Most machines have no dtrace: `make test-dtrace` runs this in a root that has it
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,6 +107,19 @@ def test_storm_beyond_the_buffers_is_whole_or_says_what_is_lost(tracer: DtraceTr
     lost = sum(event.count for event in result.events if isinstance(event, Lost))
     assert len(result.tree) == 3001 or lost
     assert result.tree.complete == (lost == 0)
+
+
+def test_build_goes_on_when_dtrace_is_killed_and_the_recording_says_so(tracer: DtraceTracer, tmp_path: Path) -> None:
+    def kill(_: int) -> None:
+        for child in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split():
+            if Path(f"/proc/{child}/comm").read_text() == "dtrace\n":
+                os.kill(int(child), signal.SIGKILL)
+
+    script = f"/bin/true; sleep 1; echo done >{tmp_path}/done"
+    result = record(tracer, ["/bin/sh", "-c", script], on_progress=kill)
+    assert (tmp_path / "done").exists()
+    assert "dtrace stopped before the build did" in (result.capture.incomplete_reason or "")
+    assert not result.tree.complete
 
 
 @pytest.fixture(scope="session")

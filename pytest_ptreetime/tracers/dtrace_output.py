@@ -21,8 +21,12 @@ STRING_SIZE = 1024  # ptreetime.d's strsize: a longer string is cut, the closing
 ILLUMOS_ARGS_SIZE = 80  # PRARGSZ
 UNKNOWN_STATUS = -1
 
-_RECORD = re.compile(rb"^PTREETIME (\w+)((?: -?\d+)*)(?:( )|\n)", re.MULTILINE)
-_FIELDS = {"begin": 3, "create": 3, "exec": 4, "args": 4, "exit": 3, "dead": 5}
+# The words, and how many numbers each has. A name may be digits as well, so they have to be counted.
+_NUMBERS = {b"begin": 3, b"create": 3, b"exec": 4, b"args": 4, b"exit": 3, b"dead": 5}
+_ENDS = {word: b" " if word == b"exec" else b"\n" for word in _NUMBERS}
+_RECORD = re.compile(
+    MARK + b"(?:" + b"|".join(b"(%s)((?: -?\\d+){%d})%s" % (w, n, _ENDS[w]) for w, n in _NUMBERS.items()) + b")"
+)
 _DROPS = re.compile(r"^dtrace: (\d+) (.*?)drops?\b", re.MULTILINE)
 _ERRORS = re.compile(r"^dtrace: error on enabled probe", re.MULTILINE)
 
@@ -67,10 +71,9 @@ class DtraceOutput:
 
     def _take(self, match: re.Match[bytes], output: bytes) -> int:
         """Add the record; the position behind it."""
-        word, numbers = match[1].decode(), [int(number) for number in match[2].split()]
-        if len(numbers) != _FIELDS.get(word):
-            self.damaged += 1
-            return match.end()
+        assert match.lastindex is not None
+        word = match[match.lastindex - 1].decode()
+        numbers = [int(number) for number in match[match.lastindex].split()]
         if word != "exec":
             self.records.append(Record(word, numbers))
             return match.end()
@@ -80,7 +83,7 @@ class DtraceOutput:
         if args_size >= STRING_SIZE - 1:  # cut, and not where strlen said: the next record ends it
             found = output.find(b"\n" + MARK, name_end)
             end = len(output.rstrip(b"\n")) if found < 0 else found
-        if match[3] is None or (end < len(output) and output[end : end + 1] != b"\n"):
+        if end < len(output) and output[end : end + 1] != b"\n":
             self.damaged += 1
             return match.end()
         if end < len(output):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, Record
 from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched
@@ -95,10 +96,8 @@ def readable(descriptors: set[int], until: float | None) -> list[int]:
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
-    return [
-        descriptor
-        for descriptor, _ in poll.poll(None if until is None else max(0.0, (until - time.monotonic()) * 1000 + 1))
-    ]
+    wait_ms = None if until is None else max(0.0, (until - time.monotonic()) * 1000 + 1)
+    return [descriptor for descriptor, _ in poll.poll(wait_ms)]
 
 
 class DtraceWait:
@@ -165,19 +164,16 @@ class DtraceWait:
     def _until_told(self) -> None:
         """Dtrace ends by itself when it sees the command's end; else it is told."""
         ended_by_itself, killed = time.monotonic() + LEAVE_SECONDS, time.monotonic() + FINISH_SECONDS
-        alive_before = self.dtrace.process.poll() is None or bool(self.dtrace.open)
         told = False
         while self.dtrace.open and time.monotonic() < killed:
-            for descriptor in self.dtrace.open.intersection(
-                readable(self.dtrace.open, killed if told else ended_by_itself)
-            ):
+            for descriptor in readable(self.dtrace.open, killed if told else ended_by_itself):
                 self.dtrace.read(descriptor)
             if not told and time.monotonic() >= ended_by_itself:
                 told = True
                 self.dtrace.stop(signal.SIGINT)
         if self.dtrace.open:
             self.broken = f"dtrace was not done {FINISH_SECONDS:g} s after the command"
-        elif not self._saw_the_end() and alive_before:
+        elif not self._saw_the_end():
             lines = self.dtrace.said().strip().splitlines()
             self.broken = f"dtrace stopped before the build did: {lines[-1] if lines else 'it said nothing'}"
 
@@ -200,7 +196,7 @@ class DtraceWait:
                 break
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.child.pid, signal.SIGKILL)
-        if os.path.isdir("/proc/self"):  # noqa: PTH112 - a mount point, asked for once
+        if Path("/proc/self").is_dir():
             entry = os.fsencode(f"{LOG_VARIABLE}={self.child.interposer_log}")
             end_members(entry, self.child.pid, END_SECONDS)
 
