@@ -3,13 +3,15 @@
  *
  *     dtrace -x argref -x evaltime=exec -s ptreetime.d -s dtrace/SYSTEM.d PID_FIELD ROOT
  *
- * ROOT waits until "begin" is printed; its end ends the script. PID_FIELD is where proc:::create has the child's pid: pr_pid (macOS, illumos, Linux: psinfo_t), p_pid (FreeBSD: struct
- * proc). dtrace/SYSTEM.d has what differs more than that: the exits. Every record is
+ * ROOT waits until "begin" is printed; its end ends the script. PID_FIELD is where proc:::create has the child's pid:
+ * pr_pid (macOS, illumos, Linux: psinfo_t), p_pid (FreeBSD: struct proc). dtrace/SYSTEM.d has what differs more than
+ * that: the exits. Every record is
  *
  *     PTREETIME WORD TIMESTAMP PID ...
  *
- * and one line; strings come last, after their lengths, because they may hold anything. Records of several processors are
- * not in order. What was dropped is on dtrace's standard error. pytest_ptreetime/tracers/dtrace_output.py reads it all.
+ * and one line; strings come last, after their lengths, because they may hold anything. Records of several processors
+ * are not in order. What was dropped is on dtrace's standard error. pytest_ptreetime/tracers/dtrace_output.py reads it
+ * all.
  */
 #pragma D option quiet
 #pragma D option bufsize=16m

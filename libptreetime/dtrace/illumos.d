@@ -1,6 +1,7 @@
 /*
- * illumos: psargs joins the arguments by spaces, at most 79 bytes; their number says whether it can be split again. args[0] of proc:::exit tells exited (1) from killed (2) and dumped (3); the status is the argument of the exit
- * call, the signal is not told here.
+ * illumos: psargs joins the arguments by spaces, at most 79 bytes; their number says whether it can be split again.
+ * args[0] of proc:::exit tells exited (1) from killed (2) and dumped (3); the status is the argument of the exit call,
+ * the signal is not told here.
  *
  *     args TIMESTAMP PID COUNT SIZE    SIZE is 0: not known
  *     exit TIMESTAMP PID STATUS        STATUS is -1 where it is not known

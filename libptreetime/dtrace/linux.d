@@ -2,9 +2,9 @@
  * Linux. psargs joins the arguments by spaces; their number (at the top of the new stack) and their size in memory say
  * whether it can be split again.
  *
- * proc:::exit fires for the leader, whose threads may live on: a process ends with its last thread. Since Linux 6.16 that
- * is before its memory is given back. Its parent can see it dead when the dying thread itself sends SIGCHLD (not where the
- * parent ignores it); by then all threads but the leader have added their times to those of the process.
+ * proc:::exit fires for the leader, whose threads may live on: a process ends with its last thread. Since Linux 6.16
+ * that is before its memory is given back. Its parent can see it dead when the dying thread itself sends SIGCHLD (not
+ * where the parent ignores it); by then all threads but the leader have added their times to those of the process.
  *
  *     args TIMESTAMP PID COUNT SIZE
  *     exit TIMESTAMP PID STATUS               STATUS as wait(2) gives it

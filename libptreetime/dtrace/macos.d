@@ -1,6 +1,6 @@
 /*
- * macOS: args[0] of proc:::exit is always 1. The status is the argument of the exit call; a process that did not call it
- * was killed, by a signal that is not told here.
+ * macOS: args[0] of proc:::exit is always 1. The status is the argument of the exit call; a process that did not call
+ * it was killed, by a signal that is not told here.
  *
  *     exit TIMESTAMP PID STATUS        STATUS is -1 where it is not known
  */

@@ -165,7 +165,8 @@ def _capture(child: Launched, dtrace: DtraceProcess, wait: DtraceWait, start: St
     returncode = child.process.wait()
     recorded = DtraceOutput.parse(dtrace.output()).events(shift_ns)
     if not any(isinstance(event, Exec) for event in recorded):
-        raise RecordingFailed(f"dtrace recorded nothing of the command: {explain(dtrace.said())}")
+        said = dtrace.said().strip() or "it said nothing"
+        raise RecordingFailed(f"dtrace recorded nothing of the command: {said}")
     user_events = child.interposer_events()
     events: list[Event] = [start, *_with_status(with_programs(recorded, user_events), child.pid, returncode)]
     events += [event for event in user_events if not isinstance(event, Create)]
