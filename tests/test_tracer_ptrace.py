@@ -252,21 +252,21 @@ def test_events_that_cannot_be_written_are_an_error(tracer: PtraceTracer) -> Non
     assert_lawful(record(tracer, ["/bin/true"]))
 
 
-def test_unprivileged_user_can_trace(programs: Programs, tmp_path: Path) -> None:
-    """As another user, without a single capability; with a program that may be run but not read."""
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("only root can become another user")
+def test_no_privilege_is_needed() -> None:
+    """Where the tests run as root: without a single capability, which leaves it what any user has."""
     script = """
 import sys
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 tracer = PtraceTracer()
 print(tracer.available(), tracer.record(Command(args=["/bin/sh", "-c", "/bin/true; true"], interpose=False)).returncode)
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")])
 tracer.close()
 """
-    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
-    probe = subprocess.run([*become, sys.executable, "-c", "import pytest_ptreetime, msgspec"], check=False, cwd="/")
-    if probe.returncode != 0:
-        pytest.skip("another user can't import the package from here")
-    done = subprocess.run([*become, sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
-    assert done.stdout == "None 0\n"
+    prefix = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("nothing here can take root's capabilities away")
+        prefix = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
+    done = subprocess.run([*prefix, sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "None 0\n['0000000000000000']\n"
