@@ -16,10 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.sentences import (
+from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
+from pytest_ptreetime.decision.sentences import (
     NOTABLE_SHIFT,
     OK_RESOLUTION,
     SIZEABLE,
@@ -27,12 +25,14 @@ from pytest_ptreetime.sentences import (
     finding_sentence,
     power_statement,
 )
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.profile import Profile
 
 if TYPE_CHECKING:
     from pytest_ptreetime.calibration import Calibration
-    from pytest_ptreetime.decision import Decision, Terms
-    from pytest_ptreetime.host_speed import Calibrations
-    from pytest_ptreetime.panel import Panel
+    from pytest_ptreetime.decision.host_speed import Calibrations
+    from pytest_ptreetime.decision.panel import Panel
+    from pytest_ptreetime.decision.rules import Decision, Terms
 
 __all__ = [
     "COMMON_KEY",
@@ -128,7 +128,7 @@ def power_of_baseline(
     complete, _ = _complete_sessions(sessions, [])
     if not complete:
         raise UsageError("power of a baseline: no session has a complete round; save one first")
-    from pytest_ptreetime.decision import decide
+    from pytest_ptreetime.decision.rules import decide
 
     panel, terms = _prepare(complete, complete[-1][-1:], None, _Request(False, min_effect, fdr, metrics))
     levels = decide(panel, replace(terms, planned=rounds)).levels
@@ -184,7 +184,7 @@ class _Request:
 
 
 def _calibrations(baseline: Sequence[Calibration | None] | None, current: Calibration | None) -> Calibrations:
-    from pytest_ptreetime.host_speed import Calibrations
+    from pytest_ptreetime.decision.host_speed import Calibrations
 
     return Calibrations.of(baseline, current)
 
@@ -195,9 +195,9 @@ def _prepare(
     """The arrays, and the settings in their terms."""
     import numpy as np
 
-    from pytest_ptreetime.decision import EVIDENCE, Terms
-    from pytest_ptreetime.metric_noise import DEFAULT_METRICS, metric_noise, with_min_effects
-    from pytest_ptreetime.panel import tabulate
+    from pytest_ptreetime.decision.metric_noise import DEFAULT_METRICS, metric_noise, with_min_effects
+    from pytest_ptreetime.decision.panel import tabulate
+    from pytest_ptreetime.decision.rules import EVIDENCE, Terms
 
     metrics, node_settings = request.metrics, request.node_settings
     extra = [metric for settings in node_settings.values() for metric in settings.get("metrics", ())]
@@ -245,7 +245,7 @@ def _matching(keys: Sequence[str], patterns: Sequence[str]) -> Any:
 
 
 def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Profile]) -> None:
-    from pytest_ptreetime.decision import decide
+    from pytest_ptreetime.decision.rules import decide
 
     decision = decide(panel, terms)
     on_path = [set(profile.critical_path) for profile in rounds]

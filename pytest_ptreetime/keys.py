@@ -19,13 +19,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pytest_ptreetime.arguments import ArgumentNormalizer
 from pytest_ptreetime.collector import without_collector
-from pytest_ptreetime.compilers import identity
+from pytest_ptreetime.naming.arguments import ArgumentNormalizer
+from pytest_ptreetime.naming.compilers import identity
+from pytest_ptreetime.naming.substitutions import Substitutions
+from pytest_ptreetime.naming.wrappers import passes_through
 from pytest_ptreetime.node import ProcessNode
-from pytest_ptreetime.substitutions import Substitutions
 from pytest_ptreetime.tree_builder import preorder
-from pytest_ptreetime.wrappers import passes_through
 
 if TYPE_CHECKING:
     from pytest_ptreetime.tree import ProcessTree

@@ -13,8 +13,8 @@ from functools import cached_property
 
 import msgspec
 
+from pytest_ptreetime.decision.finding import Comparison
 from pytest_ptreetime.events import Event
-from pytest_ptreetime.finding import Comparison
 from pytest_ptreetime.foreign_text import valid_unicode
 from pytest_ptreetime.host import HostFacts, host_facts
 from pytest_ptreetime.keys import Keyer

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from pytest_ptreetime.shrinkage import (
+from pytest_ptreetime.decision.shrinkage import (
     STATED_DF,
     fit_variance_prior,
     natural_spline_basis,

@@ -22,7 +22,7 @@ from pytest_ptreetime.reports.terminal import certainty, environment, sentence
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from pytest_ptreetime.finding import Finding
+    from pytest_ptreetime.decision.finding import Finding
     from pytest_ptreetime.results import Measurement, SessionResult
 
 __all__ = ["HtmlReport"]

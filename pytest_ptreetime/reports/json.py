@@ -15,7 +15,7 @@ import msgspec
 from pytest_ptreetime.foreign_text import valid_unicode
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.finding import Comparison, Finding
+    from pytest_ptreetime.decision.finding import Comparison, Finding
     from pytest_ptreetime.results import Measurement, SessionResult
 
 __all__ = ["JSON_VERSION", "JsonReport", "document"]

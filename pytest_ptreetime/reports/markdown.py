@@ -14,7 +14,7 @@ from pytest_ptreetime.reports.figures import METRIC_NAMES, change, figure, secon
 from pytest_ptreetime.reports.terminal import certainty, environment, sentence
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.finding import Finding
+    from pytest_ptreetime.decision.finding import Finding
     from pytest_ptreetime.results import Measurement, SessionResult
 
 __all__ = ["MarkdownReport", "append_step_summary", "workflow_commands"]

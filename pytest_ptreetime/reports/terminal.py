@@ -17,7 +17,7 @@ from pytest_ptreetime.reports.figures import METRIC_NAMES, change, counted, figu
 from pytest_ptreetime.reports.process_tables import table_with_names
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.finding import Comparison, Finding
+    from pytest_ptreetime.decision.finding import Comparison, Finding
     from pytest_ptreetime.results import Measurement, SessionResult
     from pytest_ptreetime.settings import Settings
 

@@ -10,8 +10,8 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from pytest_ptreetime.naming.substitutions import Substitutions
 from pytest_ptreetime.node import ProcessNode
-from pytest_ptreetime.substitutions import Substitutions
 
 __all__ = ["ArgumentNormalizer"]
 

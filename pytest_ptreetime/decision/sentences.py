@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_ptreetime.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
+from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
 
 __all__ = ["change_in_words", "comparison_sentence", "finding_sentence", "power_statement"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime.panel import Panel
+from pytest_ptreetime.decision.panel import Panel
 
 __all__ = ["CountChange", "Structure", "compare_structure"]
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytest_ptreetime.calibration import PARTS, Calibration, spread
-from pytest_ptreetime.shrinkage import STATED_DF
+from pytest_ptreetime.decision.shrinkage import STATED_DF
 from pytest_ptreetime.statistics import treat_p_values, two_sided_quantile
 
 __all__ = [

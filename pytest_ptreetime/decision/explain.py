@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime.finding import COMMON_KEY, Finding
-from pytest_ptreetime.metric_noise import metric_noise
+from pytest_ptreetime.decision.finding import COMMON_KEY, Finding
+from pytest_ptreetime.decision.metric_noise import metric_noise
 
 __all__ = ["BuildChange", "explain", "label_of", "mark_contention"]
 

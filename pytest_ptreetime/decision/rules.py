@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime.effects import Effects, Samples, effects_of_pairs, effects_since
-from pytest_ptreetime.explain import BuildChange, explain, label_of, mark_contention
-from pytest_ptreetime.finding import COMMON_KEY, Finding, PowerLevel
-from pytest_ptreetime.host_speed import Calibrations, CommonShift
-from pytest_ptreetime.metric_noise import MetricNoise
-from pytest_ptreetime.panel import Panel
+from pytest_ptreetime.decision.effects import Effects, Samples, effects_of_pairs, effects_since
+from pytest_ptreetime.decision.explain import BuildChange, explain, label_of, mark_contention
+from pytest_ptreetime.decision.finding import COMMON_KEY, Finding, PowerLevel
+from pytest_ptreetime.decision.host_speed import Calibrations, CommonShift
+from pytest_ptreetime.decision.metric_noise import MetricNoise
+from pytest_ptreetime.decision.panel import Panel
+from pytest_ptreetime.decision.structure import Structure, compare_structure
 from pytest_ptreetime.statistics import benjamini_hochberg, detectable_effect, treat_p_values, two_sided_quantile
-from pytest_ptreetime.structure import Structure, compare_structure
 
 __all__ = ["EVIDENCE", "Decision", "Terms", "decide"]
 

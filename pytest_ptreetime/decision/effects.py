@@ -17,10 +17,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime import host_speed
-from pytest_ptreetime.host_speed import CalibrationShift, CommonShift
-from pytest_ptreetime.metric_noise import HOST_NOISE, MetricNoise
-from pytest_ptreetime.shrinkage import natural_spline_basis, shrink_with_stated_prior
+from pytest_ptreetime.decision import host_speed
+from pytest_ptreetime.decision.host_speed import CalibrationShift, CommonShift
+from pytest_ptreetime.decision.metric_noise import HOST_NOISE, MetricNoise
+from pytest_ptreetime.decision.shrinkage import natural_spline_basis, shrink_with_stated_prior
 from pytest_ptreetime.statistics import huber_location, leave_one_out, median_of_rounds, tail_df, two_sided_quantile
 
 __all__ = ["Effects", "Samples", "effects_of_pairs", "effects_since"]
