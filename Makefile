@@ -35,7 +35,7 @@ test: $(STAMP) ## run the tests (PYTEST_ARGS=--slow for all of them)
 # A start of dtrace takes 5 to 10 s: the traps that this tracer could fall into. DTRACE_TESTS=dtrace runs them all.
 DTRACE_TESTS ?= test_tracer_dtrace or (dtrace and (exec_in_a_thread or reexec or vfork or never_exec or orphan or daemon \
   or leader_is_gone or ignored_sigchld or pid_namespace or other_kinds or killed or timeout_ends or ctrl_c or many_short \
-  or fork_bomb or job_control or does_not_exist))
+  or fork_bomb or does_not_exist))
 
 test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own (root only; minutes the first time)
 	PTREETIME_RECORDER=$$($(BIN)/python -c 'from pytest_ptreetime.native import helper; print(helper("ptreetime-recorder"))') \
