@@ -23,7 +23,7 @@ COLUMNS = 100
 TEST = "test_build_performance.py::test_clean_build_compiles_each_source_once_and_links_once"
 CHROMIUM_FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,980",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,1330",
 ]  # fmt: skip
 
 

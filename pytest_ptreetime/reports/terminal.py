@@ -104,7 +104,8 @@ def _details(measurement: Measurement, width: int, colour: bool, verbosity: int)
     if comparison is not None:
         if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
             lines.append(sentence(measurement))
-        lines += _beyond(comparison.reasons, lines)
+        if comparison.verdict != "regression":  # its failure has told them
+            lines += _beyond(comparison.reasons, lines)
         lines += [finding.sentence for finding in comparison.contentions if finding.sentence]
         if verbosity > 0:
             lines += [*comparison.notes, *certainty(comparison)]
@@ -155,7 +156,9 @@ def failure_text(
     comparison = measurement.comparison
     if comparison is not None:
         parts.append(findings_table(comparison.findings, width=columns))
-        reasons = _beyond(comparison.reasons, [sentence(measurement)])
+        power = comparison.power.sentence if comparison.power is not None else "\0"
+        told_below = [reason for reason in comparison.reasons if power not in reason]
+        reasons = _beyond(told_below, [sentence(measurement)])
         parts.append(_paragraph([*reasons, *certainty(comparison), *comparison.notes], columns))
     if measurement.incomplete_reason is not None:
         parts.append(_paragraph([f"Not complete: {measurement.incomplete_reason}"], columns))
