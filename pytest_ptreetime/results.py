@@ -195,7 +195,7 @@ def decode(data: bytes) -> SessionResult:
 
 def _send(recording: object) -> bytes:
     if not isinstance(recording, Recording):
-        raise NotImplementedError(f"{type(recording)} is not part of a result")
+        raise TypeError(f"{type(recording)} is not part of a result")
     reason = recording.incomplete_reason
     sent = _Sent(
         events=recording.events,
