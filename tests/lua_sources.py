@@ -23,10 +23,11 @@ MAKEFILE = Path(__file__).parent / "real" / "Makefile"
 # pip asks a source distribution's build backend for its metadata, and lupa's compiles LuaJIT twice before it answers.
 # This one answers with the metadata that is in the distribution already, and runs nothing of it.
 BACKEND = """
-import pathlib, shutil, sys
+import email, pathlib, shutil, sys
 
 def prepare_metadata_for_build_wheel(directory, config_settings=None):
-    answer = pathlib.Path(directory, "sdist.dist-info")
+    metadata = email.message_from_string(pathlib.Path("PKG-INFO").read_text())
+    answer = pathlib.Path(directory, f"{metadata['Name']}-{metadata['Version']}.dist-info")
     answer.mkdir()
     shutil.copy("PKG-INFO", answer / "METADATA")
     return answer.name
