@@ -24,7 +24,6 @@ from pytest_ptreetime.errors import CommandFailed
 from pytest_ptreetime.events import Exec, Start
 from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
 
-
 TRACERS = [name for name in builtin_tracers() if name != "interpose"]
 LONG = os.environ.get("PTREETIME_LONG_TESTS") == "1"
 
