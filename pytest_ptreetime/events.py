@@ -33,6 +33,7 @@ from typing import TypeAlias
 import msgspec
 
 from pytest_ptreetime.errors import FileUnreadable
+from pytest_ptreetime.foreign_text import valid_unicode
 
 __all__ = [
     "WIRE_VERSION",
@@ -187,6 +188,10 @@ class Lost(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=8):
     time_ns: int
     count: int
     what: str
+
+    def __post_init__(self) -> None:
+        # It may quote a path: a text that a file can't hold would lose the whole recording.
+        msgspec.structs.force_setattr(self, "what", valid_unicode(self.what))
 
 
 class End(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=9):

@@ -51,6 +51,13 @@ def test_events_survive_the_file_whatever_they_are(events: list[Event]) -> None:
     assert len(loaded.tree()) == len(Recording(events).tree())
 
 
+@pytest.mark.parametrize(("what", "kept"), [("log \udcff.c", "log \\xff.c"), ("log \ud800", "log \\ud800")])
+def test_loss_that_quotes_what_is_no_unicode_can_be_saved(what: str, kept: str) -> None:
+    lost = Lost(7, 1, what)
+    assert Recording.from_bytes(Recording([lost]).to_bytes()).events == [lost]
+    assert lost.what == kept
+
+
 def test_file_can_be_read_by_its_owner_only_and_nothing_else_is_left(tmp_path: Path) -> None:
     path = tmp_path / "a.ptree"
     path.write_text("old")
@@ -63,8 +70,8 @@ def test_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.ptree"
     recording().save(path)
     before = path.read_bytes()
-    unencodable = Recording([Lost(0, 1, "\udcff")])
-    with pytest.raises(UnicodeEncodeError):
+    unencodable = Recording([Lost(2**64, 1, "a time that no file can hold")])
+    with pytest.raises(OverflowError):
         unencodable.save(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.ptree"]
