@@ -322,5 +322,6 @@ const struct ptreetime_backend ptreetime_backend_ebpf = {
     .attach = ebpf_attach,
     .step = ebpf_step,
     .kill = ebpf_kill,
+    .collect = consume,
     .detach = ebpf_detach,
 };

@@ -6,6 +6,7 @@
  *                record PID failed-execs   the same, and count failed execs even where that costs something
  *                kill            SIGKILL the whole tree of the recording
  *                count           how many processes so far?
+ *                flush           write the events that are known now, rather than when there are many
  *                (end of file)   let go of everything, unharmed, and exit
  *     us -> it   hello VERSION   at the start: ready for `record`
  *                unavailable WHY at the start: this machine does not allow it
@@ -148,6 +149,12 @@ static void obey(const char *message, int descriptor) {
     close(descriptor);
   if (strcmp(message, "count") == 0) {
     send_message("count %llu %llu", (unsigned long long)recording.processes, (unsigned long long)recording.running);
+  } else if (strcmp(message, "flush") == 0) {
+    if (recording_active) {
+      if (backend->collect != NULL)
+        backend->collect();
+      ptreetime_sink_flush(&recording.sink, ptreetime_now_ns());
+    }
   } else if (strcmp(message, "kill") == 0) {
     if (recording_active) {
       recording.killing = true;

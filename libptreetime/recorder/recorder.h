@@ -45,6 +45,9 @@ struct ptreetime_backend {
    * none is left rather than with its root. */
   void (*kill)(struct ptreetime_recording *recording);
 
+  /* May be NULL. Put what has been seen already, and is kept back to be taken with more, into the sink. */
+  void (*collect)(void);
+
   /* Let go of everything, unharmed, before the recording's end. */
   void (*detach)(struct ptreetime_recording *recording);
 
