@@ -315,7 +315,8 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
         reasons.append("one round on each side can't tell a change from noise; measure more rounds")
     elif result.power is not None and result.power.above >= SIZEABLE and result.power.effect > OK_RESOLUTION:
         advice = "measure more rounds" if terms.paired or result.sessions > 2 else "store more sessions or interleave"
-        reasons.append(f"too little data for the noise: only {result.power.sentence}; {advice}")
+        smallest = result.power.sentence.replace(" a change of ", " only a change of ", 1)
+        reasons.append(f"too little data for the noise: {smallest}; {advice}")
     if terms.paired and len(panel.baseline[0]) != len(panel.current):
         notes.append(f"{len(panel.baseline[0])} rounds were paired with {len(panel.current)}; the surplus was left out")
     for position in decision.structure.unsteady[:3]:

@@ -495,7 +495,8 @@ def test_noise_that_hides_a_quarter_is_inconclusive_and_says_what_it_could_have_
 
     comparison = compare([session(), session()], session())
     assert comparison.verdict == "inconclusive"
-    assert comparison.reasons[0].startswith("too little data for the noise")
+    assert comparison.reasons[0].startswith("too little data for the noise: with ")
+    assert " only a change of " in comparison.reasons[0]
     assert not comparison.decided
 
 
