@@ -158,7 +158,11 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
 
     @property
     def max_rss_bytes(self) -> int | None:
-        """Peak resident size of this image."""
+        """Peak resident size of this image, from the kernel's VmHWM or the counters behind it.
+
+        None where the tracer can't know: ptrace, of an image that ended by an exec, unless it forked nothing and was
+        larger than all memories that its process had before (its parent's too, where that one used vfork).
+        """
         return None if self._usage_after is None else self._usage_after.max_rss_bytes
 
     @property

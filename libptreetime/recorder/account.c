@@ -40,11 +40,22 @@ static void set_io(uint64_t read_bytes, uint64_t written_bytes, struct ptreetime
   ptreetime_usage_set(usage, PTREETIME_USAGE_WRITTEN_BYTES, written_bytes);
 }
 
-void ptreetime_account_exec(const struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
+/* The peak of an image whose memory is gone. The kernel keeps one maximum, of all memories that the process has had and
+ * of its reaped children's: it tells of the last memory only if that one has raised it. */
+static void set_max_rss_if_raised(const struct ptreetime_tracee *process, uint64_t highest_bytes,
+                                  struct ptreetime_usage *usage) {
+  if (!process->has_children && highest_bytes > process->earlier_max_rss_bytes)
+    ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, highest_bytes);
+}
+
+void ptreetime_account_exec(const struct ptreetime_tracee *process, uint64_t highest_rss_bytes,
+                            struct ptreetime_usage *usage) {
   struct ptreetime_proc_faults faults;
   struct ptreetime_proc_status status;
-  uint64_t read_bytes, written_bytes;
+  uint64_t read_bytes, written_bytes, new_rss_bytes;
   ptreetime_proc_clocks(process->tid, usage);
+  if (process->images > 0 && ptreetime_proc_max_rss(process->tid, &new_rss_bytes) && new_rss_bytes < highest_rss_bytes)
+    set_max_rss_if_raised(process, highest_rss_bytes, usage);
   set_run_delay(process, usage);
   if (ptreetime_proc_faults(process->tid, &faults))
     set_faults(faults.minor, faults.major, usage);
@@ -83,25 +94,6 @@ static void add_rusage(struct rusage *to, const struct rusage *what) {
   to->ru_nivcsw += what->ru_nivcsw;
 }
 
-/* The peak of a process that did not stop at its end. In rusage it is mixed with that of the memory which its exec gave
- * up: its parent's after vfork, its own copy after fork. It is its own if it never exec'ed, or where it is larger than
- * its parent's ever was. */
-static void set_max_rss(const struct ptreetime_tracee *process, struct ptreetime_tracee *parent,
-                        const struct rusage *rusage, struct ptreetime_usage *usage) {
-  uint64_t max_rss_bytes = (uint64_t)rusage->ru_maxrss * 1024;
-  if (process->max_rss_known) {
-    max_rss_bytes = process->max_rss_bytes;
-  } else if (process->has_children || process->images > 1) {
-    return;
-  } else if (process->images == 1) {
-    if (parent == NULL || parent->images != process->parent_images || max_rss_bytes <= parent->max_rss_seen_bytes ||
-        !ptreetime_proc_max_rss(parent->tid, &parent->max_rss_seen_bytes) ||
-        max_rss_bytes <= parent->max_rss_seen_bytes)
-      return;
-  }
-  ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, max_rss_bytes);
-}
-
 int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
   struct ptreetime_proc_faults faults = {0};
   struct rusage rusage = {0};
@@ -115,7 +107,10 @@ int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_us
       return -1;
   }
   struct ptreetime_tracee *parent = ptreetime_tracee_parent(process);
-  set_max_rss(process, parent, &rusage, usage);
+  if (process->max_rss_known)
+    ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, process->max_rss_bytes);
+  else
+    set_max_rss_if_raised(process, (uint64_t)rusage.ru_maxrss * 1024, usage);
   if (parent != NULL)
     add_rusage(&parent->children_usage, &rusage);
   if (!children_told)

@@ -1,10 +1,12 @@
 /* What a traced process has used: Usage in events.py, from the cheapest source that is exact.
  *
- * A process that never forked costs no reading of /proc but one file: what wait4 returns to the tracer that reaps it is
- * its own. The rusage of one that did includes its reaped children; they are traced too, so what they had is taken off,
- * where the page faults (of which /proc tells both parts) prove that the same children are meant.
+ * What wait4 returns to the tracer that reaps a process is its own if it never forked. The rusage of one that did
+ * includes its reaped children; they are traced too, so what they had is taken off, where the page faults (of which
+ * /proc tells both parts) prove that the same children are meant.
  *
- * What is lost by that: the peak of a program that forked nothing and stayed smaller than its parent is not known.
+ * What is not to be had: the peak of an image that ended by exec. Its memory is gone when the exec stops, and what
+ * remains is a maximum that is inherited over vfork and exec and mixed with the reaped children's. So it is known only
+ * if the process never forked and this image raised that maximum.
  */
 #ifndef PTREETIME_RECORDER_ACCOUNT_H
 #define PTREETIME_RECORDER_ACCOUNT_H
@@ -12,8 +14,9 @@
 #include "sink.h"
 #include "tracee.h"
 
-/* At an exec: what the process has used so far. The peak of the image that is gone went with its memory. */
-void ptreetime_account_exec(const struct ptreetime_tracee *process, struct ptreetime_usage *usage);
+/* At an exec: what the process has used so far. highest_rss_bytes is ru_maxrss. */
+void ptreetime_account_exec(const struct ptreetime_tracee *process, uint64_t highest_rss_bytes,
+                            struct ptreetime_usage *usage);
 
 /* When the last thread stops at its end: the memory is still there. */
 void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid);

@@ -32,6 +32,14 @@
 
 #define SLICE_NS 100000u /* the shortest that the kernel grants */
 
+/* What the kernel's waitid gives with a stop: its own struct rusage, whatever the C library makes of the times. */
+struct kernel_rusage {
+  long user[2];
+  long system[2];
+  long max_rss_kib;
+  long rest[13];
+};
+
 static struct ptreetime_recording *current; /* NULL between recordings */
 
 static void forked(struct ptreetime_tracee *tracee, int event) {
@@ -39,7 +47,6 @@ static void forked(struct ptreetime_tracee *tracee, int event) {
   unsigned long message = 0;
   if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &message) == 0) {
     struct ptreetime_tracee *child = ptreetime_birth_told((pid_t)message, tracee, now);
-    ptreetime_birth_settle(tracee);
     if (event == PTRACE_EVENT_VFORK && child != NULL && child->process == child) {
       ptreetime_birth_keep_in_vfork(tracee, child);
       return;
@@ -48,7 +55,7 @@ static void forked(struct ptreetime_tracee *tracee, int event) {
   ptreetime_birth_resume(tracee->tid, 0);
 }
 
-static void execed(struct ptreetime_tracee *process) {
+static void execed(struct ptreetime_tracee *process, uint64_t highest_rss_bytes) {
   uint64_t now = ptreetime_now_ns();
   struct ptreetime_usage usage = {0};
   struct ptreetime_exec exec = {0};
@@ -64,20 +71,17 @@ static void execed(struct ptreetime_tracee *process) {
     if (thread != NULL)
       ptreetime_tracee_remove(thread);
     process->run_delay_unknown = true;
-    process->exit_stops = !process->wants_exit_stops; /* those of the thread, whichever they are: have them set */
   }
   process->threads = 1;
   process->exiting = false;
   /* The time between a process's creation and its first exec belongs to its first image: only the root, which was the
    * gate, and later execs end an image whose usage anybody asks for. */
   if (process->images > 0 || process->tid == current->root_pid) {
-    ptreetime_account_exec(process, &usage);
+    ptreetime_account_exec(process, highest_rss_bytes, &usage);
     exec.usage = &usage;
-    process->wants_exit_stops = true;
   }
-  ptreetime_birth_settle(process);
   process->images++;
-  process->max_rss_seen_bytes = 0;
+  process->earlier_max_rss_bytes = highest_rss_bytes;
   if (!ptreetime_stack_image(process->tid, &exec))
     ptreetime_proc_program(process->tid, &exec);
   ptreetime_proc_places(process->tid, &exec);
@@ -107,7 +111,8 @@ static void let_go(struct ptreetime_tracee *tracee, int event, int signal) {
   ptreetime_tracee_remove(tracee);
 }
 
-static void stopped(pid_t tid, int event, int signal) {
+/* highest_rss_bytes is ru_maxrss at the stop. */
+static void stopped(pid_t tid, int event, int signal, uint64_t highest_rss_bytes) {
   struct ptreetime_tracee *tracee = ptreetime_tracee_find(tid);
   if (tracee == NULL && current == NULL) {
     detach(tid, event, signal); /* made by one that was let go of a moment ago */
@@ -135,16 +140,15 @@ static void stopped(pid_t tid, int event, int signal) {
     forked(tracee, event);
     break;
   case PTRACE_EVENT_EXEC:
-    execed(tracee->process);
+    execed(tracee->process, highest_rss_bytes);
     break;
   case PTRACE_EVENT_EXIT:
     exiting(tracee);
     break;
   case PTRACE_EVENT_STOP:
-    if (signal == SIGTRAP) { /* its birth, or the end of a group stop */
-      ptreetime_birth_settle(tracee);
+    if (signal == SIGTRAP) /* its birth, or the end of a group stop */
       ptreetime_birth_resume(tid, 0);
-    } else /* job control: it stays stopped, and we hear when it goes on */
+    else /* job control: it stays stopped, and we hear when it goes on */
       ptrace(PTRACE_LISTEN, tid, NULL, NULL);
     break;
   default:
@@ -188,15 +192,16 @@ static void dead(pid_t tid) {
 /* Take one change of a tracee's state. 1: done, 0: there is none, -1: errno. */
 static int take_one(int options) {
   siginfo_t info;
+  struct kernel_rusage rusage = {0};
   info.si_pid = 0;
-  if (waitid(P_ALL, 0, &info, options | __WALL | WNOWAIT) != 0)
+  if (syscall(SYS_waitid, P_ALL, 0, &info, options | __WALL | WNOWAIT, &rusage) != 0)
     return -1;
   if (info.si_pid == 0)
     return 0;
   if (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED)
     dead(info.si_pid);
   else
-    stopped(info.si_pid, info.si_status >> 8, info.si_status & 0x7f);
+    stopped(info.si_pid, info.si_status >> 8, info.si_status & 0x7f, (uint64_t)rusage.max_rss_kib * 1024);
   return 1;
 }
 
@@ -269,7 +274,7 @@ static void ptrace_kill(struct ptreetime_recording *recording) {
 }
 
 static const char *ptrace_attach(struct ptreetime_recording *recording) {
-  if (ptrace(PTRACE_SEIZE, recording->root_pid, NULL, (void *)(PTREETIME_PTRACE_OPTIONS | PTRACE_O_TRACEEXIT)) != 0) {
+  if (ptrace(PTRACE_SEIZE, recording->root_pid, NULL, (void *)PTREETIME_PTRACE_OPTIONS) != 0) {
     int error = errno;
     struct ptreetime_proc_status status;
     if (ptreetime_proc_status(recording->root_pid, &status) && status.tracer != 0)
@@ -282,7 +287,6 @@ static const char *ptrace_attach(struct ptreetime_recording *recording) {
     return "out of memory";
   }
   ptreetime_tracee_lead(root, NULL);
-  root->wants_exit_stops = root->exit_stops = true;
   current = recording;
   ptreetime_birth_begin(recording);
   ptreetime_interrupt_enable(true);
@@ -312,7 +316,7 @@ static void ask_for_short_slices(void) {
 
 static const char *ptrace_open(void) {
   ask_for_short_slices();
-  const char *why = ptreetime_ptrace_trial(PTREETIME_PTRACE_OPTIONS | PTRACE_O_TRACEEXIT);
+  const char *why = ptreetime_ptrace_trial(PTREETIME_PTRACE_OPTIONS);
   return why != NULL ? why : ptreetime_interrupt_open();
 }
 

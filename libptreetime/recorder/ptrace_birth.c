@@ -27,21 +27,12 @@ void ptreetime_birth_take_stop(pid_t tid) {
 
 void ptreetime_birth_resume(pid_t tid, int signal) { ptrace(PTRACE_CONT, tid, NULL, (void *)(intptr_t)signal); }
 
-void ptreetime_birth_settle(struct ptreetime_tracee *tracee) {
-  bool wanted = tracee->process->wants_exit_stops;
-  if (tracee->exit_stops == wanted)
-    return;
-  long options = PTREETIME_PTRACE_OPTIONS | (wanted ? PTRACE_O_TRACEEXIT : 0);
-  if (ptrace(PTRACE_SETOPTIONS, tracee->tid, NULL, (void *)options) == 0)
-    tracee->exit_stops = wanted;
-}
-
 /* A process of the recording, forked by parent (NULL: by one that is gone): tell of it, and end it at once where all
  * are to be ended. */
 static void begin_process(struct ptreetime_tracee *tracee, struct ptreetime_tracee *parent, uint64_t time_ns) {
   ptreetime_tracee_lead(tracee, parent);
   if (parent != NULL)
-    parent->has_children = parent->wants_exit_stops = true;
+    parent->has_children = true;
   recording->processes++;
   recording->running++;
   ptreetime_sink_create(&recording->sink, time_ns, tracee->tid, parent != NULL ? parent->tid : recording->root_pid);
@@ -53,14 +44,8 @@ static void unhold(struct ptreetime_tracee *tracee) {
   if (tracee->held) {
     tracee->held = false;
     ptreetime_birth_held--;
-    ptreetime_birth_settle(tracee);
     ptreetime_birth_resume(tracee->tid, 0);
   }
-}
-
-static void join(struct ptreetime_tracee *tracee, struct ptreetime_tracee *process) {
-  ptreetime_tracee_join(tracee, process);
-  process->wants_exit_stops = true;
 }
 
 static bool is_thread_of(pid_t tid, const struct ptreetime_tracee *process) {
@@ -86,10 +71,9 @@ struct ptreetime_tracee *ptreetime_birth_told(pid_t tid, struct ptreetime_tracee
   if (tracee == NULL && (tracee = ptreetime_tracee_add(tid)) == NULL)
     return NULL;
   if (is_thread_of(tid, maker->process))
-    join(tracee, maker->process);
+    ptreetime_tracee_join(tracee, maker->process);
   else
     begin_process(tracee, maker->process, time_ns);
-  tracee->exit_stops = maker->exit_stops; /* inherited */
   unhold(tracee);
   return tracee;
 }
@@ -101,7 +85,7 @@ void ptreetime_birth_adopt(struct ptreetime_tracee *tracee) {
   if (ptreetime_proc_status(tracee->tid, &status) && status.process != tracee->tid)
     process = ptreetime_tracee_find(status.process);
   if (process != NULL && process->process == process) {
-    join(tracee, process);
+    ptreetime_tracee_join(tracee, process);
   } else {
     struct ptreetime_tracee *parent = ptreetime_tracee_find(status.parent);
     if (parent == NULL || parent->process != parent)
@@ -110,7 +94,6 @@ void ptreetime_birth_adopt(struct ptreetime_tracee *tracee) {
   }
   tracee->adopted = true;
   adopted_count++;
-  tracee->exit_stops = !tracee->process->wants_exit_stops; /* not known: have it set */
   unhold(tracee);
 }
 

@@ -8,8 +8,9 @@
 #include "recorder.h"
 #include "tracee.h"
 
-/* What every tracee is attached with. PTRACE_O_TRACEEXIT comes to it where it has to: see ptreetime_birth_settle. */
-#define PTREETIME_PTRACE_OPTIONS (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)
+/* What every tracee is attached with. */
+#define PTREETIME_PTRACE_OPTIONS                                                                                       \
+  (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT)
 
 /* Tracees that stand at their first stop because nobody has told of them yet. */
 extern unsigned ptreetime_birth_held;
@@ -34,10 +35,6 @@ struct ptreetime_tracee *ptreetime_birth_met(pid_t tid);
  * parent, as the kernel has it now, is taken for it. */
 void ptreetime_birth_adopt(struct ptreetime_tracee *tracee);
 void ptreetime_birth_adopt_held(struct ptreetime_tracee *tracee); /* if it is held */
-
-/* Make a stopped tracee stop at its end, or not, as its process wants. A stop costs as much as all that is read at it,
- * so the many processes that run one program and fork nothing are spared it: account.h says what they lose. */
-void ptreetime_birth_settle(struct ptreetime_tracee *tracee);
 
 /* A parent in vfork would only go to sleep until its child has exec'ed or ended. It is left stopped for as long: that
  * spares waking it twice. */

@@ -40,7 +40,6 @@ void ptreetime_tracee_lead(struct ptreetime_tracee *tracee, const struct ptreeti
   if (parent != NULL) {
     tracee->parent = parent->tid;
     tracee->parent_serial = parent->serial;
-    tracee->parent_images = parent->images;
   }
   ptreetime_tracee_processes++;
 }

@@ -22,8 +22,6 @@ struct ptreetime_tracee {
   bool letting_go;                  /* is to be detached at its next stop */
   bool adopted;                     /* was let run before its maker has told of it */
 
-  bool exit_stops; /* it will stop at its end: what PTRACE_SETOPTIONS has been told */
-
   pid_t vfork_child; /* is kept stopped, as it would sleep, until this one execs or ends; or 0 */
 
   /* In leaders only. */
@@ -35,15 +33,13 @@ struct ptreetime_tracee {
   unsigned threads;       /* that have not stopped at their end */
   bool threaded;          /* has ever had a second thread */
   bool has_children;      /* has ever forked */
-  bool wants_exit_stops;  /* its memory has to be read at its end */
-  unsigned parent_images; /* of its parent, when that forked it */
   bool max_rss_known;     /* read from the image that is exiting */
   bool run_delay_unknown; /* a thread has vanished with its part of it */
   uint64_t max_rss_bytes;
-  uint64_t max_rss_seen_bytes;  /* the last that was read while it ran */
-  uint64_t run_delay_ns;        /* of its threads that are dead, or all but */
-  bool run_delay_complete;      /* the leader is among them */
-  struct rusage children_usage; /* what wait4 told of its children that are dead, with their own children's */
+  uint64_t earlier_max_rss_bytes; /* of the memories that it had before its image, and of its reaped children */
+  uint64_t run_delay_ns;          /* of its threads that are dead, or all but */
+  bool run_delay_complete;        /* the leader is among them */
+  struct rusage children_usage;   /* what wait4 told of its children that are dead, with their own children's */
 };
 
 /* Processes, threads not counted. */
