@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.user_pattern import UserPattern
 
 __all__ = ["OPTIONS", "MinEffect", "Option", "Settings", "min_effect_terms", "resolve"]
 
@@ -103,9 +104,9 @@ def parse_substitution(text: str) -> tuple[str, str]:
     if not pattern or len(pattern) > MAX_PATTERN_LENGTH:
         raise ValueError(f"give PATTERN=REPLACEMENT with a pattern of 1 to {MAX_PATTERN_LENGTH} characters")
     try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        UserPattern(pattern, f"the pattern {pattern}").check_replacement(replacement)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
     return pattern, replacement
 
 
