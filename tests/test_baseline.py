@@ -40,6 +40,7 @@ def stored(store: Store, *sessions: Session) -> Baseline:
     return store.load(TEST, HOST)
 
 
+@pytest.mark.promise("written-is-read")
 @given(
     st.lists(
         st.dictionaries(
@@ -81,6 +82,7 @@ def test_load_when_nothing_is_stored_says_how_to_store_something(tmp_path: Path)
         Store(tmp_path).load(TEST, HOST)
 
 
+@pytest.mark.promise("other-machine-refused")
 def test_load_when_another_machine_stored_it_names_the_difference(tmp_path: Path) -> None:
     store = Store(tmp_path)
     other = msgspec.structs.replace(HOST, cpu_count=64, hostname="builder-2")
@@ -104,6 +106,7 @@ def test_load_when_the_format_is_newer_says_so(tmp_path: Path) -> None:
         store.load(TEST, HOST)
 
 
+@pytest.mark.promise("cut-files-refused")
 def test_load_when_the_file_is_cut_anywhere_is_either_whole_sessions_or_corrupt(tmp_path: Path) -> None:
     store = Store(tmp_path)
     path = store.add(TEST, HOST, session(0))
@@ -119,6 +122,7 @@ def test_load_when_the_file_is_cut_anywhere_is_either_whole_sessions_or_corrupt(
                 store.load(TEST, HOST)
 
 
+@pytest.mark.promise("no-half-written-files")
 def test_add_when_the_stored_file_is_corrupt_leaves_it_alone(tmp_path: Path) -> None:
     store = Store(tmp_path)
     path = store.path_of(TEST, HOST)
@@ -143,6 +147,7 @@ def test_write_when_it_succeeds_leaves_no_temporary_file_behind(tmp_path: Path) 
     )
 
 
+@pytest.mark.promise("stores-merge")
 def test_branches_when_each_added_a_session_merge_in_git_without_a_conflict(tmp_path: Path) -> None:
     environment = {
         **os.environ,

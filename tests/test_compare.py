@@ -175,6 +175,7 @@ def test_slower_and_faster_compilers_are_a_regression_with_two_causes(
     assert causes(comparison) == [(cc1(LARGE), "regression"), (cc1(LARGE - 1), "improvement")]
 
 
+@pytest.mark.promise("five-percent-found")
 def test_five_percent_with_ten_interleaved_rounds_is_found() -> None:
     found = 0
     for seed in range(20):
@@ -185,6 +186,7 @@ def test_five_percent_with_ten_interleaved_rounds_is_found() -> None:
     assert found >= 18
 
 
+@pytest.mark.promise("no-false-alarm")
 def test_unchanged_builds_of_many_sessions_have_no_finding() -> None:
     for seed in range(20):
         builds = Builds(100 + seed, files=60)
@@ -194,6 +196,7 @@ def test_unchanged_builds_of_many_sessions_have_no_finding() -> None:
         assert compare([builds.session(4)], builds.session(4)).findings == []
 
 
+@pytest.mark.promise("no-false-alarm")
 def test_small_and_sampled_values_do_not_alarm() -> None:
     random = np.random.default_rng(8)
 
@@ -212,6 +215,7 @@ def test_small_and_sampled_values_do_not_alarm() -> None:
         assert compare(stored, [profile() for _ in range(3)]).findings == []
 
 
+@pytest.mark.promise("ratchet")
 def test_ratchet_after_ten_steps_of_one_percent_fails() -> None:
     builds = Builds(3)
     pinned = builds.session()
@@ -362,6 +366,7 @@ def test_one_more_than_the_others_when_all_are_slower_is_a_cause_of_its_own(base
     assert [key for key, _ in causes(comparison)] == [COMMON_KEY, cc1(LARGE)]
 
 
+@pytest.mark.promise("contention-named")
 def test_waiting_for_a_processor_is_contention_and_no_regression(baseline: list[list[Profile]], builds: Builds) -> None:
     comparison = compare(baseline, builds.session(waiting={LARGE: 0.8, LARGE + 1: 0.9}))
     assert comparison.verdict == "inconclusive"
@@ -373,6 +378,7 @@ def test_waiting_for_a_processor_is_contention_and_no_regression(baseline: list[
 # Structure
 
 
+@pytest.mark.promise("structure-exact")
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("seed", range(10))
 def test_added_process_is_always_found(seed: int, paired: bool) -> None:
@@ -384,6 +390,7 @@ def test_added_process_is_always_found(seed: int, paired: bool) -> None:
     assert "of the build's +" in comparison.sentence
 
 
+@pytest.mark.promise("structure-exact")
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("seed", range(10))
 def test_doubled_process_is_always_found(seed: int, paired: bool) -> None:
@@ -397,6 +404,7 @@ def test_doubled_process_is_always_found(seed: int, paired: bool) -> None:
     assert cause.cost > 0.5  # with the compiler that the driver starts
 
 
+@pytest.mark.promise("structure-exact")
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("seed", range(10))
 def test_removed_process_is_always_found(seed: int, paired: bool) -> None:
@@ -464,6 +472,7 @@ def test_comparison_without_baseline_says_so(builds: Builds) -> None:
         assert comparison.sentence
 
 
+@pytest.mark.promise("incomplete-is-never-a-pass")
 def test_incomplete_round_is_never_ok(baseline: list[list[Profile]], builds: Builds) -> None:
     now = builds.session()
     now[1].incomplete_reason = "3 records lost"
@@ -486,6 +495,7 @@ def test_one_round_on_each_side_is_too_little(builds: Builds) -> None:
     assert "more rounds" in comparison.sentence
 
 
+@pytest.mark.promise("no-ok-by-silence")
 def test_noise_that_hides_a_quarter_is_inconclusive_and_says_what_it_could_have_seen() -> None:
     random = np.random.default_rng(1)
 
@@ -650,6 +660,7 @@ def test_power_of_a_baseline_that_can_have_none_is_said() -> None:
 # Laws
 
 
+@pytest.mark.promise("no-false-alarm")
 def test_comparing_a_set_with_itself_finds_nothing(baseline: list[list[Profile]]) -> None:
     comparison = compare(baseline[:1], baseline[0])
     assert (comparison.verdict, comparison.findings) == ("ok", [])
@@ -657,6 +668,7 @@ def test_comparing_a_set_with_itself_finds_nothing(baseline: list[list[Profile]]
     assert compare(baseline[:1], baseline[0], paired=True).findings == []
 
 
+@pytest.mark.promise("order-of-events")
 @settings(max_examples=15, deadline=None)
 @given(random=st.randoms(use_true_random=False), slower=st.booleans(), paired=st.booleans())
 def test_order_of_keys_and_rounds_does_not_matter(random: Random, slower: bool, paired: bool) -> None:

@@ -118,6 +118,7 @@ events_of_all_kinds: st.SearchStrategy[Event] = st.one_of(
 streams = st.lists(st.lists(events_of_all_kinds, max_size=8), max_size=5)
 
 
+@pytest.mark.promise("written-is-read")
 @given(streams)
 def test_stream_read_back_is_what_was_written(frames: list[list[Event]]) -> None:
     stream = b"".join(map(encode_frame, frames))

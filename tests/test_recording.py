@@ -44,6 +44,7 @@ def test_recording_that_was_saved_loads_as_it_was(tmp_path: Path) -> None:
     assert everything(Recording.load(str(path))) == everything(recording())
 
 
+@pytest.mark.promise("written-is-read")
 @given(simulations())
 def test_events_survive_the_file_whatever_they_are(events: list[Event]) -> None:
     loaded = Recording.from_bytes(Recording(events).to_bytes())
@@ -66,6 +67,7 @@ def test_file_can_be_read_by_its_owner_only_and_nothing_else_is_left(tmp_path: P
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.ptree"]
 
 
+@pytest.mark.promise("no-half-written-files")
 def test_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.ptree"
     recording().save(path)
@@ -77,6 +79,7 @@ def test_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.ptree"]
 
 
+@pytest.mark.promise("cut-files-refused")
 def test_file_truncated_at_any_length_is_refused_with_the_position() -> None:
     data = recording().to_bytes()
     for length in range(len(data)):
@@ -84,6 +87,7 @@ def test_file_truncated_at_any_length_is_refused_with_the_position() -> None:
             Recording.from_bytes(data[:length], "x.ptree")
 
 
+@pytest.mark.promise("cut-files-refused")
 def test_file_with_any_byte_changed_is_refused() -> None:
     data = recording().to_bytes()
     for position in range(len(data)):
@@ -138,6 +142,7 @@ def test_well_formed_blocks_that_make_no_sense_are_refused(blocks: list[bytes], 
         Recording.from_bytes(MAGIC + b"\x01\x00" + b"".join(blocks))
 
 
+@pytest.mark.promise("bounded-memory")
 def test_bomb_is_not_unpacked() -> None:
     bomb = block(b"E", b"\x00" * (1 << 24), 10)
     with pytest.raises(FileUnreadable, match="is not 10 bytes"):

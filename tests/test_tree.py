@@ -83,6 +83,7 @@ class TestShape:
         assert (daemon.wall, daemon.exit_code) == (None, None)
         assert tree.complete
 
+    @pytest.mark.promise("pid-reuse")
     def test_reused_pid_is_a_process_of_its_own(self) -> None:
         tree = build_tree(Simulation().start().run(1, b"one").run(1, b"two").end())
         assert names(tree) == [(0, "make"), (1, "one"), (1, "two")]
@@ -146,6 +147,7 @@ class TestNumbers:
         assert user + system == cpu
         assert min(user, system) >= 0
 
+    @pytest.mark.promise("unknown-is-none")
     def test_unknown_usage_is_none_and_not_zero(self) -> None:
         events: list[Event] = [
             Start(0, ROOT, REALTIME_NS), Exec(1, ROOT, b"make", None, [b"make"], None),
@@ -246,6 +248,7 @@ class TestFind:
 
 
 class TestCertificate:
+    @pytest.mark.promise("loss-is-noticed")
     def test_lost_events_make_a_tree_incomplete(self) -> None:
         events = Simulation().start().end()
         tree = build_tree([*events, Lost(5, 3, "ring buffer full")])
@@ -258,6 +261,7 @@ class TestCertificate:
         assert "END is missing" in tree.incomplete_reason
         assert "1 process has no end" in tree.incomplete_reason
 
+    @pytest.mark.promise("loss-is-noticed")
     def test_every_lost_exit_or_creation_is_noticed(self) -> None:
         events = Simulation().start().run(1, b"gcc").run(2, b"ld").end()
         for lost in range(1, len(events)):
@@ -324,12 +328,14 @@ class TestInterposerAlone:
 
 
 class TestLaws:
+    @pytest.mark.promise("order-of-events")
     @given(simulations(), st.randoms(use_true_random=False))
     def test_any_order_of_events_gives_the_same_tree(self, events: list[Event], randomness: random.Random) -> None:
         shuffled = list(events)
         randomness.shuffle(shuffled)
         assert signature(build_tree(shuffled)) == signature(build_tree(events))
 
+    @pytest.mark.promise("order-of-events")
     @given(simulations(), st.integers(1, 50_000), st.randoms(use_true_random=False))
     def test_any_order_of_simultaneous_events_gives_the_same_tree(
         self, events: list[Event], resolution_ns: int, randomness: random.Random
@@ -343,6 +349,7 @@ class TestLaws:
         assert signature(build_tree(shuffled)) == signature(build_tree(coarse))
         assert in_order(shuffled) == in_order(coarse)
 
+    @pytest.mark.promise("creates-equal-exits")
     @given(simulations())
     def test_complete_recording_gives_a_complete_tree_that_keeps_the_laws(self, events: list[Event]) -> None:
         tree = build_tree(events)
