@@ -57,6 +57,7 @@ class TestPaths:
         simulation = Simulation().start().create(1).exec(1, b"sh", b"x.sh").create(2, 1).run(3, b"gcc", parent=2)
         assert keys(simulation.exit(2).exit(1))[2:] == ["make/sh/sh(fork)", "make/sh/gcc"]
 
+    @pytest.mark.promise("stable-keys")
     @pytest.mark.parametrize(
         "wrapper",
         [
@@ -103,6 +104,7 @@ class TestPaths:
         simulation.run(2, b"gcc", b"a.c", parent=1).run(3, b"gcc", b"b.c", parent=1).exit(1)
         assert keys(simulation)[2:] == ["make/sh/gcc[a.c]", "make/sh/gcc[b.c]"]
 
+    @pytest.mark.promise("order-of-events")
     @given(simulations(), st.randoms(use_true_random=False))
     def test_keys_do_not_depend_on_the_order_of_events(self, events: list[Event], randomness: random.Random) -> None:
         shuffled = list(events)
@@ -213,6 +215,7 @@ class TestArguments:
         assert key_of("mv", f"x.{ROOT}") == "mv[x.PID]"
         assert key_of("mv", "x.4712", pid=4711) == "mv[x.4712]"
 
+    @pytest.mark.promise("stable-keys")
     def test_two_directories_give_the_same_keys(self) -> None:
         def build(top: str) -> list[str]:
             simulation = Simulation().start(cwd=f"{top}/build".encode()).create(1)
