@@ -28,7 +28,8 @@ class Command:
     """What to run, as ``subprocess.Popen`` would; the streams are open files or None for the caller's own.
 
     ``timeout`` is in seconds. ``on_progress`` is called a few times a second with the number of processes seen so far
-    and may be ignored by a tracer that can't count while it runs.
+    and may be ignored by a tracer that can't count while it runs. ``on_events`` is called as often with the events that
+    are new, or with none: roughly in their order, without all the details that the recording will have.
     """
 
     args: Sequence[str | bytes]
@@ -40,6 +41,7 @@ class Command:
     timeout: float | None = None
     interpose: bool = True
     on_progress: Callable[[int], None] | None = None
+    on_events: Callable[[list[Event]], None] | None = None
 
 
 @dataclass

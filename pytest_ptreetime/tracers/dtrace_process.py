@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, Record
+from pytest_ptreetime.tracers.interposer_log import InterposerLog
 from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched
 from pytest_ptreetime.tracers.proc_members import end_members
 
@@ -107,9 +108,11 @@ class DtraceWait:
         self.dtrace, self.child = dtrace, child
         self.timed_out = self.interrupted = False
         self.broken: str | None = None
-        timeout, self._progress = child.command.timeout, child.command.on_progress
-        self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._next_count = None if self._progress is None else time.monotonic() + PROGRESS_SECONDS
+        command = child.command
+        self._deadline = None if command.timeout is None else time.monotonic() + command.timeout
+        told = command.on_progress is not None or command.on_events is not None
+        self._next_count = time.monotonic() + PROGRESS_SECONDS if told else None
+        self._log: InterposerLog | None = None
 
     def to_the_end(self) -> None:
         """Return when the command is dead and dtrace has said all.
@@ -117,6 +120,14 @@ class DtraceWait:
         A first KeyboardInterrupt is left to the build, which got its own from the terminal; a second one ends it; a
         third is raised.
         """
+        path = self.child.interposer_log
+        if path is None or self.child.command.on_events is None:
+            self._until_ended()
+            return
+        with InterposerLog(path) as self._log:
+            self._until_ended()
+
+    def _until_ended(self) -> None:
         try:
             self._until_dead_and_told()
         except KeyboardInterrupt:
@@ -156,10 +167,18 @@ class DtraceWait:
             self._deadline = None
             self.timed_out = True
             self._end_tree()
-        if self._progress is not None and self._next_count is not None and now >= self._next_count:
+        if self._next_count is not None and now >= self._next_count:
             self._next_count = now + PROGRESS_SECONDS
-            self._progress(DtraceOutput.parse(self.dtrace.output()).count_processes())
+            self._tell()
         return process in ready if process is not None else self.child.process.poll() is not None
+
+    def _tell(self) -> None:
+        """What dtrace says comes in pieces: the events to look at while it runs are the interposer's."""
+        command = self.child.command
+        if command.on_progress is not None:
+            command.on_progress(DtraceOutput.parse(self.dtrace.output()).count_processes())
+        if command.on_events is not None:
+            command.on_events([] if self._log is None else self._log.news())
 
     def _until_told(self) -> None:
         """Dtrace ends by itself when it sees the command's end; else it is told."""

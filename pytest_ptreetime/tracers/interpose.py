@@ -19,15 +19,15 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_ptreetime.errors import NativeHelperMissing
-from pytest_ptreetime.events import FRAME_HEADER, End, Start
+from pytest_ptreetime.events import End, Start
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers import Capture, Command
 from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_events
+from pytest_ptreetime.tracers.interposer_log import InterposerLog
 from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched, launched
 from pytest_ptreetime.tracers.proc_members import end_members, members
 
@@ -115,7 +115,8 @@ class _Wait:
     interrupted: bool = False
     ended_ns: int = 0
     deadline: float | None = None
-    progress: _Progress | None = field(init=False, default=None)
+    log: InterposerLog | None = None  # where somebody wants to see it grow
+    next_news: float | None = None
 
     def to_the_end(self) -> None:
         """Return when the root is dead.
@@ -126,8 +127,14 @@ class _Wait:
         command, log = self.child.command, self.child.interposer_log
         if command.timeout is not None:
             self.deadline = time.monotonic() + command.timeout
-        if command.on_progress is not None and log is not None:
-            self.progress = _Progress(log, command.on_progress)
+        if log is None or (command.on_progress is None and command.on_events is None):
+            self._until_ended()
+            return
+        with InterposerLog(log) as self.log:
+            self.next_news = time.monotonic() + PROGRESS_SECONDS
+            self._until_ended()
+
+    def _until_ended(self) -> None:
         try:
             self._until_dead()
         except KeyboardInterrupt:
@@ -158,8 +165,7 @@ class _Wait:
 
     def _milliseconds(self) -> float | None:
         """How long nothing else has to be done; None for ever."""
-        times = [self.deadline, None if self.progress is None else self.progress.due]
-        known = [at for at in times if at is not None]
+        known = [at for at in (self.deadline, self.next_news) if at is not None]
         return None if not known else max(0.0, (min(known) - time.monotonic()) * 1000 + 1)
 
     def _pass_time(self) -> None:
@@ -168,8 +174,16 @@ class _Wait:
             self.deadline = None
             self.timed_out = True
             self._end_tree()
-        if self.progress is not None and now >= self.progress.due:
-            self.progress.tell(now)
+        if self.log is not None and self.next_news is not None and now >= self.next_news:
+            self.next_news = now + PROGRESS_SECONDS
+            self._tell(self.log)
+
+    def _tell(self, log: InterposerLog) -> None:
+        command, news = self.child.command, log.news()
+        if command.on_progress is not None:
+            command.on_progress(log.programs)
+        if command.on_events is not None:
+            command.on_events(news)
 
     def _end_tree(self) -> None:
         self.child.process.kill()
@@ -182,28 +196,3 @@ def _dead_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
-
-
-@dataclass
-class _Progress:
-    """Counts the programs in a log that grows."""
-
-    log: Path
-    on_progress: Callable[[int], None]
-    due: float = field(default_factory=lambda: time.monotonic() + PROGRESS_SECONDS)
-    read: int = 0
-    programs: int = 0
-
-    def tell(self, now: float) -> None:
-        self.due = now + PROGRESS_SECONDS
-        with self.log.open("rb") as log:
-            log.seek(self.read)
-            new = log.read()
-        position = 0
-        while position + FRAME_HEADER.size < len(new):
-            length = FRAME_HEADER.unpack_from(new, position)[2]
-            # a frame of the interposer: an array of one event, which is an array whose first element is the tag
-            self.programs += new[position + FRAME_HEADER.size + 2 : position + FRAME_HEADER.size + 3] == b"\x04"
-            position += FRAME_HEADER.size + length
-        self.read += position
-        self.on_progress(self.programs)

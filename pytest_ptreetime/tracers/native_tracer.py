@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, TracerUnavailable
 from pytest_ptreetime.events import Event, Exec
 from pytest_ptreetime.tracers import Capture, Command
+from pytest_ptreetime.tracers.growing_stream import GrowingStream
 from pytest_ptreetime.tracers.launch import Launched, launched, read_events
 from pytest_ptreetime.tracers.recorder_process import RecorderGone, RecorderProcess
 
@@ -60,7 +61,7 @@ class NativeTracer:
                 events = recorder.record(child.pid, failed_execs=self.count_failed_execs)
                 try:
                     child.open_gate()
-                    outcome = _Wait(recorder, child).to_the_end()
+                    outcome = _Wait(recorder, child, GrowingStream(events)).to_the_end()
                     return outcome.capture(_read(events), child)
                 finally:
                     os.close(events)
@@ -103,6 +104,7 @@ class _Wait:
 
     recorder: RecorderProcess
     child: Launched
+    stream: GrowingStream
     outcome: _Outcome = field(default_factory=_Outcome)
     deadline: float | None = None
     recorder_deadline: float | None = None  # the recorder has to be done by then
@@ -116,7 +118,7 @@ class _Wait:
         """
         if self.child.command.timeout is not None:
             self.deadline = time.monotonic() + self.child.command.timeout
-        if self.child.command.on_progress is not None:
+        if self.child.command.on_progress is not None or self.child.command.on_events is not None:
             self.next_count = time.monotonic() + PROGRESS_SECONDS
         try:
             self._until_recorded_and_dead()
@@ -173,6 +175,8 @@ class _Wait:
             self._give_up(f"it was not done {FINISH_SECONDS:g} s after the command")
         if self.next_count is not None and now >= self.next_count:
             self.next_count = now + PROGRESS_SECONDS
+            if self.child.command.on_events is not None:
+                self.recorder.send("flush")
             self.recorder.send("count")
         return ready
 
@@ -190,12 +194,19 @@ class _Wait:
         except RecorderGone as error:
             self._give_up(str(error))
             return
-        if word == "count" and self.child.command.on_progress is not None:
-            self.child.command.on_progress(int(rest.split()[0]))
+        if word == "count":
+            self._tell(int(rest.split()[0]))
         elif word in ("done", "error"):
             self.recorder.recording = False
             self.recorder_deadline = self.next_count = None
             self.outcome.failure = rest if word == "error" else None
+
+    def _tell(self, processes: int) -> None:
+        command = self.child.command
+        if command.on_progress is not None:
+            command.on_progress(processes)
+        if command.on_events is not None:
+            command.on_events(self.stream.news())
 
     def _until_dead(self) -> None:
         """The recorder has let go of the command: wait for the rest of its life, if it has any."""
