@@ -81,6 +81,7 @@ class PtreetimeFixture:
             setup=setup,
             check=check,
             interpose=settings.interpose,
+            redact=settings.redact,
         )
         label = Label.unique(self._test, name, self._names)
         judged, done = self._session.measure(build, settings, label=label, tracer=tracer, progress=self._progress)
@@ -131,6 +132,7 @@ class PtreetimeFixture:
                 setup=setup,
                 check=check,
                 interpose=settings.interpose,
+                redact=settings.redact,
             )
 
         judged, _ = self._session.measure_against(

@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, UsageError
+from pytest_ptreetime.events import Event
 from pytest_ptreetime.host import host_facts
 from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.tracers import Capture, Command, Tracer, choose
+from pytest_ptreetime.redaction import Redactor
+from pytest_ptreetime.tracers import Command, Tracer, choose
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tree import ProcessTree
 
@@ -45,7 +48,8 @@ class Build:
     """What to run and how, in the terms of ``subprocess.run``.
 
     ``setup`` runs before every round, untraced and untimed: a command, or something to call. ``check`` makes a build
-    that does not end with exit status 0 an error.
+    that does not end with exit status 0 an error. ``redact`` are the patterns of what is hidden besides the default
+    (redaction.py).
     """
 
     args: Sequence[str]
@@ -56,6 +60,17 @@ class Build:
     setup: Setup = None
     check: bool = True
     interpose: bool = True
+    redact: Sequence[str] = ()
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Hides the secrets of this build's runs, wherever they would be kept or shown."""
+        return Redactor(self.redact)
+
+    @property
+    def shown_args(self) -> list[str]:
+        """The command line as it may be shown."""
+        return self.redactor.arguments([os.fsdecode(word) for word in self.args])
 
     @classmethod
     def from_arguments(
@@ -100,11 +115,39 @@ class Build:
                 stderr=subprocess.STDOUT,
             )
         except OSError as error:
-            raise CommandFailed(f"the set-up {_shown(self.setup)} can't be run: {error}") from None
+            raise CommandFailed(f"the set-up {self._shown(self.setup)} can't be run: {error}") from None
         if done.returncode != 0:
             raise CommandFailed(
-                f"the set-up {_shown(self.setup)} {_how_it_ended(done.returncode)}\n{_last_lines(done.stdout)}"
+                f"the set-up {self._shown(self.setup)} {_how_it_ended(done.returncode)}\n"
+                + self._last_lines(done.stdout)
             )
+
+    def check_end(self, returncode: int, output: bytes, *, timed_out: bool = False) -> None:
+        """Whether a run was as it should be.
+
+        :raises CommandFailed: it was not; CommandTimedOut where it was ended.
+        """
+        if timed_out:
+            raise CommandTimedOut(
+                f"{self._shown(self.args)} was ended with all its processes after its time-out of {self.timeout:g} s\n"
+                + self._last_lines(output)
+            )
+        if self.check and returncode != 0:
+            raise CommandFailed(f"{self._shown(self.args)} {_how_it_ended(returncode)}\n{self._last_lines(output)}")
+
+    def _shown(self, args: str | Sequence[str]) -> str:
+        import shlex
+
+        return self.redactor.text(args) if isinstance(args, str) else shlex.join(self.redactor.arguments(args))
+
+    def _last_lines(self, output: bytes) -> str:
+        lines = _text(output).rstrip().splitlines()
+        if not lines:
+            return "  (it wrote nothing)"
+        last = self.redactor.text("\n".join(lines[-LAST_LINES_SHOWN:]))
+        shown = [f"  {line}" for line in last.split("\n")]
+        left_out = len(lines) - LAST_LINES_SHOWN
+        return "\n".join([f"  ({left_out} lines before these)", *shown] if left_out > 0 else shown)
 
 
 @dataclass
@@ -171,28 +214,48 @@ def record(
     tracer: str | Tracer = "auto",
     interpose: bool = True,
     on_progress: Callable[[int], None] | None = None,
+    on_events: Callable[[list[Event]], None] | None = None,
+    redact: Sequence[str] = (),
 ) -> Recording:
     """Run a command once, with the caller's own standard streams, and return its recording.
 
     :param timeout: seconds after which the whole process tree is ended.
     :param tracer: a name (``ptreetime doctor`` lists them) or a tracer.
     :param on_progress: called now and then with the number of processes seen so far.
+    :param on_events: called as often with the events that are new.
+    :param redact: regular expressions of what is hidden in the recording besides what looks like a password or a token
+        (redaction.py); an empty one takes that default away.
     :raises CommandFailed: it could not be started; with ``check``, also where it did not end with exit status 0.
     :raises CommandTimedOut: it ran out of time.
     :raises TracerUnavailable: the tracer does not work here.
     """
     build = Build.from_arguments(
-        args, shell=shell, cwd=cwd, input=input, env=env, timeout=timeout, check=check, interpose=interpose
+        args,
+        shell=shell,
+        cwd=cwd,
+        input=input,
+        env=env,
+        timeout=timeout,
+        check=check,
+        interpose=interpose,
+        redact=redact,
     )
     chosen = choose(tracer).tracer if isinstance(tracer, str) else tracer
     try:
-        return run_once(build, chosen, capture=False, on_progress=on_progress).recording
+        return run_once(build, chosen, capture=False, on_progress=on_progress, on_events=on_events).recording
     finally:
         if isinstance(tracer, str):
             chosen.close()
 
 
-def run_once(build: Build, tracer: Tracer, *, capture: bool, on_progress: Callable[[int], None] | None = None) -> Round:
+def run_once(
+    build: Build,
+    tracer: Tracer,
+    *,
+    capture: bool,
+    on_progress: Callable[[int], None] | None = None,
+    on_events: Callable[[list[Event]], None] | None = None,
+) -> Round:
     """Run ``build`` once under ``tracer``.
 
     Output that is captured goes to files without a name, not to pipes: nothing in the build ever waits for us to read,
@@ -212,19 +275,23 @@ def run_once(build: Build, tracer: Tracer, *, capture: bool, on_progress: Callab
             timeout=build.timeout,
             interpose=build.interpose,
             on_progress=on_progress,
+            on_events=None if on_events is None else _redacting(on_events, build.redactor),
         )
         capture_of_run = tracer.record(command)
         outputs = (_content(stdout), _content(stderr))
-    recording = Recording.from_capture(
-        capture_of_run, command=[os.fsdecode(word) for word in build.args], tracer=tracer.name, host=host_facts()
-    )
+    capture_of_run.events = build.redactor.events(capture_of_run.events)  # before anybody can keep or show them
+    recording = Recording.from_capture(capture_of_run, command=build.shown_args, tracer=tracer.name, host=host_facts())
     done = Round(recording, capture_of_run.returncode, stdout=outputs[0], stderr=outputs[1])
     if capture_of_run.interrupted:
         interrupt = KeyboardInterrupt()
         interrupt.recording = recording  # type: ignore[attr-defined] # read by those who want to keep it
         raise interrupt
-    _check(build, capture_of_run, done)
+    build.check_end(capture_of_run.returncode, done.stdout + done.stderr, timed_out=capture_of_run.timed_out)
     return done
+
+
+def _redacting(on_events: Callable[[list[Event]], None], redactor: Redactor) -> Callable[[list[Event]], None]:
+    return lambda events: on_events(redactor.events(events))
 
 
 def run_untraced(build: Build) -> float:
@@ -239,8 +306,7 @@ def run_untraced(build: Build) -> float:
             began = time.monotonic_ns()
             returncode = child.process.wait()
             wall = (time.monotonic_ns() - began) / 1e9
-        if build.check and returncode != 0:
-            raise CommandFailed(f"{_shown(build.args)} {_how_it_ended(returncode)}\n{_last_lines(_content(output))}")
+        build.check_end(returncode, _content(output))
     return wall
 
 
@@ -346,35 +412,8 @@ def _one(build: Build, tracer: Tracer, progress: Progress, label: str, number: i
     return run_once(build, tracer, capture=True, on_progress=progress.processes)
 
 
-def _check(build: Build, capture: Capture, done: Round) -> None:
-    if capture.timed_out:
-        raise CommandTimedOut(
-            f"{_shown(build.args)} was ended with all its processes after its time-out of {build.timeout:g} s\n"
-            + _last_lines(done.stdout + done.stderr)
-        )
-    if build.check and done.returncode != 0:
-        raise CommandFailed(
-            f"{_shown(build.args)} {_how_it_ended(done.returncode)}\n" + _last_lines(done.stdout + done.stderr)
-        )
-
-
 def _how_it_ended(returncode: int) -> str:
     return f"was killed by signal {-returncode}" if returncode < 0 else f"ended with exit status {returncode}"
-
-
-def _shown(args: str | Sequence[str]) -> str:
-    import shlex
-
-    return args if isinstance(args, str) else shlex.join(args)
-
-
-def _last_lines(output: bytes) -> str:
-    lines = _text(output).rstrip().splitlines()
-    if not lines:
-        return "  (it wrote nothing)"
-    shown = [f"  {line}" for line in lines[-LAST_LINES_SHOWN:]]
-    left_out = len(lines) - len(shown)
-    return "\n".join([f"  ({left_out} lines before these)", *shown] if left_out else shown)
 
 
 def _text(output: bytes) -> str:

@@ -340,7 +340,7 @@ class MeasuringSession:
         measurement = Measurement(
             test=label.test,
             name=label.shown_as,
-            command=list(build.args),
+            command=build.shown_args,
             rounds=[done.recording for done in rounds],
             baseline_rounds=[done.recording for done in baseline_rounds],
             median_round=representative(rounds),

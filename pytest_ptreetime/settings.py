@@ -110,6 +110,16 @@ def parse_substitution(text: str) -> tuple[str, str]:
     return pattern, replacement
 
 
+def parse_redaction(text: str) -> str:
+    if len(text) > MAX_PATTERN_LENGTH:
+        raise ValueError(f"give a pattern of at most {MAX_PATTERN_LENGTH} characters")
+    try:
+        UserPattern(text, f"the pattern {text}", flags=re.MULTILINE)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 @dataclass(frozen=True)
 class Option:
     """One row of the table. ``implied`` is the value of a flag that is given without one."""
@@ -200,6 +210,15 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
         marker=True,
     ),
+    Option(
+        "redact",
+        "hide what matches in command lines, besides what looks like a password or a token; an empty pattern, or off, "
+        "takes this default away",
+        parse_redaction,
+        default=(),
+        metavar="PATTERN",
+        repeatable=True,
+    ),
     Option("report", "write a report at the end of the session", metavar="NAME[:FILE]", repeatable=True),
     Option("lnt-report", "write an LNT report at the end of the session", metavar="FILE"),
     Option("lnt-suite", "LNT suite of the report: compile or ptreetime", default="compile", metavar="NAME"),
@@ -233,6 +252,7 @@ class Settings:
     ignore: Sequence[str] = ()
     fail_on: str = "regression"
     sub_arg: Sequence[tuple[str, str]] = ()
+    redact: Sequence[str] = ()
     report: Sequence[str] = ()
     lnt_report: str | None = None
     lnt_suite: str = "compile"

@@ -26,6 +26,7 @@ READ_AS: dict[str, tuple[Any, Any]] = {
     "ignore": (["*/configure*"], ("*/configure*",)),
     "fail_on": ("never", "never"),
     "sub_arg": (["a=b", "c"], (("a", "b"), ("c", ""))),
+    "redact": (["corp", "--pin=(.*)"], ("corp", "--pin=(.*)")),
     "report": (["html:x.html", "json"], ("html:x.html", "json")),
     "lnt_report": ("r.json", "r.json"),
     "lnt_suite": ("ptreetime", "ptreetime"),

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         sides = [[Profile.from_tree(done.tree) for done in rounds] for rounds in (before, after)]
         session = from_recordings(
             [done.recording for done in after],
-            name=options.commands[-1],
+            name=builds[1].redactor.text(options.commands[-1]),
             baseline=[done.recording for done in before],
         )
         cost = PROCESS_COST.get(choice.tracer.name, 0.0)
