@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, UserStartup
+from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, Usage, UserStartup
 from pytest_ptreetime.tracers.dtrace import explain
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, clock_shift_ns, lost_records, with_programs
 
@@ -36,27 +36,45 @@ def test_linux_output_when_out_of_order_is_put_in_order_by_time() -> None:
     events = golden("linux").events(0)
     assert [event.time_ns for event in events] == sorted(event.time_ns for event in events)
     assert {event.pid: event.parent_pid for event in events if isinstance(event, Create)} == {
-        26461: 15028,
-        26463: 26461,
-        26465: 15028,
-        26518: 15028,
+        3961: 3847,
+        3962: 3961,
+        3963: 3847,
+        3969: 3847,
     }
-    assert statuses(events) == {26463: 2 << 8, 26461: 3 << 8, 26465: 0, 26518: 9, 15028: 5 << 8}
+    assert statuses(events) == {3962: 2 << 8, 3961: 3 << 8, 3963: 0, 3969: 9, 3847: 5 << 8}
 
 
 def test_linux_arguments_when_none_has_a_space_are_told_and_else_are_not() -> None:
     found = execs(golden("linux").events(0))
-    assert found[26463].args == [b"ls", b"/x"]
-    assert found[26465].args is None  # "a  b" and an empty one
-    assert found[26461].args is None
-    assert found[26465].name == b"python3"
+    assert found[3962].args == [b"ls", b"/x"]
+    assert found[3963].args is None  # "a  b" and an empty one
+    assert found[3961].args is None
+    assert found[3963].name == b"python3"
 
 
 def test_linux_end_is_when_the_parent_could_see_it_with_the_times_of_then() -> None:
-    (end,) = [event for event in golden("linux").events(7) if isinstance(event, Exit) and event.pid == 15028]
-    assert end.time_ns == 5920606580401 + 7
-    assert end.usage is not None
-    assert (end.usage.cpu_ns, end.usage.utime_ns, end.usage.stime_ns) == (4_000_000, 3_000_000, 1_000_000)
+    (end,) = [event for event in golden("linux").events(7) if isinstance(event, Exit) and event.pid == 3963]
+    assert end.time_ns == 12739791296927 + 7
+    assert end.usage == Usage(cpu_ns=18_187_402, utime_ns=16_000_000, stime_ns=0)
+
+
+def test_linux_exec_has_the_times_that_belong_to_the_image_before() -> None:
+    assert execs(golden("linux").events(0))[3962].usage == Usage(cpu_ns=574_238, utime_ns=0, stime_ns=0)
+
+
+def test_linux_end_that_no_parent_waits_for_has_its_own_time_and_the_times_of_then() -> None:
+    output = DtraceOutput.parse(b"PTREETIME exit 4 9 256\nPTREETIME used 5 9 700 400 200\n")
+    assert output.events(0) == [Exit(4, 9, 256, usage=Usage(cpu_ns=700, utime_ns=400, stime_ns=200))]
+
+
+def test_illumos_arguments_when_fewer_than_its_79_bytes_and_as_many_as_it_counts_are_told() -> None:
+    events = golden("illumos").events(0)
+    assert {pid: event.args for pid, event in execs(events).items()} == {
+        700: [b"make", b"-j", b"2", b"all"],
+        701: None,  # cut
+        702: None,  # an argument with a space
+    }
+    assert statuses(events) == {701: None, 702: 3 << 8, 700: 0}
 
 
 def test_macos_output_has_no_arguments_and_no_status_of_the_killed() -> None:

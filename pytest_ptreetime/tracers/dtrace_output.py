@@ -22,7 +22,7 @@ ILLUMOS_ARGS_SIZE = 80  # PRARGSZ
 UNKNOWN_STATUS = -1
 
 # The words, and how many numbers each has. A name may be digits as well, so they have to be counted.
-_NUMBERS = {b"begin": 3, b"create": 3, b"exec": 4, b"args": 4, b"exit": 3, b"dead": 5}
+_NUMBERS = {b"begin": 3, b"create": 3, b"exec": 4, b"args": 4, b"exit": 3, b"used": 5, b"dead": 5}
 _ENDS = {word: b" " if word == b"exec" else b"\n" for word in _NUMBERS}
 _RECORD = re.compile(
     MARK + b"(?:" + b"|".join(b"(%s)((?: -?\\d+){%d})%s" % (w, n, _ENDS[w]) for w, n in _NUMBERS.items()) + b")"
@@ -117,30 +117,40 @@ class DtraceOutput:
         events: list[Event] = []
         execs: dict[int, tuple[int, bytes]] = {}  # by pid: the last one's index and joined arguments
         exits: dict[int, int] = {}  # by pid: the index of an exit that may still get its times
+        latest: dict[int, int] = {}  # by pid: the index of the last exec or exit
         for record in sorted(self.records, key=lambda record: record.timestamp):
             time_ns, pid = record.timestamp + shift_ns, record.numbers[1]
             if record.word == "create":
                 exits.pop(pid, None)
+                latest.pop(pid, None)
                 events.append(Create(time_ns, pid, record.numbers[2]))
             elif record.word == "exec":
+                latest[pid] = len(events)
                 execs[pid] = len(events), record.strings[1]
                 events.append(Exec(time_ns, pid, record.strings[0], None, None, None))
             elif record.word == "args" and pid in execs:
                 index, joined = execs.pop(pid)
                 events[index] = msgspec.structs.replace(events[index], args=_split(joined, *record.numbers[2:]))
             elif record.word == "exit":
-                exits[pid] = len(events)
+                latest[pid] = exits[pid] = len(events)
                 status = record.numbers[2]
                 events.append(Exit(time_ns, pid, None if status == UNKNOWN_STATUS else status))
+            elif record.word == "used" and pid in latest:
+                index = latest.pop(pid)
+                events[index] = msgspec.structs.replace(events[index], usage=_usage(*record.numbers[2:]))
             elif record.word == "dead" and pid in exits:
-                cpu, utime, stime = record.numbers[2:]
-                usage = Usage(cpu_ns=cpu, utime_ns=utime, stime_ns=stime)
                 index = exits.pop(pid)
-                events[index] = msgspec.structs.replace(events[index], time_ns=time_ns, usage=usage)
+                events[index] = msgspec.structs.replace(
+                    events[index], time_ns=time_ns, usage=_usage(*record.numbers[2:])
+                )
         if self.damaged:
             last = max((event.time_ns for event in events), default=0)
             events.append(Lost(last, self.damaged, "what dtrace printed can't be read"))
         return events
+
+
+def _usage(cpu: int, utime: int, stime: int) -> Usage:
+    return Usage(cpu_ns=cpu, utime_ns=utime, stime_ns=stime)
 
 
 def _split(joined: bytes, count: int, size: int) -> list[bytes] | None:

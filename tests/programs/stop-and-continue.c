@@ -18,6 +18,7 @@ int main(void) {
   CHECK(pipe(ready) == 0 && pipe(go) == 0);
   pid_t child = fork();
   if (child == 0) {
+    CHECK(setpgid(0, 0) == 0); /* ours may be orphaned, where SIGTSTP stops nobody */
     CHECK(write(ready[1], "1", 1) == 1);
     raise(SIGSTOP);
     CHECK(write(ready[1], "2", 1) == 1);
