@@ -84,13 +84,16 @@ def architecture(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def build(directory: Path, architecture: str, sources: list[str], *options: str) -> Path:
+def compiler(architecture: str) -> list[str]:
     if importlib.util.find_spec("ziglang") is None:
         pytest.skip("ziglang is not installed: it has the headers and the libraries of macOS")
+    return [sys.executable, "-m", "ziglang", "cc", "-target", f"{architecture}-macos"]
+
+
+def build(directory: Path, architecture: str, sources: list[str], *options: str) -> Path:
     output = directory / f"{architecture}{'-interpose' if options else ''}.dylib"
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{architecture}-macos", *OPTIONS, *options, "-I.."]
     done = subprocess.run(
-        [*command, "-dynamiclib", "-o", output, *sources],
+        [*compiler(architecture), *OPTIONS, *options, "-I..", "-dynamiclib", "-o", output, *sources],
         cwd=NATIVE / "interposer",
         capture_output=True,
         text=True,
@@ -152,21 +155,8 @@ def test_library_has_a_constructor(library: MachO) -> None:
 
 
 def test_gate_compiles_for_macos(architecture: str, tmp_path: Path) -> None:
-    if importlib.util.find_spec("ziglang") is None:
-        pytest.skip("ziglang is not installed: it has the headers and the libraries of macOS")
-    command = [
-        sys.executable,
-        "-m",
-        "ziglang",
-        "cc",
-        "-target",
-        f"{architecture}-macos",
-        "-std=gnu11",
-        "-Wall",
-        "-Wextra",
-    ]
     done = subprocess.run(
-        [*command, "-Werror", "-o", tmp_path / "gate", NATIVE / "recorder" / "gate.c"],
+        [*compiler(architecture), *OPTIONS, "-o", tmp_path / "gate", NATIVE / "recorder" / "gate.c"],
         capture_output=True,
         text=True,
         check=False,
