@@ -12,14 +12,15 @@ they are, so that they are the same after :meth:`OriginalRecording.save`; ``even
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import msgspec
 
 from pytest_ptreetime.errors import FileUnreadable
 from pytest_ptreetime.events import Create, End, Event, Exit, Start, UserExec, UserExit, UserSpawn, UserStartup
-from pytest_ptreetime.recording import ORIGINAL_BLOCK, Recording, as_bytes
+from pytest_ptreetime.recording import Recording, as_bytes
+from pytest_ptreetime.recording_file import blocks_of_rows
 
 if TYPE_CHECKING:
     from pytest_ptreetime.tree import ProcessTree
@@ -182,8 +183,8 @@ class OriginalRecording(Recording):
             self.original_events, command=self.command, tracer=TRACER, incomplete_reason=self.incomplete_reason
         )
 
-    def _event_blocks(self) -> tuple[bytes, Sequence[Any], Callable[[Any], bytes]]:
-        return ORIGINAL_BLOCK, self.original_events, _encode_block
+    def _event_blocks(self) -> tuple[list[tuple[bytes, int]], int]:
+        return list(blocks_of_rows(b"O", self.original_events, _encode_block)), len(self.original_events)
 
 
 def _encode_block(events: list[OriginalEvent]) -> bytes:

@@ -1,21 +1,7 @@
 """A recording: the events of one run, with what is known of the run, and its file.
 
-The file is written beside its place, synchronised and renamed (replace_file.py), readable by its owner only: arguments
-may hold secrets. Numbers are little-endian::
-
-    0                 8         10
-    +-----------------+---------+---------+---------+-- ... --+-----------+
-    | 89 PTREC 0D 0A  | version | block H | block E | block E | block Z   |
-    +-----------------+---------+---------+---------+-- ... --+-----------+
-
-    block:  kind 1 byte | stored length u32 | raw length u32 | crc32 u32 of the fields before and the payload | payload
-
-A payload is compressed by zlib. H is a MessagePack map of what is known of the run, E an array of events as in
-events.py (O: as in original.py), Z the number of blocks before it; nothing follows Z.
-
-Version history of the file format:
-
-1. (0.1.0) the first.
+The file (recording_file.py) is written beside its place, synchronised and renamed (replace_file.py), readable by its
+owner only: arguments may hold secrets.
 
 The files and logs of swift-llbuild's ``ptreetime`` are read too; see original.py.
 """
@@ -23,9 +9,7 @@ The files and logs of swift-llbuild's ``ptreetime`` are read too; see original.p
 from __future__ import annotations
 
 import os
-import struct
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,41 +17,19 @@ import msgspec
 
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import FileUnreadable
+from pytest_ptreetime.event_columns import ColumnsDamaged, ColumnsDecoder
 from pytest_ptreetime.events import WIRE_VERSION, Event, Start
 from pytest_ptreetime.host import HostFacts
+from pytest_ptreetime.recording_file import FILE_VERSION, MAGIC, Header, blocks_of_columns, file_of, read_header
 from pytest_ptreetime.replace_file import replace_file
 
 if TYPE_CHECKING:
     from pytest_ptreetime.tracers import Capture
     from pytest_ptreetime.tree import ProcessTree
 
-__all__ = ["FILE_VERSION", "Recording"]
+__all__ = ["FILE_VERSION", "MAGIC", "Recording"]
 
-FILE_VERSION = 1
-MAGIC = b"\x89PTREC\r\n"
-EVENT_BLOCK = b"E"
-ORIGINAL_BLOCK = b"O"
-EVENTS_PER_BLOCK = 16_384
-BLOCK_LIMIT_BYTES = 1 << 28  # of a raw payload: a reader's memory is bounded by it, an event has at most 2 MiB
-
-_VERSION = struct.Struct("<H")
-_BLOCK = struct.Struct("<cIII")
-_BLOCK_BEFORE_CHECKSUM = struct.Struct("<cII")
-_encoder = msgspec.msgpack.Encoder()
 _event_decoder = msgspec.msgpack.Decoder(list[Event])
-
-
-class _Header(msgspec.Struct, omit_defaults=True):
-    """Block H. Strings that come from outside are bytes: MessagePack's strings must be UTF-8."""
-
-    tracer: str | None = None
-    command: list[bytes] = []
-    host: HostFacts | None = None
-    incomplete_reason: bytes | None = None
-    versions: dict[str, str] = {}
-
-
-_header_decoder = msgspec.msgpack.Decoder(_Header)
 
 
 class Recording:
@@ -175,34 +137,21 @@ class Recording:
             raise FileUnreadable(f"{source}: truncated at byte {len(data)}: nothing was recorded")
         raise FileUnreadable(f"{source}: not a recording (byte 0): neither this package's format nor swift-llbuild's")
 
-    def _event_blocks(self) -> tuple[bytes, Sequence[Any], Callable[[Any], bytes]]:
-        """The kind of the blocks that hold the events, what to encode in them, and how."""
-        return EVENT_BLOCK, self._events, _encoder.encode
+    def _event_blocks(self) -> tuple[list[tuple[bytes, int]], int]:
+        """The blocks that hold the events, each with its raw length, and the number of events."""
+        return list(blocks_of_columns(self._events)), len(self._events)
 
     def _blocks(self) -> Iterator[bytes]:
-        header = _Header(
+        header = Header(
             tracer=self.tracer,
             command=[as_bytes(word) for word in self.command],
             host=self.host,
             incomplete_reason=None if self.incomplete_reason is None else as_bytes(self.incomplete_reason),
             versions=self.versions,
         )
-        yield MAGIC + _VERSION.pack(FILE_VERSION)
-        yield _block(b"H", _encoder.encode(header))
-        blocks = 1
-        kind, everything, encode = self._event_blocks()
-        waiting = [everything[i : i + EVENTS_PER_BLOCK] for i in range(0, len(everything), EVENTS_PER_BLOCK)]
-        waiting.reverse()
-        while waiting:
-            events = waiting.pop()
-            raw = encode(events)
-            if len(raw) > BLOCK_LIMIT_BYTES and len(events) > 1:
-                half = len(events) // 2
-                waiting += [events[half:], events[:half]]
-                continue
-            yield _block(kind, raw)
-            blocks += 1
-        yield _block(b"Z", _encoder.encode(blocks))
+        with without_collector():
+            blocks, events = self._event_blocks()
+        return file_of(header, blocks, events)
 
 
 def as_bytes(text: str) -> bytes:
@@ -213,45 +162,36 @@ def as_bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-def _block(kind: bytes, raw: bytes) -> bytes:
-    stored = zlib.compress(raw, 6)
-    checksum = zlib.crc32(stored, zlib.crc32(_BLOCK_BEFORE_CHECKSUM.pack(kind, len(stored), len(raw))))
-    return _BLOCK.pack(kind, len(stored), len(raw), checksum) + stored
-
-
 def _read(data: bytes, source: str) -> Recording:
     from pytest_ptreetime.original import OriginalRecording, decode_block
 
-    begin = len(MAGIC) + _VERSION.size
-    if len(data) < begin:
-        raise FileUnreadable(f"{source}: truncated at byte {len(data)}, in the version: record the build again")
-    (version,) = _VERSION.unpack_from(data, len(MAGIC))
-    if version != FILE_VERSION:
-        raise FileUnreadable(
-            f"{source}: recording format {version} (byte {len(MAGIC)}), this version of pytest-ptreetime reads "
-            f"{FILE_VERSION}: upgrade it"
-        )
-    header = _Header()
+    version, header, blocks = read_header(data, source)
+    columns = ColumnsDecoder()
     kinds = set()
     events: list[Any] = []
-    for number, (position, kind, raw) in enumerate(_raw_blocks(memoryview(data), begin, source)):
+    for number, (position, kind, raw, stored_bytes) in enumerate(blocks, 1):
         try:
-            if kind == EVENT_BLOCK and number:
+            if kind == b"C" and version > 1:
+                events += columns.decode(raw, stored_bytes)
+            elif kind == b"E":
+                columns.forget()
                 events += _event_decoder.decode(raw)
-            elif kind == ORIGINAL_BLOCK and number:
+            elif kind == b"O":
                 events += decode_block(raw)
-            elif kind == b"H" and not number:
-                header = _header_decoder.decode(raw)
-            elif kind != b"Z" or not number or msgspec.msgpack.decode(raw, type=int) != number:
+            elif kind != b"Z" or msgspec.msgpack.decode(raw, type=int) != number:
                 raise FileUnreadable(f"{source}: damaged at byte {position}: block {number} can't be {kind!r}")
-        except (msgspec.MsgspecError, UnicodeError) as error:  # one block holds 16,384 events
+        except (msgspec.MsgspecError, ColumnsDamaged, UnicodeError) as error:  # one block holds thousands of events
             raise FileUnreadable(f"{source}: damaged block at byte {position}: {error}") from None
+        if version > 1 and len(events) > header.events:
+            raise FileUnreadable(f"{source}: damaged block at byte {position}: more events than the header states")
         kinds.add(kind)
-    if kinds >= {EVENT_BLOCK, ORIGINAL_BLOCK}:
+    if b"O" in kinds and kinds & {b"C", b"E"}:
         raise FileUnreadable(f"{source}: damaged: it has events of two vocabularies")
+    if version > 1 and len(events) != header.events:
+        raise FileUnreadable(f"{source}: damaged: {len(events)} events instead of {header.events}")
     command = [os.fsdecode(word) for word in header.command]
     reason = None if header.incomplete_reason is None else os.fsdecode(header.incomplete_reason)
-    if ORIGINAL_BLOCK in kinds:
+    if b"O" in kinds:
         return OriginalRecording(events, command=command, incomplete_reason=reason, versions=header.versions)
     return Recording(
         events,
@@ -261,32 +201,3 @@ def _read(data: bytes, source: str) -> Recording:
         incomplete_reason=reason,
         versions=header.versions,
     )
-
-
-def _raw_blocks(data: memoryview, position: int, source: str) -> Iterator[tuple[int, bytes, bytes]]:
-    """Position, kind and raw payload of each block up to and including Z, which must be the end of the file."""
-    kind = b""
-    while kind != b"Z":
-        payload = position + _BLOCK.size
-        if payload > len(data):
-            raise FileUnreadable(f"{source}: truncated at byte {len(data)}: a block was to begin at byte {position}")
-        kind, stored_length, raw_length, checksum = _BLOCK.unpack_from(data, position)
-        end = payload + stored_length
-        if end > len(data):
-            raise FileUnreadable(f"{source}: truncated at byte {len(data)}, in the block at byte {position}")
-        fields = data[position : position + _BLOCK_BEFORE_CHECKSUM.size]
-        if zlib.crc32(data[payload:end], zlib.crc32(fields)) != checksum:
-            raise FileUnreadable(f"{source}: damaged block at byte {position}: its checksum is wrong")
-        if raw_length > BLOCK_LIMIT_BYTES:
-            raise FileUnreadable(f"{source}: damaged block at byte {position}: {raw_length} bytes is too much")
-        try:
-            unpacker = zlib.decompressobj()
-            raw = unpacker.decompress(data[payload:end], raw_length + 1)
-        except zlib.error as error:
-            raise FileUnreadable(f"{source}: damaged block at byte {position}: {error}") from None
-        if len(raw) != raw_length or not unpacker.eof:
-            raise FileUnreadable(f"{source}: damaged block at byte {position}: it is not {raw_length} bytes")
-        if kind == b"Z" and end != len(data):
-            raise FileUnreadable(f"{source}: damaged at byte {end}: something follows the end of the recording")
-        yield position, kind, raw
-        position = end

@@ -1,20 +1,42 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import zlib
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_sessions import build
 from simulated_processes import Simulation, simulations
 
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.events import Event, Exec, Lost
+from pytest_ptreetime.event_columns import ColumnsDecoder, ColumnsEncoder
+from pytest_ptreetime.events import (
+    Create,
+    Event,
+    Exec,
+    Exit,
+    Lost,
+    Usage,
+    UserExec,
+    UserExit,
+    UserSpawn,
+    UserStartup,
+)  # fmt: skip
 from pytest_ptreetime.host import HostFacts
-from pytest_ptreetime.recording import _BLOCK, _BLOCK_BEFORE_CHECKSUM, FILE_VERSION, MAGIC, Recording
+from pytest_ptreetime.number_columns import Column, ColumnsDamaged, column_of, numbers_in
+from pytest_ptreetime.recording import FILE_VERSION, MAGIC, Recording
+from pytest_ptreetime.recording_file import _BLOCK, _BLOCK_BEFORE_CHECKSUM
 from pytest_ptreetime.tracers import Capture
+
+GOLDEN = Path(__file__).parent / "golden" / "recording-version-1.ptreetime"
+COLUMN_KINDS: list[type[Any]] = [Create, Exec, Exit, UserStartup, UserExec, UserSpawn, UserExit]
+USED = [[0, 0], [[0, None]] * 12]  # no row has a usage
 
 HOST = HostFacts(
     cpu_model="a processor", cpu_count=2, memory_bytes=1 << 34, kernel="Linux 6.18", os="Debian", machine="x86_64",
@@ -31,6 +53,22 @@ def recording() -> Recording:
         incomplete_reason="the recorder was killed in \udce9",
         versions={"wire": "1"},
     )
+
+
+def any_event(kind: type[Any]) -> st.SearchStrategy[Any]:
+    numbers = st.integers(0, 3) | st.integers(0, 2**64 - 1) | st.integers(-(2**63), 0)
+    texts = st.sampled_from([b"", b"gcc", b"-o"]) | st.binary(max_size=6)
+    by_type: dict[str, st.SearchStrategy[Any]] = {
+        "int": numbers,
+        "bytes": texts,
+        "list[bytes]": st.lists(texts, max_size=4),
+        "Usage": st.builds(Usage, *[st.none() | numbers] * 12),
+    }
+    fields = []
+    for type_ in kind.__annotations__.values():
+        name, _, optional = type_.partition(" | ")
+        fields.append(st.none() | by_type[name] if optional else by_type[name])
+    return st.builds(kind, *fields)
 
 
 def everything(one: Recording) -> list[object]:
@@ -57,6 +95,119 @@ def test_loss_that_quotes_what_is_no_unicode_can_be_saved(what: str, kept: str) 
     lost = Lost(7, 1, what)
     assert Recording.from_bytes(Recording([lost]).to_bytes()).events == [lost]
     assert lost.what == kept
+
+
+@pytest.mark.promise("recording-lossless")
+@given(st.lists(st.one_of(*map(any_event, COLUMN_KINDS)), max_size=30), st.sampled_from([1, 5, 100]))
+def test_events_of_any_content_survive_columns(events: list[Event], events_per_block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pytest_ptreetime.event_columns.RARE", 0)
+        patch.setattr("pytest_ptreetime.recording_file.EVENTS_PER_BLOCK", events_per_block)
+        assert Recording.from_bytes(Recording(events).to_bytes()).events == events
+
+
+@pytest.mark.promise("recording-lossless")
+@given(st.lists(st.none() | st.integers(-(2**63), 2**64 - 1) | st.integers(-300, 300), max_size=40))
+def test_column_gives_back_its_numbers(values: list[int | None]) -> None:
+    column = msgspec.msgpack.decode(msgspec.msgpack.encode(column_of(values)), type=Column)
+    assert numbers_in(column, len(values), optional=True) == values
+    with pytest.raises(ColumnsDamaged):
+        numbers_in(column_of([*values, 1, 2]), len(values), optional=True)
+
+
+@pytest.mark.promise("recording-lossless")
+def test_file_of_the_first_version_is_read() -> None:
+    assert everything(Recording.load(GOLDEN)) == everything(build())
+    assert GOLDEN.read_bytes()[8:10] == b"\x01\x00"
+
+
+@pytest.mark.promise("recording-small")
+def test_build_of_repeated_arguments_takes_at_most_60_bytes_a_process() -> None:
+    recording = build([f"module{number % 7}/source{number}.c" for number in range(300)])
+    processes = len(recording.tree())
+    assert processes > 1_200
+    assert len(recording.to_bytes()) / processes < 60
+
+
+@pytest.mark.promise("recording-bomb")
+def test_recording_that_compresses_absurdly_well_is_stored_without_expanding_much() -> None:
+    events: list[Event] = [*[Lost(7, 1, "")] * 100_000, *[Create(7, 1, 1)] * 100_000]
+    events += [Exec(7, 1, b"a", b"a", [b"a"] * 300, b"a")] * 2_000 + [Exec(7, 1, b"a", b"a", [b"a" * 2**20], b"a")]
+    data = Recording(events).to_bytes()
+    assert Recording.from_bytes(data).events == events
+    assert len(data) > 2**20 / 64
+
+
+@pytest.mark.promise("recording-bomb")
+def test_header_that_states_too_much_for_the_file_or_less_than_is_there_is_refused() -> None:
+    rows = block(b"E", b"\x92" + b"\x94\x08\x00\x00\xa0" * 2)
+
+    def file(events: int, raw_bytes: int) -> bytes:
+        header = msgspec.msgpack.encode({"events": events, "raw_bytes": raw_bytes})
+        return MAGIC + b"\x02\x00" + block(b"H", header) + rows + block(b"Z", b"\x02")
+
+    assert len(Recording.from_bytes(file(2, 11)).events) == 2
+    for events, raw_bytes, said in (
+        (2, 1 << 40, "too much"),
+        (1 << 40, 11, "too much"),
+        (-1, 11, "too much"),
+        (1, 11, "more events"),
+        (3, 11, "2 events instead of 3"),
+        (2, 10, "more than the header"),
+        (2, 12, "1 bytes are missing"),
+    ):
+        with pytest.raises(FileUnreadable, match=said):
+            Recording.from_bytes(file(events, raw_bytes))
+
+
+@pytest.mark.promise("recording-bomb")
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ([b"\x01" * 2_000, b"", {1: [[[0, 7], [0, 7], [0, 7]], [], []]}, []], "are too many"),
+        ([b"\x02" * 90, b"", {2: [[[0, 7]] * 2 + [[0, 0]] * 3, [[[0, 1], [[[0, 1]] * 900]]], [USED]]}, []], "too many"),
+        ([b"\x01" * 9, b"", {1: [[[0, 7], [0, 7]], [], []]}, []], "a column is missing"),
+        ([b"\x01" * 9, b"", {1: [[[0, 7], [0, 7], [0, None]], [], []]}, []], "a number is missing"),
+        ([b"\x01" * 9, b"", {1: [[[0, 7], [0, 7], [2, [7] * 8]], [], []]}, []], "8 numbers instead of 9"),
+        ([b"\x01" * 9, b"", {1: [[[0, 7], [0, 7], [1, 1, 0, 1, b"a" * 8]], [], []]}, []], "8 bytes can't be 9"),
+        ([b"\x01" * 9, b"", {1: [[[0, 7], [0, 7], [1, 9, 0, 1, b"a" * 81]], [], []]}, []], "81 bytes can't be 9"),
+        ([b"\x01" * 9, b"", {1: [[[0, 7], [0, 7], [1, 1, 0, 1, b"a" * 9, None, b""]], [], []]}, []], "0 marks of 9"),
+        ([b"\x01" * 9, b"", {1: [[[0, 7], [0, 7], [1, 8, 2**63, 9, b"\xff" * 72]], [], []]}, []], "out of range"),
+        ([b"", b"", {1: [[[0, 7], [0, 7], [1, 0, 0, 1, b"", 3]], [], []]}, []], "can't be -1 numbers"),
+        ([b"\x02", b"", {2: [[[0, 7]] * 2 + [[0, 2]] * 3, [[[0, 0], []]], [USED]]}, []], "a string is missing"),
+        ([b"\x02", b"", {2: [[[0, 7]] * 2 + [[0, -1]] * 3, [[[0, 0], []]], [USED]]}, []], "a string is missing"),
+        ([b"\x02", b"", {2: [[[0, 7]] * 2 + [[0, 0]] * 3, [[[0, 4], []]], [USED]]}, []], "group of arguments"),
+        ([b"\x02", b"", {2: [[[0, 7]] * 2 + [[0, 0]] * 3, [[[0, 0], []]], [[[0, 2], []]]]}, []], "usages are not"),
+        ([b"\x05", b"", {5: [[[0, 7]] * 5 + [[0, 0]], [[[0, 0], []]], []]}, []], "is missing"),
+        ([b"\x01", b"", {}, []], "other kinds"),
+        ([b"\x01", b"", {}, [[9, 7, None]]], "other kinds"),
+        ([b"", b"", {77: [[], [], []]}, []], "other kinds"),
+    ],
+)  # fmt: skip
+def test_columns_that_make_no_sense_are_refused(columns: list[object], said: str) -> None:
+    raw = msgspec.msgpack.encode(columns)
+    kinds = columns[0]
+    assert isinstance(kinds, bytes)
+    header = msgspec.msgpack.encode({"events": len(kinds), "raw_bytes": len(raw)})
+    data = MAGIC + b"\x02\x00" + block(b"H", header) + block(b"C", raw) + block(b"Z", b"\x02")
+    with pytest.raises(FileUnreadable, match=said):
+        Recording.from_bytes(data)
+
+
+def test_columns_in_a_file_of_the_first_version_are_refused() -> None:
+    with pytest.raises(FileUnreadable, match="can't be b'C'"):
+        Recording.from_bytes(MAGIC + b"\x01\x00" + block(b"H", b"\x80") + block(b"C", b"\x90"))
+
+
+@given(st.binary(max_size=60), st.integers(0, 10_000))
+def test_columns_with_bytes_changed_are_refused_or_read_as_something(noise: bytes, position: int) -> None:
+    encoded = ColumnsEncoder().encode(build().events)
+    assert encoded is not None
+    raw = bytearray(encoded[0])
+    position %= len(raw)
+    raw[position : position + len(noise)] = noise
+    with contextlib.suppress(ColumnsDamaged, msgspec.MsgspecError, UnicodeError):
+        ColumnsDecoder().decode(bytes(raw), len(raw))
 
 
 def test_file_can_be_read_by_its_owner_only_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -113,7 +264,7 @@ def test_anything_else_is_refused(data: bytes) -> None:
 def test_newer_file_says_which_version_it_has() -> None:
     data = bytearray(recording().to_bytes())
     data[len(MAGIC)] = FILE_VERSION + 1
-    with pytest.raises(FileUnreadable, match=f"format {FILE_VERSION + 1}.*reads {FILE_VERSION}: upgrade"):
+    with pytest.raises(FileUnreadable, match=f"format {FILE_VERSION + 1}.*reads 1 to {FILE_VERSION}: upgrade"):
         Recording.from_bytes(bytes(data))
 
 
@@ -157,7 +308,7 @@ def test_missing_file_and_directory_are_said_in_words(tmp_path: Path) -> None:
 
 
 def test_huge_events_are_spread_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_ptreetime.recording.BLOCK_LIMIT_BYTES", 4096)
+    monkeypatch.setattr("pytest_ptreetime.recording_file.BLOCK_LIMIT_BYTES", 4096)
     events: list[Event] = [Exec(number, 1, b"cc", b"/bin/cc", [os.urandom(1500)], None) for number in range(10)]
     assert Recording.from_bytes(Recording(events).to_bytes()).events == events
 
