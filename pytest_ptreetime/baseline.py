@@ -27,7 +27,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +47,7 @@ from pytest_ptreetime.errors import (
 from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.replace_file import replace_file
+from pytest_ptreetime.user_lock import user_lock
 
 __all__ = ["DEFAULT_HISTORY", "Baseline", "Session", "Store", "file_name"]
 
@@ -192,11 +192,9 @@ class Store:
 
         :raises BaselineError: what is there can't be read, or the directory can't be written; it is left as it was.
         """
-        from filelock import FileLock
-
         path = self.path_of(test, host)
         digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-        with FileLock(Path(tempfile.gettempdir()) / f"ptreetime-{os.getuid()}-{digest}.lock"):
+        with user_lock(f"baseline-{digest}"):
             baseline = self.read(path) if path.is_file() else Baseline(test, host, path)
             baseline.sessions.append(session)
             baseline.keep(history)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, UsageError
@@ -24,6 +23,7 @@ from pytest_ptreetime.redaction import Redactor
 from pytest_ptreetime.tracers import Command, Tracer, choose
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tree import ProcessTree
+from pytest_ptreetime.user_lock import user_lock
 
 __all__ = [
     "Build",
@@ -384,18 +384,8 @@ def representative(rounds: Sequence[Round]) -> int:
 @contextmanager
 def machine_lock(progress: Progress) -> Iterator[None]:
     """Hold this user's right to measure on this machine."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(Path(tempfile.gettempdir()) / f"ptreetime-{os.getuid()}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.waiting()
-        lock.acquire()
-    try:
+    with user_lock("measuring", waiting=progress.waiting):
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
