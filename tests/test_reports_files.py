@@ -230,16 +230,6 @@ def test_json_without_utf_8_is_still_json(regressed: SessionResult) -> None:
     assert rows["make/gcc/cc1[c.c]"]["now"]["cpu"] == pytest.approx(2 * rows["make/gcc/cc1[c.c]"]["before"]["cpu"])
 
 
-def test_parquet_has_a_row_for_each_node_of_each_round(regressed: SessionResult, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra `parquet` (pyarrow)")
-    path = write_report(find_report("parquet"), regressed, tmp_path / "session.parquet")
-    rows = parquet.read_table(path).to_pylist()
-    assert len(rows) == sum(len(tree) for measured in regressed.measurements for tree in measured.trees)
-    first = rows[0]
-    assert (first["name"], first["parent"], first["args"], first["round"]) == ("make", None, ["make", "-j2"], 0)
-    assert rows[1]["parent"] == 0
-
-
 def test_parquet_without_pyarrow_says_what_to_install(
     regressed: SessionResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:

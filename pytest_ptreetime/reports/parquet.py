@@ -1,12 +1,14 @@
 """Apache Parquet, one row for each node of each round: for DuckDB, Spark or BigQuery, where results outgrow a machine.
 
-Needs the extra ``parquet`` (pyarrow). Every round is a row group of its own, sorted as the tree is (preorder). ``node``
-counts the nodes of a round from 0 and ``parent`` refers to it, so a tree can be walked in SQL.
+Needs the extra ``parquet`` (pyarrow). A round's rows follow each other as the tree does (preorder). ``node`` counts the
+nodes of a round from 0 and ``parent`` refers to it, so a tree can be walked in SQL. Row groups have about the same size
+whatever that of the trees is, and only the one that is being filled is in memory.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.errors import ReportFailed
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_ptreetime.tree import ProcessTree
 
 __all__ = ["ParquetReport"]
+
+GROUP_ROWS = 40_960  # about 60 MB while they are collected; a reader takes a group at a time
 
 _SECONDS = ("wall", "user", "sys", "cpu", "startlag", "exitlag", "run_delay")
 _NUMBERS = (
@@ -55,10 +59,17 @@ class ParquetReport:
             ) from None
         schema = _schema(pa)
         with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+            group: dict[str, list[Any]] = {name: [] for name in schema.names}
             for measurement in session.measurements:
                 for number, tree in enumerate(measurement.trees):
-                    columns = _columns(session, measurement, number, tree)
-                    writer.write_table(pa.table(columns, schema=schema), row_group_size=max(len(tree), 1))
+                    for columns in _columns(session, measurement, number, tree):
+                        for name, values in columns.items():
+                            group[name] += values
+                        if len(group["node"]) >= GROUP_ROWS:
+                            writer.write_table(pa.table(group, schema=schema), row_group_size=2 * GROUP_ROWS)
+                            group = {name: [] for name in schema.names}
+            if group["node"]:
+                writer.write_table(pa.table(group, schema=schema), row_group_size=2 * GROUP_ROWS)
 
 
 def _schema(pa: Any) -> Any:
@@ -81,9 +92,12 @@ def _schema(pa: Any) -> Any:
     )
 
 
-def _columns(session: SessionResult, measurement: Measurement, number: int, tree: ProcessTree) -> dict[str, list[Any]]:
-    nodes = list(tree)
-    index = {id(node): position for position, node in enumerate(nodes)}
+def _columns(
+    session: SessionResult, measurement: Measurement, number: int, tree: ProcessTree
+) -> Iterator[dict[str, list[Any]]]:
+    """The rows of one round, at most ``GROUP_ROWS`` at a time."""
+    everything = list(tree)
+    index = {id(node): position for position, node in enumerate(everything)}
     critical = {id(node) for node in tree.critical_path()}
     same = {
         "started": round(session.started * 1e6),
@@ -95,13 +109,15 @@ def _columns(session: SessionResult, measurement: Measurement, number: int, tree
         "tracer": measurement.tracer,
         "round": number,
     }
-    columns: dict[str, list[Any]] = {name: [value] * len(nodes) for name, value in same.items()}
-    columns["node"] = list(range(len(nodes)))
-    columns["parent"] = [None if node.parent is None else index[id(node.parent)] for node in nodes]
-    for name in _TEXTS:
-        columns[name] = [None if (text := getattr(node, name)) is None else valid_unicode(text) for node in nodes]
-    columns["args"] = [None if node.args is None else [valid_unicode(word) for word in node.args] for node in nodes]
-    for name in (*_NUMBERS, *_SECONDS, *_FLAGS):
-        columns[name] = [getattr(node, name) for node in nodes]
-    columns["critical"] = [id(node) in critical for node in nodes]
-    return columns
+    for begin in range(0, len(everything), GROUP_ROWS):
+        nodes = everything[begin : begin + GROUP_ROWS]
+        columns: dict[str, list[Any]] = {name: [value] * len(nodes) for name, value in same.items()}
+        columns["node"] = list(range(begin, begin + len(nodes)))
+        columns["parent"] = [None if node.parent is None else index[id(node.parent)] for node in nodes]
+        for name in _TEXTS:
+            columns[name] = [None if (text := getattr(node, name)) is None else valid_unicode(text) for node in nodes]
+        columns["args"] = [None if node.args is None else [valid_unicode(word) for word in node.args] for node in nodes]
+        for name in (*_NUMBERS, *_SECONDS, *_FLAGS):
+            columns[name] = [getattr(node, name) for node in nodes]
+        columns["critical"] = [id(node) in critical for node in nodes]
+        yield columns
