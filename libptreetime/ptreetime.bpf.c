@@ -161,6 +161,12 @@ static ALWAYS_INLINE int add_process(u32 tgid, u32 pid, u32 short_image) {
   return 0;
 }
 
+/* Whether the recorder's caller may kill the current process: not one that has become somebody else's. */
+static ALWAYS_INLINE int may_be_killed(void) {
+  u32 caller = control.caller_uid;
+  return caller == (u32)-1 || caller == (u32)bpf_get_current_uid_gid();
+}
+
 SECTION("tp_btf/sched_process_fork") int on_fork(u64 *context) {
   struct task_struct *parent = (void *)context[0];
   struct task_struct *child = (void *)context[1];
@@ -168,7 +174,7 @@ SECTION("tp_btf/sched_process_fork") int on_fork(u64 *context) {
   struct ptreetime_process *process = find_process(parent->tgid);
   if (!process || tgid != (u32)child->pid) /* a new thread is not a process */
     return 0;
-  if (control.killing)
+  if (control.killing && may_be_killed())
     bpf_send_signal(SIGKILL);
   u32 parent_pid = process->pid, short_image = process->short_image;
   process = find_process(tgid);

@@ -93,7 +93,7 @@ struct ptreetime_control {
   ptreetime_u32 pid_ns_inode; /* of the recorder's PID namespace */
   ptreetime_u32 wake_bytes;   /* the recorder sleeps until so many bytes wait for it */
   ptreetime_u32 waking;       /* it has been woken and has not looked yet */
-  ptreetime_u32 killing;      /* who forks is to die */
+  ptreetime_u32 killing;      /* who forks is to die, where the caller may kill it */
   ptreetime_u32 counts_execs; /* what counts failed execs is attached: enum ptreetime_counts_execs */
   ptreetime_u32 calibrating;  /* the recorder sends itself signals: see clock_offset_ns */
   ptreetime_u64 created;      /* processes of this recording, its root included */
@@ -109,6 +109,8 @@ struct ptreetime_control {
   ptreetime_u64 page_size;          /* in bytes */
   ptreetime_u32 exec_numbers[2];    /* of the system calls execve and execveat */
   ptreetime_u32 exec_numbers_32[2]; /* for programs of 32 bits */
+  ptreetime_u32 caller_uid;         /* who may be killed: processes of this real user; UINT32_MAX: everybody */
+  ptreetime_u32 reserved;
 };
 
 /* A process of the tree, in the table "processes" under the kernel's own number for it. */

@@ -11,22 +11,28 @@ import json
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from recorder_control import (
+    CAP_BPF,
+    CAP_PERFMON,
+    NOBODY,
+    ask_to_record,
+    copied_recorder,
+    give_capabilities,
+    read,
+    recorder,
+    waiting_shell,
+)
 from trap_programs import FAILED_EXECS, Programs, assert_lawful, failed_execs, record
 
-from pytest_ptreetime.errors import NativeHelperMissing
-from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, decode_stream
-from pytest_ptreetime.native import helper
+from pytest_ptreetime.events import Create, Exec, Exit, Lost
 from pytest_ptreetime.recording import Recording
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.ebpf import EbpfTracer
@@ -36,7 +42,6 @@ from pytest_ptreetime.tracers.recorder_process import RecorderProcess
 from pytest_ptreetime.tree import ProcessNode, ProcessTree
 
 NATIVE = Path(__file__).parent.parent / "libptreetime"
-NOBODY = 65534
 LONG = os.environ.get("PTREETIME_LONG_TESTS") == "1"
 
 BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID = 13, 14
@@ -221,63 +226,11 @@ def test_nothing_is_left_in_the_kernel_when_the_tracer_is_closed(tracer: EbpfTra
 # Privileges
 
 
-@contextmanager
-def recorder(path: Path, *, user: int | None = None, env: dict[str, str] | None = None) -> Iterator[socket.socket]:
-    """A recorder that the test talks to itself; its control socket."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours:
-        with theirs:
-            process = subprocess.Popen([path, "ebpf"], stdin=theirs.fileno(), env=env or {}, user=user, cwd="/")
-        ours.settimeout(30)
-        yield ours
-    process.wait()
-
-
-def ask_to_record(control: socket.socket, pid: int, *, how: str = "") -> tuple[str, int]:
-    events = os.memfd_create("events")
-    socket.send_fds(control, [f"record {pid}{how}".encode()], [events])
-    return control.recv(4096).decode(), events
-
-
-@contextmanager
-def waiting_shell(user: int, program: str = "/bin/true") -> Iterator[subprocess.Popen[bytes]]:
-    """A process of this user that runs the program once it has been sent a line."""
-    script = ["/bin/sh", "-c", 'read line; exec "$0"', program]
-    process = subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=user)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.fixture
 def everybodys_recorder() -> Iterator[Path]:
     """A copy of the recorder that every user may run, without capabilities."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can run a program as another user")
-    try:
-        original = helper("ptreetime-recorder")
-    except NativeHelperMissing as error:
-        pytest.skip(str(error))
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o755)
-        copy = Path(directory, "ptreetime-recorder")
-        shutil.copyfile(original, copy)
-        copy.chmod(0o755)
+    with copied_recorder() as copy:
         yield copy
-
-
-def give_capabilities(path: Path, *capabilities: int) -> None:
-    """What setcap does: a vfs_cap_data of revision 2, effective (linux/capability.h)."""
-    low, high = (sum(1 << number % 32 for number in capabilities if number // 32 == word) for word in (0, 1))
-    try:
-        os.setxattr(path, "security.capability", struct.pack("<IIIII", 0x02000001, low, 0, high, 0))
-    except OSError as error:
-        pytest.skip(f"file capabilities can't be set here: {error}")
-
-
-CAP_PERFMON, CAP_BPF = 38, 39
 
 
 @pytest.mark.parametrize("capabilities", [(), (CAP_BPF,), (CAP_PERFMON,)])
@@ -339,12 +292,6 @@ def test_recorder_without_tracefs_counts_failed_execs_when_told_and_only_while_i
         assert failed_execs(tree, json.loads(output)) == expected
 
 
-def read(descriptor: int) -> list[Event]:
-    with open(descriptor, "rb") as file:
-        file.seek(0)
-        return [event for frame in decode_stream(file.read(), "the events") for event in frame]
-
-
 def test_recorder_with_file_capabilities_refuses_processes_of_others(
     tracer: EbpfTracer, everybodys_recorder: Path
 ) -> None:
@@ -360,7 +307,10 @@ def test_recorder_with_file_capabilities_refuses_processes_of_others(
 def test_recorder_under_sudo_records_processes_of_the_user_who_called_sudo(
     tracer: EbpfTracer, everybodys_recorder: Path
 ) -> None:
-    with recorder(everybodys_recorder, env={"SUDO_UID": str(NOBODY)}) as control, waiting_shell(NOBODY) as shell:
+    with (
+        recorder(everybodys_recorder, env={"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}) as control,
+        waiting_shell(NOBODY) as shell,
+    ):
         assert control.recv(4096).startswith(b"hello")
         answer, descriptor = ask_to_record(control, os.getpid())
         os.close(descriptor)

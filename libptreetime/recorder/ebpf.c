@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "caller.h"
 #include "ebpf_program.h"
 #include "ebpf_records.h"
 #include "recorder.h"
@@ -35,7 +36,6 @@ static int events = -1;  /* epoll: the root, the ring buffer, the control socket
 static int root_fd = -1; /* pidfd of the root */
 static uint32_t generation;
 static uint64_t calibrated_ns;
-static long caller_uid; /* whose processes may be traced; -1: everybody's */
 
 /* Tell the BPF program how far its clock is from the scheduler's. sched_yield makes the scheduler look at its clock,
  * and the signal, which nobody gets, makes the program look right after. What passes between the two is error, and time
@@ -70,17 +70,7 @@ static bool watch(int descriptor, uint32_t what) {
   return epoll_ctl(events, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
-/* Under sudo the caller is another one than the user that we run as. */
-static long find_caller(void) {
-  const char *sudo_uid = getuid() == 0 ? getenv("SUDO_UID") : NULL;
-  if (sudo_uid != NULL)
-    return atol(sudo_uid);
-  return getuid() == 0 ? -1 : (long)getuid();
-}
-
 static const char *ebpf_open(void) {
-  caller_uid = find_caller();
-  clearenv();
   const char *why = ptreetime_program_open(&program);
   if (why != NULL)
     return why;
@@ -90,6 +80,7 @@ static const char *ebpf_open(void) {
   program.control->pid_ns_inode = (uint32_t) namespace.st_ino;
   program.control->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
   program.control->wake_bytes = WAKE_BYTES;
+  program.control->caller_uid = ptreetime_caller_uid();
   events = epoll_create1(EPOLL_CLOEXEC);
   if (events < 0 || !watch(PTREETIME_CONTROL, EPOLLIN) || !watch(program.records, EPOLLIN | EPOLLET))
     return ptreetime_words("can't wait for events: %s", strerror(errno));
@@ -106,13 +97,6 @@ static void forget_processes(void) {
     more = ptreetime_program_next_process(&program, &begun, &key, &process);
     ptreetime_program_forget_process(&program, before);
   }
-}
-
-static bool belongs_to_caller(pid_t pid) {
-  char path[32];
-  struct stat status;
-  snprintf(path, sizeof path, "/proc/%d", (int)pid);
-  return caller_uid < 0 || (stat(path, &status) == 0 && (long)status.st_uid == caller_uid);
 }
 
 static bool root_is_dead(void) {
@@ -152,7 +136,7 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   control->generation = generation;
   /* Its pid has been its own all the time if it still lives: the process that was looked at is the one that is
    * watched. */
-  if (!belongs_to_caller(recording->root_pid) || root_is_dead()) {
+  if (!ptreetime_caller_owns(recording->root_pid) || root_is_dead()) {
     stop_watching();
     return ptreetime_words("process %d belongs to somebody else, or is dead", (int)recording->root_pid);
   }
@@ -247,13 +231,16 @@ static void end(struct ptreetime_recording *recording) {
   recording->ended = true;
 }
 
-/* SIGKILL to every process of the tree that is not dying; how many those were. */
+/* False where the caller has no right to kill it: it has become somebody else's. */
+static bool kill_process(int descriptor) {
+  return syscall(SYS_pidfd_send_signal, descriptor, SIGKILL, NULL, 0) == 0 || errno != EPERM;
+}
+
+/* SIGKILL to every process of the tree that is not dying; how many those were that it ends. */
 static size_t kill_tree(void) {
   size_t alive = 0;
-  if (!root_is_dead()) { /* it may be at its gate yet, and in no table */
-    syscall(SYS_pidfd_send_signal, root_fd, SIGKILL, NULL, 0);
-    alive++;
-  }
+  if (!root_is_dead()) /* it may be at its gate yet, and in no table */
+    alive += kill_process(root_fd);
   collect_leftovers();
   for (size_t i = 0; i < leftovers_count; i++) {
     struct ptreetime_process process;
@@ -262,10 +249,11 @@ static size_t kill_tree(void) {
     int descriptor = (int)syscall(SYS_pidfd_open, leftovers[i].process.pid, 0);
     /* The pid is still its own if it is in the table after the descriptor was opened. */
     if (descriptor >= 0 && ptreetime_program_find_process(&program, leftovers[i].key, &process) && !process.dying)
-      syscall(SYS_pidfd_send_signal, descriptor, SIGKILL, NULL, 0);
+      alive += kill_process(descriptor);
+    else
+      alive++;
     if (descriptor >= 0)
       close(descriptor);
-    alive++;
   }
   return alive;
 }
@@ -318,6 +306,7 @@ static void ebpf_detach(struct ptreetime_recording *recording) {
 
 const struct ptreetime_backend ptreetime_backend_ebpf = {
     .name = "ebpf",
+    .capabilities = PTREETIME_CAP_BPF | PTREETIME_CAP_PERFMON,
     .open = ebpf_open,
     .attach = ebpf_attach,
     .step = ebpf_step,

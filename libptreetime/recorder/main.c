@@ -15,8 +15,9 @@
  *                count N RUNNING processes of the recording so far, and those of them that live
  *                error WHY       the recording could not be made, or has ended early; the build runs on
  *
- * The recorder may carry privileges (file capabilities): it traces only processes of the user who started it, writes
- * only to descriptors that it was handed, and ignores its environment.
+ * The recorder may carry privileges (file capabilities, sudo): it traces only processes of the user who started it,
+ * writes only to memory files that it was handed, ignores its environment, and gives up what it does not need
+ * (caller.h).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,9 +29,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "caller.h"
 #include "recorder.h"
 
 static const struct ptreetime_backend *const backends[] = {
@@ -86,18 +87,18 @@ static void recording_close(const char *why) {
     send_message("done");
 }
 
-static bool process_is_ours(pid_t pid) {
-  char path[32];
-  struct stat status;
-  snprintf(path, sizeof path, "/proc/%d", (int)pid);
-  return getuid() == 0 || (stat(path, &status) == 0 && status.st_uid == getuid());
-}
-
 static void record(pid_t pid, bool failed_execs, int descriptor) {
-  if (pid <= 0 || descriptor < 0 || recording_active) {
+  const char *wrong = NULL;
+  if (recording_active)
+    wrong = "another recording is under way";
+  else if (pid <= 0 || descriptor < 0)
+    wrong = "record needs a pid and a file";
+  else if (!ptreetime_caller_may_hand(descriptor))
+    wrong = "events are written to memory files (memfd_create) only";
+  if (wrong != NULL) {
     if (descriptor >= 0)
       close(descriptor);
-    send_message("error %s", recording_active ? "another recording is under way" : "record needs a pid and a file");
+    send_message("error %s", wrong);
     return;
   }
   struct ptreetime_sink sink = recording.sink;
@@ -105,11 +106,16 @@ static void record(pid_t pid, bool failed_execs, int descriptor) {
       .root_pid = pid, .sink = sink, .processes = 1, .running = 1, .failed_execs = failed_execs};
   ptreetime_sink_open(&recording.sink, descriptor);
   const char *why = NULL;
-  if (!process_is_ours(pid))
+  if (!ptreetime_caller_owns(pid))
     why = ptreetime_words("process %d belongs to somebody else", (int)pid);
   ptreetime_sink_start(&recording.sink, ptreetime_now_ns(), pid, ptreetime_clock_ns(CLOCK_REALTIME));
   if (why == NULL)
     why = backend->attach(&recording);
+  /* Once more: from now on the number stays that of the process that is watched. */
+  if (why == NULL && !ptreetime_caller_owns(pid)) {
+    backend->detach(&recording);
+    why = ptreetime_words("process %d belongs to somebody else, or is dead", (int)pid);
+  }
   if (why != NULL) {
     recording_close(why);
     return;
@@ -127,7 +133,10 @@ static ssize_t receive_message(char *message, size_t size, int *descriptor) {
   } control;
   struct iovec bytes = {message, size - 1};
   struct msghdr header = {
-      .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
+      .msg_iov = &bytes,
+      .msg_iovlen = 1,
+      .msg_control = control.space,
+      .msg_controllen = CMSG_LEN(sizeof(int))}; /* without the padding, where a second descriptor would find room */
   *descriptor = -1;
   ssize_t count = recvmsg(PTREETIME_CONTROL, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (count < 0)
@@ -142,7 +151,7 @@ static ssize_t receive_message(char *message, size_t size, int *descriptor) {
 
 static void obey(const char *message, int descriptor) {
   if (strncmp(message, "record ", 7) == 0) {
-    record((pid_t)atoi(message + 7), strstr(message, " failed-execs") != NULL, descriptor);
+    record((pid_t)strtol(message + 7, NULL, 10), strstr(message, " failed-execs") != NULL, descriptor);
     return;
   }
   if (descriptor >= 0)
@@ -228,7 +237,12 @@ int main(int argc, char **argv) {
       backend = backends[i];
   }
   ignore_signals();
-  const char *why = backend == NULL ? "this recorder was built without it" : backend->open();
+  const char *why = backend == NULL ? "this recorder was built without it" : ptreetime_caller_find();
+  clearenv();
+  if (why == NULL)
+    why = backend->open();
+  if (why == NULL)
+    why = ptreetime_caller_become(backend->capabilities);
   if (why != NULL) {
     send_message("unavailable %s", why);
     return 1;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "account.h"
+#include "caller.h"
 #include "interrupt.h"
 #include "proc.h"
 #include "ptrace_birth.h"
@@ -322,6 +323,7 @@ static const char *ptrace_open(void) {
 
 const struct ptreetime_backend ptreetime_backend_ptrace = {
     .name = "ptrace",
+    .capabilities = PTREETIME_CAP_SYS_PTRACE, /* set-uid programs gain their privileges only where it has this */
     .open = ptrace_open,
     .attach = ptrace_attach,
     .step = ptrace_step,

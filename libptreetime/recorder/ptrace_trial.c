@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,8 +54,19 @@ static const char *reason(int error) {
   return ptreetime_words("ptrace is not allowed here: %s", strerror(error));
 }
 
-const char *ptreetime_ptrace_trial(unsigned long options) {
+/* A child that may be traced: one of a recorder with file capabilities would inherit that it may not, which is about
+ * what the recorder is and not about the machine. Whoever has fewer capabilities can't trace it all the same. */
+static pid_t fork_traceable(void) {
+  int dumpable = prctl(PR_GET_DUMPABLE);
+  prctl(PR_SET_DUMPABLE, 1);
   pid_t child = fork();
+  if (child != 0)
+    prctl(PR_SET_DUMPABLE, dumpable == 1);
+  return child;
+}
+
+const char *ptreetime_ptrace_trial(unsigned long options) {
+  pid_t child = fork_traceable();
   if (child < 0)
     return ptreetime_words("can't start a process: %s", strerror(errno));
   if (child == 0) {

@@ -30,6 +30,9 @@ struct ptreetime_recording {
 struct ptreetime_backend {
   const char *name;
 
+  /* The capabilities (PTREETIME_CAP_...) that it can't record without. */
+  uint64_t capabilities;
+
   /* Find out whether this machine allows it, and get everything ready that is kept between recordings. */
   const char *(*open)(void);
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import select
@@ -140,6 +141,10 @@ class _Wait:
             self.recorder.send("kill")
             self.recorder_deadline = time.monotonic() + FINISH_SECONDS
         else:
+            self._kill_root()
+
+    def _kill_root(self) -> None:
+        with contextlib.suppress(PermissionError):  # it has become somebody else's, as `sudo make` has
             self.child.process.kill()
 
     def _until_recorded(self) -> None:
@@ -186,7 +191,7 @@ class _Wait:
         self.recorder_deadline = self.next_count = None
         self.recorder.close()
         if self.outcome.timed_out:
-            self.child.process.kill()
+            self._kill_root()
 
     def _hear(self) -> None:
         try:

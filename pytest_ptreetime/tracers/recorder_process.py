@@ -106,7 +106,7 @@ class RecorderProcess:
         readable = select.poll()
         readable.register(self.socket, select.POLLIN)
         if not readable.poll(None if timeout is None else timeout * 1000):
-            self._process.kill()
+            _kill(self._process)
             self.close()
             raise RecorderGone(f"no answer within {timeout:g} s")
         try:
@@ -168,5 +168,12 @@ def _end(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(ANSWER_SECONDS)
     except subprocess.TimeoutExpired:
+        _kill(process)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(ANSWER_SECONDS)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End it where we may: sudo is root's, and ends with the recorder, which ends with its control socket."""
+    with contextlib.suppress(PermissionError):
         process.kill()
-        process.wait()
