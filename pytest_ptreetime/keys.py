@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.naming.arguments import ArgumentNormalizer
 from pytest_ptreetime.naming.compilers import identity
+from pytest_ptreetime.naming.decoding import Decoded
 from pytest_ptreetime.naming.substitutions import Substitutions
 from pytest_ptreetime.naming.wrappers import passes_through
 from pytest_ptreetime.node import ProcessNode
@@ -64,7 +65,7 @@ class Keyer:
     def keys(self, tree: ProcessTree) -> dict[ProcessNode, str]:
         """The key of every node, in preorder."""
         if self.is_default and tree.root._key is not None:
-            return {node: node.key for node in tree}
+            return {node: node._key or node.key for node in tree}
         return self._keys(list(tree))
 
     def assign(self, root: ProcessNode) -> None:
@@ -76,49 +77,81 @@ class Keyer:
             return self._keys_of(nodes)
 
     def _keys_of(self, nodes: list[ProcessNode]) -> dict[ProcessNode, str]:
-        normalizer = ArgumentNormalizer(nodes[0].cwd, self._substitutions)
-        passed = passes_through(nodes)
+        decoded = Decoded()
+        arguments = _Arguments(nodes[0].cwd, self._substitutions, decoded)
+        passed = passes_through(nodes, decoded)
         below: dict[int, str] = {}  # the path that a node's children have, by its id
+        names: dict[str, str] = {}
         keys: dict[ProcessNode, str] = {}
-        remember = self.is_default
+        known: dict[str, str] = {}  # each key once: nodes of one key share it
+        remember, key_hook, normalize_hook = self.is_default, self._key_hook, self._normalize_hook
         for node in nodes:
-            above = node.parent if node.previous_image is None else node.previous_image
+            above = node.previous_image or node.parent
             path = "" if above is None else below[id(above)]
-            name = _printable(node.name).replace("/", "_")
+            name = node._name or decoded.name(node)
+            printed = names.get(name)
+            if printed is None:
+                printed = names[name] = _printable(name).replace("/", "_")
             if node.children or node.next_image is not None:
-                below[id(node)] = path if id(node) in passed else _bounded(f"{path}{name}/", LONGEST_PATH, "/")
-            key = None if self._key_hook is None else self._key_hook(node)
-            key = path + name + self._arguments(node, normalizer) if key is None else _printable(key)
-            keys[node] = key
+                below[id(node)] = path if id(node) in passed else _bounded(f"{path}{printed}/", LONGEST_PATH, "/")
+            key = None if key_hook is None else key_hook(node)
+            if key is not None:
+                key = _printable(key)
+            else:
+                words = None if normalize_hook is None else normalize_hook(node)
+                key = path + printed + (arguments.of(node, name) if words is None else arguments.as_given(words))
+            keys[node] = key = known.setdefault(key, key)
             if remember:
                 node._key = key
         return keys
 
-    def _arguments(self, node: ProcessNode, normalizer: ArgumentNormalizer) -> str:
-        """``[...]``, or nothing where there is nothing to say."""
-        if self._normalize_hook is not None:
-            words = self._normalize_hook(node)
-            if words is not None:
-                return _bracketed(" ".join(word for word in words if word))
-        if node.forked_only:
+
+class _Arguments:
+    """The part of a key in brackets, of the nodes of one tree.
+
+    It is worked out once for each text and each argument: a large build has millions, and few that differ.
+    """
+
+    def __init__(self, build_directory: str | None, substitutions: Substitutions, decoded: Decoded) -> None:
+        self._normalizer = ArgumentNormalizer(build_directory, substitutions)
+        self._decoded = decoded
+        self._bracketed: dict[str, str] = {"": ""}
+
+    def of(self, node: ProcessNode, name: str) -> str:
+        """``[...]``, or nothing where there is nothing to say. ``name`` is the node's."""
+        if not node._execed and node.forked_only:
             return "(fork)"
-        args = node.args
+        decoded = self._decoded
+        args = decoded.args(node)
         if args is None:
             return ""
-        known = identity(node.name, args)
-        if known is not None:
-            cwd = node.cwd
-            files = (normalizer.file(node, cwd, file) for file in known.files)
-            return _bracketed(" ".join([*normalizer.arguments(node, cwd, known.words), *filter(None, files)]))
-        is_script = len(args) > 1 and args[1].endswith(node.name) and not args[0].endswith(node.name)
-        cwd = node.cwd
-        stable = " ".join(normalizer.arguments(node, cwd, args[2:] if is_script else args[1:]))
-        directory = normalizer.directory(cwd)
-        return _bracketed(f"{directory}: {stable}" if directory else stable)
+        cwd = decoded.cwd(node)
+        normalizer = self._normalizer
+        known = identity(name, args)
+        if known is None:
+            is_script = len(args) > 1 and args[1].endswith(name) and not args[0].endswith(name)
+            text = " ".join(normalizer.arguments(node, cwd, args[2:] if is_script else args[1:]))
+            directory = normalizer.directory(cwd)
+            if directory:
+                text = f"{directory}: {text}"
+        else:
+            words = normalizer.arguments(node, cwd, known.words) if known.words else []
+            for file in known.files:
+                stable = normalizer.file(node, cwd, file)
+                if stable:
+                    words.append(stable)
+            text = words[0] if len(words) == 1 else " ".join(words)
+        return self._bracketed.get(text) or self._bracket(text)
 
+    def as_given(self, words: Sequence[str]) -> str:
+        """``words`` in brackets, if they are any."""
+        return self._bracket(" ".join(word for word in words if word))
 
-def _bracketed(text: str) -> str:
-    return f"[{_bounded(_printable(text), LONGEST_ARGUMENTS)}]" if text else ""
+    def _bracket(self, text: str) -> str:
+        if not text:
+            return ""
+        self._bracketed[text] = bracketed = f"[{_bounded(_printable(text), LONGEST_ARGUMENTS)}]"
+        return bracketed
 
 
 def _printable(text: str) -> str:

@@ -223,26 +223,24 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
 
     def _add_shares(self, known: dict[str, float], after: Usage, before: Usage) -> None:
         cpu_ns = _share(after.cpu_ns, before.cpu_ns)
-        user_ns = _share(after.utime_ns, before.utime_ns)
-        sys_ns = _share(after.stime_ns, before.stime_ns)
+        user_ns, sys_ns = _share(after.utime_ns, before.utime_ns), _share(after.stime_ns, before.stime_ns)
         if user_ns is not None and sys_ns is not None:
             if cpu_ns is None:
                 cpu_ns = user_ns + sys_ns
+            elif sys_ns == 0:  # as split_cpu() has it
+                user_ns = cpu_ns
             else:
                 user_ns, sys_ns = split_cpu(cpu_ns, user_ns, sys_ns)
             known["user"] = user_ns / 1e9
             known["sys"] = sys_ns / 1e9
         if cpu_ns is not None:
             known["cpu"] = cpu_ns / 1e9
-        run_delay_ns = _share(after.run_delay_ns, before.run_delay_ns)
-        if run_delay_ns is not None:
-            known["run_delay"] = run_delay_ns / 1e9
-        read_bytes = _share(after.read_bytes, before.read_bytes)
-        if read_bytes is not None:
-            known["read"] = read_bytes
-        written_bytes = _share(after.written_bytes, before.written_bytes)
-        if written_bytes is not None:
-            known["written"] = written_bytes
+        if after.run_delay_ns is not None and before.run_delay_ns is not None:
+            known["run_delay"] = max(0, after.run_delay_ns - before.run_delay_ns) / 1e9
+        if after.read_bytes is not None and before.read_bytes is not None:
+            known["read"] = max(0, after.read_bytes - before.read_bytes)
+        if after.written_bytes is not None and before.written_bytes is not None:
+            known["written"] = max(0, after.written_bytes - before.written_bytes)
 
     @property
     def process_exit_ns(self) -> int | None:

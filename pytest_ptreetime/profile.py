@@ -20,6 +20,8 @@ __all__ = ["METRICS", "Profile"]
 #: What is totalled besides ``count``; ``ProcessNode.metrics`` says what each is of one node.
 METRICS = ("wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_delay", "read", "written")
 
+_INTEGERS = ("max_rss", "read", "written")  # as a node has them
+
 
 class Profile(msgspec.Struct):
     """One run, by key.
@@ -45,19 +47,22 @@ class Profile(msgspec.Struct):
 
         keys = (keyer or Keyer()).keys(tree)
         totals: dict[str, dict[str, float]] = {}
-        candidates: dict[str, set[str | None]] = {}
+        one_parent: dict[str, str | None] = {}
+        candidates: dict[str, set[str | None]] = {}  # of those keys that have several
         with without_collector():
             for node, key in keys.items():
                 sums = totals.get(key)
+                parent = None if node.parent is None else keys[node.parent]
                 if sums is None:
-                    sums = totals[key] = {"count": 0.0}
-                    candidates[key] = set()
-                sums["count"] += 1
+                    totals[key] = _first(node)
+                    one_parent[key] = parent
+                    continue
                 _add(sums, node)
-                candidates[key].add(None if node.parent is None else keys[node.parent])
+                if parent != one_parent[key]:
+                    candidates.setdefault(key, {one_parent[key]}).add(parent)
         return cls(
             totals=totals,
-            parents=_one_parent_each(candidates),
+            parents=_one_parent_each(one_parent, candidates),
             incomplete_reason=tree.incomplete_reason,
             critical_path=list(dict.fromkeys(keys[node] for node in tree.critical_path())),
         )
@@ -93,7 +98,17 @@ class Profile(msgspec.Struct):
         return cls(totals=totals, parents=parents)
 
 
+def _first(node: ProcessNode) -> dict[str, float]:
+    totals = {"count": 1.0}
+    totals.update(node.metrics())
+    for metric in _INTEGERS:
+        if metric in totals:
+            totals[metric] = float(totals[metric])
+    return totals
+
+
 def _add(totals: dict[str, float], node: ProcessNode) -> None:
+    totals["count"] += 1
     for metric, value in node.metrics().items():
         if metric == "max_rss":
             totals[metric] = max(totals.get(metric, 0.0), float(value))
@@ -101,22 +116,20 @@ def _add(totals: dict[str, float], node: ProcessNode) -> None:
             totals[metric] = totals.get(metric, 0.0) + value
 
 
-def _one_parent_each(candidates: Mapping[str, set[str | None]]) -> dict[str, str | None]:
+def _one_parent_each(
+    parents: dict[str, str | None], candidates: Mapping[str, set[str | None]]
+) -> dict[str, str | None]:
     """One parent for each key, the same whatever the order in which the nodes came, and no circles.
 
     Nodes of one key can have parents of several keys (where a wrapper is used here and not there, or a shell forks
-    itself): the one that sorts first is taken. Two wrappers around each other in both orders make a circle: the first
-    of its keys gets no parent.
+    itself): the one of ``candidates`` that sorts first is taken. Two wrappers around each other in both orders make a
+    circle: the first of its keys gets no parent.
     """
-    parents: dict[str, str | None] = {}
-    ambiguous = False
     for key, several in candidates.items():
-        if len(several) > 1:
-            ambiguous = True
-            several.discard(key)
-            several.discard(None)
+        several.discard(key)
+        several.discard(None)
         parents[key] = min(several, key=str)
-    if ambiguous:
+    if candidates:
         for key in _circles(parents):
             parents[key] = None
     return parents

@@ -45,6 +45,7 @@ _PLACEHOLDERS = {
 # What makes _VOLATILE worth trying on an argument: one of these words, or a run of digits as in a hash or a date.
 _TELLING = ("tmp", "/home", "/Users", "/root", "/var", "/shm", "cmTC_", "TryCompile-")
 _DIGITS = re.compile(r"\d[\da-f]{5}|\d\d-\d\d|[a-f][\da-f]{11}|-[\da-fA-F]{4}-")
+_DIGITS_OR_DASHES = re.compile(r"[\da-fA-F-]{5}")  # what _DIGITS finds has that, and this is fast
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])\d{4,10}(?![0-9A-Za-z])")
 _RANDOM_STEM = re.compile(r"-[0-9a-f]{6,8}$")  # clang: /tmp/lvm-1a2b3c.o
 
@@ -60,7 +61,8 @@ class ArgumentNormalizer:
         self._build = _usable(build_directory)
         self._around = _around(self._build)
         # By directory and argument; arguments repeat over and over in a build.
-        self._known: dict[str | None, dict[str, str]] = {}
+        self._known: dict[str | None, _Stable] = {}
+        self._numbered: set[str] = set()  # those that have a number which may be a process id
         self._directories: dict[str | None, str] = {}
 
     def directory(self, cwd: str | None) -> str:
@@ -73,30 +75,37 @@ class ArgumentNormalizer:
 
     def arguments(self, node: ProcessNode, cwd: str | None, arguments: Sequence[str]) -> list[str]:
         """``arguments`` (of ``node``, which runs in ``cwd``), each normalised, empty ones left out."""
-        known = self._known.get(cwd)
-        if known is None:
-            known = self._known[cwd] = {}
-        stable = []
-        for argument in arguments:
-            one = known.get(argument)
-            if one is None:
-                one = known[argument] = self._stable(argument, self._outside(cwd))
-            if one:
-                stable.append(one)
-        if _NUMBER.search(" ".join(stable)):
-            stable = [_without_pids(one, node) for one in stable]
+        stable = list(filter(None, map((self._known.get(cwd) or self._of(cwd)).__getitem__, arguments)))
+        numbered = self._numbered
+        if not numbered.isdisjoint(stable):
+            return [_without_pids(one, node) if one in numbered else one for one in stable]
         return stable
 
     def file(self, node: ProcessNode, cwd: str | None, path: str) -> str:
         """A file that ``node`` was given, relative to the build directory where it is below it."""
-        if cwd is not None and cwd != self._build and not path.startswith("/"):
+        if cwd is not None and cwd != self._build and path[:1] != "/":
             path = posixpath.normpath(posixpath.join(cwd, path))
-        return "".join(self.arguments(node, cwd, (path,)))
+        one = (self._known.get(cwd) or self._of(cwd))[path]
+        return _without_pids(one, node) if one in self._numbered else one
+
+    def _of(self, cwd: str | None) -> _Stable:
+        """The arguments of processes in ``cwd`` so far."""
+        known = self._known.get(cwd)  # an empty one is false
+        if known is None:
+            known = self._known[cwd] = _Stable(self, self._outside(cwd))
+        return known
 
     def _outside(self, cwd: str | None) -> str:
         """``cwd`` where it is a build directory of its own, outside that of the root."""
         usable = _usable(cwd)
         return "" if not usable or usable == self._build or usable.startswith(self._build + "/") else usable
+
+    def stable(self, argument: str, here: str) -> str:
+        """``argument`` of a process that runs ``here``, where that is outside the build directory."""
+        one = self._stable(argument, here)
+        if _NUMBER.search(one):
+            self._numbered.add(one)
+        return one
 
     def _stable(self, argument: str, here: str) -> str:
         if self._substitutions:
@@ -107,11 +116,24 @@ class ArgumentNormalizer:
         return _VOLATILE.sub(_placeholder, argument) if _is_suspicious(argument) else argument
 
 
+class _Stable(dict[str, str]):
+    """Arguments of processes in one directory, each normalised when it is first asked for."""
+
+    def __init__(self, normalizer: ArgumentNormalizer, here: str) -> None:
+        super().__init__()
+        self._normalizer = normalizer
+        self._here = here
+
+    def __missing__(self, argument: str) -> str:
+        self[argument] = stable = self._normalizer.stable(argument, self._here)
+        return stable
+
+
 def _is_suspicious(argument: str) -> bool:
     for word in _TELLING:
         if word in argument:
             return True
-    return _DIGITS.search(argument) is not None
+    return _DIGITS_OR_DASHES.search(argument) is not None and _DIGITS.search(argument) is not None
 
 
 def _usable(directory: str | None) -> str:

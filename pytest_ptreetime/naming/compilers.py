@@ -7,6 +7,8 @@ program that it does not know, which then keeps all of its arguments.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -23,19 +25,22 @@ class Identity(NamedTuple):
 
 def identity(name: str, args: Sequence[str]) -> Identity | None:
     """What identifies the run of ``name`` with ``args`` (element 0 included); None for an ordinary program."""
-    if len(args) > 1 and args[1] in ("-cc1", "-cc1as"):
-        return _clang(args)
-    if len(args) > 1 and args[1] == "-frontend":
-        return _swift_frontend(args)
-    rule = _RULES.get(name)
-    if rule is None:
-        if _LINKER.fullmatch(name):
-            rule = _linker
-        elif _GCC_COMPILER.fullmatch(name):
-            rule = _gcc_compiler
-        else:
-            return None
-    return rule(args)
+    if len(args) > 1:
+        if args[1] in ("-cc1", "-cc1as"):
+            return _clang(args)
+        if args[1] == "-frontend":
+            return _swift_frontend(args)
+    rule = _rule(name)
+    return None if rule is None else rule(args)
+
+
+@functools.lru_cache(1_000)
+def _rule(name: str) -> Callable[[Sequence[str]], Identity | None] | None:
+    if _LINKER.fullmatch(name):
+        return _linker
+    if _GCC_COMPILER.fullmatch(name):
+        return _gcc_compiler
+    return _RULES.get(name)
 
 
 def _clang(args: Sequence[str]) -> Identity | None:
@@ -117,12 +122,17 @@ _SOURCE = re.compile(
 def _value(args: Sequence[str], option: str) -> str | None:
     """The argument after ``option``, or after ``option=``."""
     with_value = option + "="
-    for i, word in enumerate(args):
-        if word == option:
-            return args[i + 1] if i + 1 < len(args) else None
-        if word.startswith(with_value):
-            return word[len(with_value) :]
-    return None
+    text = "\0".join(args)  # looked through faster than the arguments one by one
+    if with_value in text:
+        for word, following in itertools.zip_longest(args, args[1:]):
+            if word == option:
+                return following
+            if word.startswith(with_value):
+                return word[len(with_value) :]
+    if option not in text or option not in args:
+        return None
+    place = args.index(option) + 1
+    return args[place] if place < len(args) else None
 
 
 def _output(args: Sequence[str]) -> str | None:
@@ -135,7 +145,9 @@ def _output(args: Sequence[str]) -> str | None:
 def _path_of(base: str, args: Sequence[str]) -> str:
     """The argument that is a path to the file ``base``, else ``base``; the last one counts."""
     ending = "/" + base
-    for i in range(len(args) - 1, 0, -1):
+    text = "\0".join(args) + "\0"
+    last = text.rfind(ending + "\0")
+    for i in range(text.count("\0", 0, last) if last >= 0 else 0, 0, -1):
         if args[i].endswith(ending) and not args[i].startswith("-") and not args[i - 1].startswith("-dump"):
             return args[i]
     return base

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pytest_ptreetime.naming.decoding import Decoded
 from pytest_ptreetime.node import ProcessNode
 
 __all__ = ["passes_through"]
@@ -23,8 +24,8 @@ _COMMAND_ENDS = frozenset(" ;&|><)")
 _COMMAND_BEGINS = frozenset(" ;&|(/")
 
 
-def passes_through(nodes: Sequence[ProcessNode]) -> set[int]:
-    """The ids (``id(node)``) of those of ``nodes``, a tree in preorder, that only pass a command on.
+def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> set[int]:
+    """The ids (``id(node)``) of those of ``nodes``, a tree in preorder, that have others below and only pass them on.
 
     These are: a process that never execed (a shell's fork of itself); a launcher by name; a node whose arguments end
     with those of the one program that it runs, as its only child or by its own exec; a shell whose ``-c`` text has
@@ -32,7 +33,10 @@ def passes_through(nodes: Sequence[ProcessNode]) -> set[int]:
     """
     found = set()
     programs: dict[int, ProcessNode] = {}  # what a fork that never execed runs, if it is one program
+    launchers: dict[tuple[str, str | None], bool] = {}
     for node in reversed(nodes):
+        if not node.children and node.next_image is None:
+            continue
         inner = _only_program(node)
         if inner is not None and inner.forked_only:
             inner = programs.get(id(inner))
@@ -40,7 +44,12 @@ def passes_through(nodes: Sequence[ProcessNode]) -> set[int]:
             found.add(id(node))
             if inner is not None:
                 programs[id(node)] = inner
-        elif _is_launcher(node) or (inner is not None and _wraps(node, inner)):
+            continue
+        program = decoded.name(node), decoded.exe(node)
+        launches = launchers.get(program)
+        if launches is None:
+            launches = launchers[program] = _is_launcher(*program)
+        if launches or (inner is not None and _wraps(node, inner, decoded)):
             found.add(id(node))
     return found
 
@@ -56,22 +65,19 @@ def _only_program(node: ProcessNode) -> ProcessNode | None:
     return only
 
 
-def _is_launcher(node: ProcessNode) -> bool:
-    if node.name in LAUNCHERS:
-        return True
-    exe = node.exe  # ccache can be called gcc
-    return exe is not None and exe.rpartition("/")[2] in LAUNCHERS
+def _is_launcher(name: str, exe: str | None) -> bool:
+    return name in LAUNCHERS or (exe is not None and exe.rpartition("/")[2] in LAUNCHERS)  # ccache can be called gcc
 
 
-def _wraps(outer: ProcessNode, inner: ProcessNode) -> bool:
-    ours, theirs = outer.args, inner.args
+def _wraps(outer: ProcessNode, inner: ProcessNode, decoded: Decoded) -> bool:
+    ours, theirs = decoded.args(outer), decoded.args(inner)
     if not ours or not theirs or len(ours) < 2:
         return False
     if _ends_with(ours, theirs):
         return True
-    if len(theirs) > 1 and _base(theirs[1]) == inner.name and _ends_with(ours, theirs[1:]):
+    if len(theirs) > 1 and _base(theirs[1]) == decoded.name(inner) and _ends_with(ours, theirs[1:]):
         return True  # a script: the kernel put its interpreter before it
-    return outer.name in SHELLS and _has_command(ours, theirs)
+    return decoded.name(outer) in SHELLS and _has_command(ours, theirs)
 
 
 def _ends_with(ours: Sequence[str], theirs: Sequence[str]) -> bool:

@@ -1,0 +1,52 @@
+"""Strings of traced processes, decoded once each: a build has millions of arguments and few that differ."""
+
+from __future__ import annotations
+
+import sys
+
+from pytest_ptreetime.events import Exec
+from pytest_ptreetime.node import COMM_BYTES, ProcessNode
+
+__all__ = ["Decoded"]
+
+_ENCODING = sys.getfilesystemencoding()
+_ERRORS = sys.getfilesystemencodeerrors()
+
+
+class Decoded(dict[bytes, str]):
+    """The strings so far, as ``os.fsdecode`` gives them; a new one is decoded when it is asked for."""
+
+    def __missing__(self, encoded: bytes) -> str:
+        self[encoded] = text = encoded.decode(_ENCODING, _ERRORS)
+        return text
+
+    def name(self, node: ProcessNode) -> str:
+        """``node.name``."""
+        if node._name is None:
+            program = node._program
+            if type(program) is Exec:
+                comm = program.name
+                if comm is not None and len(comm) < COMM_BYTES and not comm.isdigit():
+                    node._name = self[comm]
+        return node._name or node.name
+
+    def args(self, node: ProcessNode) -> list[str] | None:
+        """``node.args``, without keeping the list."""
+        if node._args is not None:
+            return node._args
+        program = node._program
+        return None if program is None or program.args is None else list(map(self.__getitem__, program.args))
+
+    def cwd(self, node: ProcessNode) -> str | None:
+        """``node.cwd``."""
+        program = node._program
+        if type(program) is Exec:
+            return None if program.cwd is None else self[program.cwd]
+        return node.cwd
+
+    def exe(self, node: ProcessNode) -> str | None:
+        """``node.exe``."""
+        program = node._program
+        if type(program) is Exec:
+            return None if program.exe is None else self[program.exe]
+        return node.exe
