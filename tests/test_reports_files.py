@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from report_sessions import HOSTILE_SOURCE, BuildEvents, build, measurement, regressed_session, rounds, session
 
 from pytest_ptreetime import results
+from pytest_ptreetime.decision.finding import Comparison, Finding, Power, PowerLevel
 from pytest_ptreetime.errors import ReportFailed, UsageError
 from pytest_ptreetime.events import Usage
 from pytest_ptreetime.profile import Profile
@@ -228,6 +230,31 @@ def test_json_without_utf_8_is_still_json(regressed: SessionResult) -> None:
     assert [one["verdict"] for one in document["measurements"]] == ["regression", "ok", "no-baseline"]
     rows = {row["key"]: row for row in document["measurements"][0]["nodes"]}
     assert rows["make/gcc/cc1[c.c]"]["now"]["cpu"] == pytest.approx(2 * rows["make/gcc/cc1[c.c]"]["before"]["cpu"])
+
+
+def test_json_has_every_member_of_a_comparison_and_its_findings_and_all_are_documented(
+    regressed: SessionResult,
+) -> None:
+    out = io.BytesIO()
+    find_report("json").render(regressed, out)
+    document = json.loads(out.getvalue())
+    comparison = document["measurements"][0]["comparison"]
+    assert set(comparison) == set(Comparison.__struct_fields__)
+    assert set(comparison["power"]) == set(Power.__struct_fields__)
+    assert set(comparison["power"]["levels"][0]) == set(PowerLevel.__struct_fields__)
+    assert all(set(finding) == set(Finding.__struct_fields__) for finding in comparison["findings"])
+    documented = set(re.findall(r"`(\w+)`", (Path(__file__).parents[1] / "docs" / "json.md").read_text()))
+    assert _members(document) - documented == set()
+
+
+def _members(value: object) -> set[str]:
+    """The names of all members, those that are keys or metrics of the data left out."""
+    if isinstance(value, list):
+        return set().union(*map(_members, value))
+    if not isinstance(value, dict):
+        return set()
+    data = {"now", "before", "info", "host_shifts"}
+    return set(value) | set().union(*(_members(member) for name, member in value.items() if name not in data))
 
 
 def test_parquet_without_pyarrow_says_what_to_install(
