@@ -21,6 +21,14 @@
 #include "ebpf_records.h"
 #include "recorder.h"
 
+/* Of Linux 5.3 and 5.1: glibc 2.28, for which wheels are built, does not know them. The same on every processor. */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
 #define WAKE_BYTES (4u << 20) /* of the ring buffer's 16 MiB */
 #define KILL_AGAIN_MS 5
 #define CALIBRATE_AGAIN_MS 1000
