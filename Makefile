@@ -10,7 +10,7 @@ SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backe
 C_SOURCES := $(shell find libptreetime tests/programs examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test test-dtrace lint format bench bench-decision bench-real-decision build clean
+.PHONY: help venv native demo test test-dtrace goldens lint format bench bench-decision bench-real-decision build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -41,6 +41,9 @@ test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own
 	PTREETIME_RECORDER=$$($(BIN)/python -c 'from pytest_ptreetime.native import helper; print(helper("ptreetime-recorder"))') \
 	  tests/dtrace_root.sh python3 -m pytest -ra -q -n 2 -p no:cacheprovider --ptreetime-tracer=dtrace -k '$(DTRACE_TESTS)' \
 	  tests/test_tracer_contract.py tests/test_tracer_dtrace.py || test $$? -eq 77
+
+goldens: $(STAMP) ## write the reports' golden files anew, to read the difference
+	PYTHONPATH=. $(BIN)/python tests/report_goldens.py
 
 lint: $(STAMP) ## ruff, mypy, import-linter, and clang-format where there is one
 	@status=0; \

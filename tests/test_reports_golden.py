@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from report_goldens import DIRECTORY, GOLDENS
+from report_goldens import DIRECTORY, GOLDENS, NEEDS
 from report_sessions import regressed_session
 
+from pytest_ptreetime.reports import report_names
 from pytest_ptreetime.results import SessionResult
 
 
@@ -14,5 +15,26 @@ def session() -> SessionResult:
 
 @pytest.mark.parametrize("name", list(GOLDENS))
 def test_report_is_as_in_its_golden_file(name: str, session: SessionResult) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"needs {NEEDS[name]}")
     golden = (DIRECTORY / name).read_text(encoding="utf-8")
-    assert GOLDENS[name](session) == golden, "if this is wanted: PYTHONPATH=. python tests/report_goldens.py"
+    assert GOLDENS[name](session) == golden, "if this is wanted: make goldens"
+
+
+def test_every_report_has_a_golden_file() -> None:
+    covered = {
+        "terminal": "summary-verbose.txt",
+        "html": "session.html",
+        "json": "session.json",
+        "markdown": "session.md",
+        "chrome-trace": "session.trace.json",
+        "folded": "session.folded",
+        "folded-cpu": "session.cpu.folded",
+        "openmetrics": "session.metrics.txt",
+        "parquet": "session.parquet.txt",
+        "lnt": "session.lnt.json",
+        "lnt-ptreetime": "session-own-suite.lnt.json",
+    }
+    assert set(covered) == set(report_names())
+    assert set(covered.values()) <= set(GOLDENS)
+    assert {path.name for path in DIRECTORY.iterdir()} == set(GOLDENS)
