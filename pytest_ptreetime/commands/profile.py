@@ -70,10 +70,10 @@ def run(options: argparse.Namespace) -> int:
                 on_events=None if live is None else live.events,
             )
     except KeyboardInterrupt as interrupt:
-        interrupted = getattr(interrupt, "recording", None)
-        if interrupted is not None:
-            _keep(interrupted, options)
-        raise
+        interrupted: Recording | None = getattr(interrupt, "recording", None)
+        if interrupted is None:
+            raise
+        recording = interrupted  # the command has got the signal too, and has ended as it likes
     except CommandFailed as error:
         print(f"ptreetime profile: {error}", file=sys.stderr)
         return EXIT_NOT_STARTED
