@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -154,9 +154,6 @@ def from_recordings(
 
     :param baseline: the rounds of another build to show beside it.
     """
-    trees = [recording.tree() for recording in recordings]
-    walls = [tree.wall or 0.0 for tree in trees]
-    median = sorted(range(len(walls)), key=walls.__getitem__)[(len(walls) - 1) // 2]
     first = recordings[0]
     measurement = Measurement(
         test=name,
@@ -164,10 +161,11 @@ def from_recordings(
         command=list(first.command),
         rounds=list(recordings),
         baseline_rounds=list(baseline),
-        median_round=median,
         tracer=first.tracer or "",
         substitutions=list(substitutions),
     )
+    walls = [tree.wall or 0.0 for tree in measurement.trees]
+    measurement.median_round = sorted(range(len(walls)), key=walls.__getitem__)[(len(walls) - 1) // 2]
     starts = [recording.started or 0.0 for recording in recordings]
     host = first.host or host_facts()
     return SessionResult(
@@ -228,19 +226,20 @@ def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
     """
     if not any(sessions):
         raise ValueError("there is no round to take a median of")
+    if sum(map(len, sessions)) == 1:
+        return next(rounds[0] for rounds in sessions if rounds)
     totals: dict[str, dict[str, list[float]]] = {}
     parents: dict[str, str | None] = {}
     for rounds in sessions:
-        for key, metric, value in _medians(rounds):
-            totals.setdefault(key, {}).setdefault(metric, []).append(value)
+        for key, metrics in _medians(rounds).items():
+            columns = totals.setdefault(key, {})
+            for metric, value in metrics.items():
+                columns.setdefault(metric, []).append(value)
         for profile in rounds:
             parents.update(profile.parents)
     last = next(rounds[-1] for rounds in reversed(sessions) if rounds)
     return Profile(
-        totals={
-            key: {metric: statistics.median(values) for metric, values in metrics.items()}
-            for key, metrics in totals.items()
-        },
+        totals={key: _medians_of(metrics) for key, metrics in totals.items()},
         parents=parents,
         incomplete_reason=last.incomplete_reason,
         critical_path=last.critical_path,
@@ -264,11 +263,17 @@ def whole_of(profile: Profile) -> dict[str, float]:
     return whole
 
 
-def _medians(rounds: Sequence[Profile]) -> Iterator[tuple[str, str, float]]:
-    values: dict[tuple[str, str], list[float]] = {}
+def _medians(rounds: Sequence[Profile]) -> dict[str, dict[str, float]]:
+    if len(rounds) == 1:
+        return rounds[0].totals
+    values: dict[str, dict[str, list[float]]] = {}
     for profile in rounds:
         for key, metrics in profile.totals.items():
+            columns = values.setdefault(key, {})
             for metric, value in metrics.items():
-                values.setdefault((key, metric), []).append(value)
-    for (key, metric), seen in values.items():
-        yield key, metric, statistics.median(seen)
+                columns.setdefault(metric, []).append(value)
+    return {key: _medians_of(metrics) for key, metrics in values.items()}
+
+
+def _medians_of(metrics: dict[str, list[float]]) -> dict[str, float]:
+    return {metric: values[0] if len(values) == 1 else statistics.median(values) for metric, values in metrics.items()}

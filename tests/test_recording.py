@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from replicated_builds import lua_build, replicated
 from report_sessions import build
 from simulated_processes import Simulation, simulations
 
@@ -122,11 +123,22 @@ def test_file_of_the_first_version_is_read() -> None:
 
 
 @pytest.mark.promise("recording-small")
-def test_build_of_repeated_arguments_takes_at_most_60_bytes_a_process() -> None:
-    recording = build([f"module{number % 7}/source{number}.c" for number in range(300)])
-    processes = len(recording.tree())
-    assert processes > 1_200
-    assert len(recording.to_bytes()) / processes < 60
+def test_real_build_takes_at_most_60_bytes_a_process() -> None:
+    build = lua_build()
+    processes = len(build.tree())
+    assert processes > 500
+    assert build.tree().complete
+    assert len(build.to_bytes()) / processes <= 60
+
+
+@pytest.mark.promise("recording-small")
+def test_build_many_times_as_large_takes_no_more_for_each_process() -> None:
+    large = replicated(5_000)
+    tree = large.tree()
+    assert tree.complete, tree.incomplete_reason
+    data = large.to_bytes()
+    assert len(data) / len(tree) <= 60
+    assert Recording.from_bytes(data).events == large.events
 
 
 @pytest.mark.promise("recording-bomb")
