@@ -10,14 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from pytest_ptreetime.events import Create, Event, Exec, Exit, Start, UserSpawn, UserStartup
-from pytest_ptreetime.naming.compilers import identity
+from pytest_ptreetime.naming.brief import brief
 
 __all__ = ["RunningBuild", "RunningProcess"]
-
-_WITH_VALUE = ("-o", "-I", "-L", "-D", "-C", "-MF", "-MT", "-MQ")
 
 
 @dataclass
@@ -34,17 +31,7 @@ class RunningProcess:
 
     def label(self) -> str:
         """Its name and what tells it from its like: ``cc1 src/lvm.c``."""
-        known = identity(self.name, self.args) if self.args else None
-        words = [*known.words, *known.files] if known is not None else _main_argument(self.args)
-        return " ".join(filter(None, [self.name, *words]))
-
-
-def _main_argument(args: Sequence[str]) -> list[str]:
-    """The first argument that is no option and no option's value."""
-    for before, argument in pairwise(args):
-        if argument and not argument.startswith("-") and before not in _WITH_VALUE:
-            return [argument]
-    return list(args[1:2])
+        return brief(self.name, self.args)
 
 
 class RunningBuild:

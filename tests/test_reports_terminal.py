@@ -10,6 +10,7 @@ from report_sessions import BuildEvents, build, measurement, regressed_session, 
 
 from pytest_ptreetime.events import Usage
 from pytest_ptreetime.foreign_text import middle, shown
+from pytest_ptreetime.naming.brief import brief
 from pytest_ptreetime.reports.process_tables import aggregate_table, costs, own_wall, top_table
 from pytest_ptreetime.reports.terminal import failure_text, how_to_accept, properties, summary_text
 from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
@@ -193,3 +194,19 @@ def test_junit_properties_have_the_verdict_and_the_cause(regressed: SessionResul
     assert facts["ptreetime.verdict"] == "regression"
     assert str(facts["ptreetime.finding"]).startswith("cc1 c.c")
     assert facts["ptreetime.complete"] is True
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["gcc", "-I", "include", "-c", "-o", "build/lvm.o", "src/lvm.c"], "gcc src/lvm.c"),
+        (["gcc", "-o", "build/lua", "build/lvm.o"], "gcc build/lua"),
+        (["/usr/lib/gcc/cc1", "-quiet", "src/lvm.c", "-dumpbase", "lvm.c", "-o", "/tmp/x.s"], "cc1 src/lvm.c"),
+        (["sh", "-c", "make all"], "sh make all"),
+        (["make", "-j2"], "make -j2"),
+        (["make"], "make"),
+        ([], "make"),
+    ],
+)
+def test_brief_name_has_what_tells_a_process_from_its_like(args: list[str], expected: str) -> None:
+    assert brief(expected.partition(" ")[0], args) == expected

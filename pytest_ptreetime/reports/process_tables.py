@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ __all__ = ["TOP_ORDERS", "Cost", "aggregate_table", "costs", "own_wall", "top_ta
 TITLE = "Aggregate Times"
 _AGGREGATED = ("wall", "user", "sys", "startlag", "exitlag")
 _TABLE_EDGES = 2  # columns that tabulate puts between two columns
+WIDE_FOR_KEYS = 120  # columns from which a node is called by its whole key
 _HEADER_PADDING = 2  # by which tabulate makes a column wider than its header
 
 
@@ -154,12 +156,28 @@ def top_table(tree: ProcessTree, *, sort: str = "own", limit: int = 20, width: i
     ]
     table = table_with_names(
         ["node", "own cpu", "share", "cum. cpu", "own wall", "wall", "count"],
-        [shown(cost.key) for cost in ranked],
+        _names(ranked, width),
         figures,
         width=width,
     )
     left_out = len(every) - len(ranked)
     return f"{table}\n({left_out} more)" if left_out else table
+
+
+def _names(ranked: Sequence[Cost], width: int) -> list[str]:
+    """The keys; on a narrow terminal without their paths, where that leaves them different."""
+    labels = [_without_path(cost.key) for cost in ranked]
+    repeated = Counter(labels)
+    return [
+        shown(cost.key if width >= WIDE_FOR_KEYS or repeated[label] > 1 else label)
+        for cost, label in zip(ranked, labels, strict=True)
+    ]
+
+
+def _without_path(key: str) -> str:
+    """``cc1[src/lvm.c]`` of ``make/gcc/cc1[src/lvm.c]``."""
+    path, bracket, arguments = key.partition("[")
+    return path.rpartition("/")[2] + bracket + arguments
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from pytest_ptreetime.foreign_text import middle, shown
 from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
 from pytest_ptreetime.reports.figures import METRIC_NAMES, change, counted, figure, seconds
-from pytest_ptreetime.reports.process_tables import table_with_names
+from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.finding import Comparison, Finding
@@ -25,7 +25,6 @@ __all__ = ["TerminalReport", "certainty", "failure_text", "properties", "sentenc
 
 FINDINGS_SHOWN = 15
 WIDE = 140  # columns from which the figures before, the tracer and the host's shift have a place in the summary
-WIDE_FOR_KEYS = 120  # columns from which a node is called by its whole key
 _DEFAULT_WIDTH = 80
 
 

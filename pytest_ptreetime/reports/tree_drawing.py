@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_ptreetime.foreign_text import clip, shell_line, shown
+from pytest_ptreetime.foreign_text import clip, middle, shell_line, shown
+from pytest_ptreetime.naming.brief import brief
 from pytest_ptreetime.reports.colours import paint
 from pytest_ptreetime.reports.figures import seconds
 from pytest_ptreetime.tree import ProcessNode, ProcessTree
@@ -64,12 +65,14 @@ def draw_tree(
         times = " ".join(f"{seconds(line.total(metric)):>9}" for metric in metrics)
         room = max(width - len(times) - 2, 10)
         marked = not line.hidden and len(line.nodes) == 1 and id(line.nodes[0]) in critical
-        text = clip(f"{line.branch}{'* ' if marked else ''}{_label(line, critical)}", room)
+        begin = f"{line.branch}{'* ' if marked else ''}"
+        text = clip(f"{begin}{_label(line, critical, room - len(begin))}", room)
         lines.append(f"{times}  {paint(text, 'bold', colour) if marked else text}".rstrip())
     return "\n".join(lines)
 
 
-def _label(line: Line, critical: set[int]) -> str:
+def _label(line: Line, critical: set[int], room: int) -> str:
+    """What a line says of its processes; where the arguments are longer than ``room``, what matters of them."""
     if line.hidden:
         some_critical = any(id(node) in critical for node in line.nodes)
         return f"({len(line.nodes)} more{', some of them critical' if some_critical else ''})"
@@ -87,7 +90,12 @@ def _label(line: Line, critical: set[int]) -> str:
         marks.append("reparented")
     arguments = shown(shell_line(node.args[1:])) if node.args else ""
     note = f" [{', '.join(marks)}]" if marks else ""
-    return f"{shown(node.name or '?')}{note} {arguments}".rstrip()
+    name = shown(node.name or "?")
+    whole = f"{name}{note} {arguments}".rstrip()
+    if len(whole) <= room or not node.args:
+        return whole
+    words = shown(brief(node.name or "?", node.args)).removeprefix(name)
+    return f"{name}{note}{middle(words, max(room - len(name) - len(note) - 2, 1))} …"
 
 
 def _lines(
