@@ -233,6 +233,16 @@ def test_missing_recorder_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PtraceTracer().available() == "the native helper ptreetime-recorder is missing"
 
 
+def test_recorder_keeps_the_scheduling_policy_that_it_was_started_with() -> None:
+    """Among real-time processes an ordinary recorder would not be run before the build sleeps."""
+    script = (
+        "import os; from pytest_ptreetime.tracers.recorder_process import RecorderProcess as P;"
+        "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0));"
+        "recorder = P('ptrace'); print(os.sched_getscheduler(recorder.pid) == os.SCHED_BATCH); recorder.close()"
+    )
+    assert subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True).stdout == b"True\n"
+
+
 def test_mode_that_was_not_built_is_a_reason() -> None:
     with pytest.raises(TracerUnavailable, match="built without it"):
         RecorderProcess("teleprinter")

@@ -301,8 +301,11 @@ static bool ptrace_linger(void) {
 }
 
 /* A stopped process waits for the recorder: the recorder asks for a short slice, with which the scheduler (6.12 and
- * later; earlier ones ignore it) runs it soon and not for long. It takes no more of the processor than without. */
+ * later; earlier ones ignore it) runs it soon and not for long. It takes no more of the processor than without. Of
+ * another scheduling policy it stays a part: there it may need that to be heard beside the build at all. */
 static void ask_for_short_slices(void) {
+  if (sched_getscheduler(0) != SCHED_OTHER)
+    return;
   struct {
     uint32_t size;
     uint32_t policy;
