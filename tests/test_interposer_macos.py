@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 NATIVE = Path(__file__).parent.parent / "libptreetime"
-PROCESS = ["event.c", "exits_darwin.c", "log.c", "process.c", "system_darwin.c"]
-PROGRAMS = ["programs.c", "programs_darwin.c"]
+PROCESS = ["event.c", "exits_unix.c", "log.c", "process.c", "system_unix.c", "system_darwin.c"]
+PROGRAMS = ["programs.c", "programs_bsd.c"]
 OPTIONS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Os", "-fvisibility=hidden", "-fno-stack-protector"]
 
 MH_DYLIB, N_EXT, N_TYPE, N_UNDF = 6, 0x01, 0x0E, 0x0

@@ -1,5 +1,6 @@
-/* What the interposer needs of its operating system, one file each: system_linux.c, system_darwin.c. No function here
- * fails visibly, keeps anything open or touches errno. */
+/* What the interposer needs of its operating system: system_linux.c, or system_unix.c with what is one system's own in
+ * system_darwin.c, system_freebsd.c and system_illumos.c. No function here fails visibly, keeps anything open or
+ * touches errno. */
 #ifndef PTREETIME_SYSTEM_H
 #define PTREETIME_SYSTEM_H
 
@@ -20,6 +21,10 @@ void ptreetime_system_unmap(void *memory, size_t size);
 void ptreetime_system_executable(char *path, size_t capacity);
 void ptreetime_system_directory(char *path, size_t capacity);
 void ptreetime_system_open_file(int descriptor, char *path, size_t capacity);
+
+/* The arguments and the environment that the program was started with; 0 where they can't be had. (illumos: its
+ * constructors are not given them) */
+int ptreetime_system_vectors(const char *const **argv, const char *const **environment);
 
 /* Where errno is: the program's, which is touched only where the program's own call fails. */
 int *ptreetime_system_errno(void);
