@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from pytest_ptreetime.events import Create, Event, Exec, Exit, Usage, UserExec, UserExit, UserSpawn, UserStartup
-from pytest_ptreetime.number_columns import Column, ColumnsDamaged, column_of, numbers_in
+from pytest_ptreetime.number_columns import Column, ColumnsDamaged, check_range, column_of, numbers_in
 
 __all__ = ["CELLS_PER_BYTE", "EVENTS_PER_BYTE", "ColumnsDamaged", "ColumnsDecoder", "ColumnsEncoder"]
 
@@ -177,7 +177,8 @@ class ColumnsDecoder(_Memory):
                 elif type_.startswith("bytes"):
                     fields.append(strings.column(next(numbers), count, optional))
                 else:
-                    values = numbers_in(next(numbers), count, optional=optional)
+                    partial = (kind, field) in GUESSES
+                    values = numbers_in(next(numbers), count, optional=optional, partial=partial)
                     if field == "pid":
                         pids = values
                     fields.append(values)
@@ -186,6 +187,8 @@ class ColumnsDecoder(_Memory):
             raise ColumnsDamaged("a column is missing") from None
         for place, field, values in waiting:
             guessed = _with_guesses(self._known, kind, field, pids, values)
+            if guessed is not values:
+                check_range(guessed)
             _remember(self._known, kind, field, pids, guessed)
             fields[place] = guessed
         return map(kind, *fields)

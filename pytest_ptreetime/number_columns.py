@@ -16,7 +16,7 @@ from itertools import accumulate
 
 import msgspec
 
-__all__ = ["Column", "ColumnsDamaged", "column_of", "numbers_in"]
+__all__ = ["Column", "ColumnsDamaged", "check_range", "column_of", "numbers_in"]
 
 _LOWEST, _HIGHEST = -(2**63), 2**64 - 1  # of MessagePack's integers
 _WIDEST = 8
@@ -81,10 +81,12 @@ def column_of(values: Sequence[int | None]) -> Column:
     return _Planes(width, base, scale, b"".join(together[plane::size] for plane in range(width)), first, absent)
 
 
-def numbers_in(column: Column, rows: int, *, optional: bool = False) -> list[int]:
+def numbers_in(column: Column, rows: int, *, optional: bool = False, partial: bool = False) -> list[int]:
     """The values of ``column``, of which there are ``rows``; with ``optional`` some of them may be None.
 
-    :raises ColumnsDamaged: there are more or fewer, or what they are made of is out of range.
+    With ``partial`` they may need more than 64 bits: what they are added to makes them less.
+
+    :raises ColumnsDamaged: there are more or fewer, or one is out of range.
     """
     if isinstance(column, _Same):
         values: list[int] = [column.value] * rows  # type: ignore[list-item] # None is looked for below
@@ -94,6 +96,8 @@ def numbers_in(column: Column, rows: int, *, optional: bool = False) -> list[int
         has_none = None in column.values
     else:
         values = _unpacked(column, rows)
+        if not partial and (column.base or column.scale != 1 or column.first is not None):
+            check_range(values)
         has_none = column.absent is not None
         if column.absent is not None:
             if len(column.absent) != rows:
@@ -146,9 +150,16 @@ def _unpacked(column: _Planes, rows: int) -> list[int]:
         return values
     if column.first is not None:
         values = list(accumulate(values, initial=column.first))
-    if values and (min(values) < _LOWEST or max(values) > _HIGHEST):
-        raise ColumnsDamaged("a number is out of range")
     return values
+
+
+def check_range(numbers: Sequence[int]) -> None:
+    """Whether ``numbers`` fit 64 bits.
+
+    :raises ColumnsDamaged: one does not.
+    """
+    if numbers and (min(numbers) < _LOWEST or max(numbers) > _HIGHEST):
+        raise ColumnsDamaged("a number is out of range")
 
 
 def _size(width: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from replicated_builds import lua_build, replicated
 from report_sessions import build
@@ -99,6 +99,7 @@ def test_loss_that_quotes_what_is_no_unicode_can_be_saved(what: str, kept: str) 
 
 
 @pytest.mark.promise("recording-lossless")
+@settings(deadline=None)
 @given(st.lists(st.one_of(*map(any_event, COLUMN_KINDS)), max_size=30), st.sampled_from([1, 5, 100]))
 def test_events_of_any_content_survive_columns(events: list[Event], events_per_block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -211,6 +212,7 @@ def test_columns_in_a_file_of_the_first_version_are_refused() -> None:
         Recording.from_bytes(MAGIC + b"\x01\x00" + block(b"H", b"\x80") + block(b"C", b"\x90"))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 10_000))
 def test_columns_with_bytes_changed_are_refused_or_read_as_something(noise: bytes, position: int) -> None:
     encoded = ColumnsEncoder().encode(build().events)
