@@ -55,6 +55,7 @@ FORMAT_VERSION = 1
 DEFAULT_HISTORY = 20
 SLUG_LENGTH = 80
 SIGNIFICANT_DIGITS = 7
+ROUNDS_WITHOUT_VALUES = 100  # of a session that has no value in any: so many are believed
 
 
 class Session(msgspec.Struct):
@@ -289,7 +290,7 @@ def _header(line: bytes, path: Path) -> _Header:
                 "save a new one with --ptreetime-save-baseline in another directory, or use the version that wrote it"
             )
         return msgspec.json.decode(line, type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         raise BaselineCorrupt(
             f"{path} is not a baseline: its first line is not a header; delete it, or restore it from version control"
         ) from None
@@ -299,15 +300,25 @@ def _entry(line: bytes, path: Path, number: int) -> Session | _Pin | _Header:
     try:
         names = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
         if "session" in names:
-            return msgspec.json.decode(line, type=Session)
+            return _checked(msgspec.json.decode(line, type=Session))
         if "pin" in names:
             return msgspec.json.decode(line, type=_Pin)
         return msgspec.json.decode(line, type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BaselineCorrupt(
             f"the baseline {path} is damaged at line {number}: {error}; delete the line, or restore the file from "
             "version control (a merge leaves it whole where .gitattributes says merge=union)"
         ) from None
+
+
+def _checked(session: Session) -> Session:
+    """``session``, if it has as many rounds as it says: a reader makes so many profiles."""
+    longest = max((len(values) for columns in session.totals.values() for values in columns.values()), default=0)
+    if not 0 <= session.rounds <= max(longest, ROUNDS_WITHOUT_VALUES):
+        raise msgspec.ValidationError(f"{session.rounds} rounds, but values of {longest}")
+    if session.calibration is not None and not session.calibration.is_whole:
+        raise msgspec.ValidationError("the calibration is not one")
+    return session
 
 
 def file_name(test: str) -> str:

@@ -38,6 +38,8 @@ PROCESSES = 8
 FILES = 12
 FILE_BYTES = 1 << 14
 
+LONGEST = 1e6  # seconds: nothing that a calibration does takes a week
+
 #: Disturbed: computing, which waits for nothing, took this many times its cpu time,
 BUSY_WAIT = 1.2
 #: or the repetitions of most parts differed by this much.
@@ -55,6 +57,17 @@ class Calibration(msgspec.Struct, frozen=True):
         clocks = ((self.wall, other.wall), (self.cpu, other.cpu))
         wall, cpu = ({part: mine[part] + others[part] for part in mine if part in others} for mine, others in clocks)
         return Calibration(wall, cpu)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has repetitions of every part by both clocks, in numbers that times can be."""
+        if not set(self.wall) == set(self.cpu) == set(PARTS):
+            return False
+        pairs = [(self.wall[part], self.cpu[part]) for part in PARTS]
+        return all(
+            len(wall) == len(cpu) > 0 and 0 < min(wall) <= max(wall) < LONGEST and 0 <= min(cpu) <= max(cpu) < LONGEST
+            for wall, cpu in pairs
+        )
 
     @property
     def disturbance(self) -> str | None:

@@ -49,6 +49,7 @@ __all__ = [
     "UserExit",
     "UserSpawn",
     "UserStartup",
+    "date",
     "decode_stream",
     "encode_frame",
 ]
@@ -56,6 +57,7 @@ __all__ = [
 WIRE_VERSION = 1
 FRAME_HEADER = struct.Struct("<2sBxI")
 FRAME_MAGIC = b"PT"
+LATEST_DATE_NS = 2**34 * 10**9  # the year 2514: any time of 64 bits more is still in the calendar
 
 
 class Usage(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -207,6 +209,11 @@ _frame_decoder = msgspec.msgpack.Decoder(list[Event])
 _frame_encoder = msgspec.msgpack.Encoder()
 
 
+def date(realtime_ns: int) -> float | None:
+    """``realtime_ns`` (CLOCK_REALTIME) in seconds since the epoch; None for a year that no recording was made in."""
+    return realtime_ns / 1e9 if 0 <= realtime_ns < LATEST_DATE_NS else None
+
+
 def encode_frame(events: Iterable[Event]) -> bytes:
     """One frame that holds ``events``."""
     payload = _frame_encoder.encode(list(events))
@@ -238,6 +245,6 @@ def decode_stream(stream: bytes | memoryview, source: str) -> Iterator[list[Even
             raise FileUnreadable(f"{source}: truncated frame at byte {position}: {length} bytes promised")
         try:
             yield _frame_decoder.decode(view[begin : begin + length])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise FileUnreadable(f"{source}: damaged frame at byte {position}: {error}") from None
         position = begin + length

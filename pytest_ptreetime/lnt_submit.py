@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import secrets
 import time
 import urllib.error
@@ -40,9 +41,13 @@ def submission_url(url: str, suite: str, *, rest: bool = False) -> str:
 
     :raises UsageError: it is not an http or https address.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url!r} is not the address of an LNT server: give http://HOST[:PORT]")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half an IPv6 address, a port that is no number
+        known = False
+    if not known or not re.fullmatch(r"[!-~]+", url):
+        raise UsageError(f"{url!a} is not the address of an LNT server: give http://HOST[:PORT], in ASCII")
     path = parts.path.rstrip("/")
     if not path.endswith(("/submitRun", "/runs")):
         database = path.rsplit("/", 1)[-1] if path.rsplit("/", 1)[-1].startswith("db_") else ""

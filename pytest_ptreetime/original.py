@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 import msgspec
 
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.events import Create, End, Event, Exit, Start, UserExec, UserExit, UserSpawn, UserStartup
+from pytest_ptreetime.events import Create, End, Event, Exit, Start, UserExec, UserExit, UserSpawn, UserStartup, date
 from pytest_ptreetime.recording import Recording, as_bytes
 from pytest_ptreetime.recording_file import blocks_of_rows
 
@@ -35,11 +35,16 @@ LOOKED_AT_BYTES = 1 << 20  # of a file that does not begin as JSON does, to find
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
+# A time of getrusage, whose nanoseconds fit 64 bits too.
+Seconds: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**32), le=2**32)]
+Microseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]
+
+
 class Rusage(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """A time of getrusage. No tuple: the collector would walk two of them for every event."""
 
-    seconds: Number
-    microseconds: Number
+    seconds: Seconds
+    microseconds: Microseconds
 
     @property
     def ns(self) -> int:
@@ -170,7 +175,7 @@ class OriginalRecording(Recording):
     @property
     def started(self) -> float | None:
         """When it began, in seconds since the epoch."""
-        return next((event.ts / 1e6 for event in self.original_events if isinstance(event, OriginalStart)), None)
+        return next((date(event.ts * 1000) for event in self.original_events if isinstance(event, OriginalStart)), None)
 
     def tree(self) -> ProcessTree:
         """The tree that the original would have printed.

@@ -25,7 +25,7 @@ from typing import Any
 from pytest_ptreetime.certificate import Certificate
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.events import Usage
+from pytest_ptreetime.events import Usage, date
 from pytest_ptreetime.node import ProcessNode
 from pytest_ptreetime.original import (
     OriginalCreate,
@@ -74,7 +74,7 @@ def build_original_tree(
         incomplete_reason="; ".join(reasons) or None,
         tracer=tracer,
         command=command,
-        started=start.ts / 1e6,
+        started=date(start.ts * 1000),
         nodes=nodes,
     )
 

@@ -18,7 +18,7 @@ import msgspec
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import FileUnreadable
 from pytest_ptreetime.event_columns import ColumnsDamaged, ColumnsDecoder
-from pytest_ptreetime.events import WIRE_VERSION, Event, Start
+from pytest_ptreetime.events import WIRE_VERSION, Event, Start, date
 from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.recording_file import FILE_VERSION, MAGIC, Header, blocks_of_columns, file_of, read_header
 from pytest_ptreetime.replace_file import replace_file
@@ -78,7 +78,7 @@ class Recording:
     @property
     def started(self) -> float | None:
         """When it began, in seconds since the epoch; None where START is missing."""
-        return next((event.realtime_ns / 1e9 for event in self.events if isinstance(event, Start)), None)
+        return next((date(event.realtime_ns) for event in self.events if isinstance(event, Start)), None)
 
     def tree(self) -> ProcessTree:
         """The process tree, built anew at each call.
@@ -180,10 +180,10 @@ def _read(data: bytes, source: str) -> Recording:
                 events += decode_block(raw)
             elif kind != b"Z" or msgspec.msgpack.decode(raw, type=int) != number:
                 raise FileUnreadable(f"{source}: damaged at byte {position}: block {number} can't be {kind!r}")
-        except (msgspec.MsgspecError, ColumnsDamaged, UnicodeError) as error:  # one block holds thousands of events
+        except (msgspec.MsgspecError, ColumnsDamaged, UnicodeError, RecursionError) as error:  # thousands in a block
             raise FileUnreadable(f"{source}: damaged block at byte {position}: {error}") from None
-        if version > 1 and len(events) > header.events:
-            raise FileUnreadable(f"{source}: damaged block at byte {position}: more events than the header states")
+        if len(events) > header.events:
+            raise FileUnreadable(f"{source}: damaged block at byte {position}: more events than the file can have")
         kinds.add(kind)
     if b"O" in kinds and kinds & {b"C", b"E"}:
         raise FileUnreadable(f"{source}: damaged: it has events of two vocabularies")

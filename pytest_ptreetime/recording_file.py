@@ -44,6 +44,7 @@ ROWS_PER_BLOCK = 16_384
 BLOCK_LIMIT_BYTES = 1 << 28  # of a raw payload: a reader's memory is bounded by it, an event has at most 2 MiB
 RAW_PER_BYTE = 64  # a payload's expansion; that of real builds is 3 to 30
 RAW_ALWAYS = 4096  # a payload's bytes that need not be compared with anything
+RAW_ALWAYS_IN_VERSION_1 = 1 << 22  # its writer stored an argument of 2 MiB of one letter in 2 KiB
 SHORTEST_EVENT_BYTES = 4  # of a row
 
 _VERSION = struct.Struct("<H")
@@ -146,15 +147,16 @@ def read_header(data: bytes, source: str) -> tuple[int, Header, Iterator[Block]]
             f"{source}: recording format {version} (byte {len(MAGIC)}), this version of pytest-ptreetime reads "
             f"1 to {FILE_VERSION}: upgrade it"
         )
-    blocks = _blocks(memoryview(data), begin, source, bounded=version > 1)
+    blocks = _blocks(memoryview(data), begin, source, RAW_ALWAYS if version > 1 else RAW_ALWAYS_IN_VERSION_1)
     first = next(blocks)
     try:
         if first.kind != b"H":
             raise FileUnreadable(f"{source}: damaged at byte {begin}: block 0 can't be {first.kind!r}")
         header = _header_decoder.decode(first.raw)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise FileUnreadable(f"{source}: damaged block at byte {begin}: {error}") from None
     if version == 1:
+        header.events = ROWS_PER_BLOCK + EVENTS_PER_BYTE * len(data)  # at most: it states no number
         return version, header, blocks
     most = len(data) * (RAW_PER_BYTE + RAW_ALWAYS // _BLOCK.size)
     if not 0 <= header.raw_bytes <= most or not 0 <= header.events <= most // SHORTEST_EVENT_BYTES:
@@ -177,7 +179,8 @@ def _within(header: Header, blocks: Iterator[Block], source: str) -> Iterator[Bl
         yield block
 
 
-def _blocks(data: memoryview, position: int, source: str, *, bounded: bool) -> Iterator[Block]:
+def _blocks(data: memoryview, position: int, source: str, always: int) -> Iterator[Block]:
+    """Every block. A raw payload may have ``always`` bytes, however short it is in the file."""
     kind = b""
     while kind != b"Z":
         payload = position + _BLOCK.size
@@ -190,7 +193,7 @@ def _blocks(data: memoryview, position: int, source: str, *, bounded: bool) -> I
         fields = data[position : position + _BLOCK_BEFORE_CHECKSUM.size]
         if zlib.crc32(data[payload:end], zlib.crc32(fields)) != checksum:
             raise FileUnreadable(f"{source}: damaged block at byte {position}: its checksum is wrong")
-        if raw_length > BLOCK_LIMIT_BYTES or (bounded and raw_length > _most_raw(stored_length)):
+        if raw_length > min(BLOCK_LIMIT_BYTES, always + RAW_PER_BYTE * stored_length):
             raise FileUnreadable(f"{source}: damaged block at byte {position}: {raw_length} bytes is too much")
         try:
             unpacker = zlib.decompressobj()

@@ -19,7 +19,7 @@ from pytest_ptreetime.certificate import Certificate
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import RecordingFailed
 from pytest_ptreetime.event_order import in_order
-from pytest_ptreetime.events import Create, Event, Exec, Start
+from pytest_ptreetime.events import Create, Event, Exec, Start, date
 from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.node import ProcessNode
 from pytest_ptreetime.tree_builder import TreeBuilder, preorder
@@ -168,7 +168,7 @@ def build_tree(
     reasons = [*([incomplete_reason] if incomplete_reason else []), *builder.certificate.reasons()]
     started = None
     if start is not None:
-        started = (start.realtime_ns + builder.root.start_ns - start.time_ns) / 1e9
+        started = date(start.realtime_ns + builder.root.start_ns - start.time_ns)
     return ProcessTree(
         builder.root,
         certificate=builder.certificate,

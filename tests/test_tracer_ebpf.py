@@ -432,27 +432,3 @@ def test_program_of_either_compiler_is_accepted_by_the_kernel(
         [*COMPILERS[name], *flags, "-c", NATIVE / "ptreetime.bpf.c", "-o", compiled], check=True, capture_output=True
     )
     assert libbpf_load(compiled) == 0
-
-
-def test_decoder_of_records_survives_a_bounded_fuzzing(tmp_path: Path) -> None:
-    clang = shutil.which("clang")
-    if clang is None:
-        pytest.skip("clang is not installed")
-    fuzzer = tmp_path / "fuzz"
-    sources = [
-        Path(__file__).parent / "fuzz/ebpf_records.c",
-        *(NATIVE / "recorder" / name for name in ("ebpf_records.c", "sink.c")),
-    ]
-    flags = ["-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
-    built = subprocess.run(
-        [clang, *flags, f"-I{NATIVE}", f"-I{NATIVE / 'recorder'}", *sources, "-o", fuzzer],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if built.returncode != 0 and "error:" not in built.stderr.replace("linker command failed", ""):
-        pytest.skip("this clang has no libFuzzer")
-    assert built.returncode == 0, built.stderr
-    limit = f"-max_total_time={60 if LONG else 3}"
-    done = subprocess.run([fuzzer, limit, "-max_len=70000"], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
