@@ -7,10 +7,10 @@ BENCH_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backend -type f -not -path '*/__pycache__/*' -not -path '*/native/*')
-C_SOURCES := $(shell find libptreetime tests/programs examples -name '*.[ch]')
+C_SOURCES := $(shell find libptreetime tests/programs tests/fuzz examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test test-dtrace goldens lint format bench bench-decision bench-real-decision bench-scale build clean
+.PHONY: help venv native demo test test-dtrace fuzz goldens lint format bench bench-decision bench-real-decision bench-scale build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -44,6 +44,14 @@ test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own
 
 goldens: $(STAMP) ## write the reports' golden files anew, to read the difference
 	PYTHONPATH=. $(BIN)/python tests/report_goldens.py
+
+FUZZ_SECONDS ?= 60
+FUZZ_ARGS ?=
+
+fuzz: $(STAMP) ## any bytes to every reader, guided by coverage, FUZZ_SECONDS for each (FUZZ_ARGS: which, --corpus DIR)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=2.3' || \
+	  echo "atheris can't be installed: Python's readers are left out"
+	$(BIN)/python tests/fuzz/drive.py --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 lint: $(STAMP) ## ruff, mypy, import-linter, and clang-format where there is one
 	@status=0; \

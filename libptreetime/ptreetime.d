@@ -50,3 +50,9 @@ proc:::exec-success
         printf("PTREETIME exec %d %d %d %d %s %s\n", timestamp, pid, strlen(execname), strlen(curpsinfo->pr_psargs),
             execname, curpsinfo->pr_psargs);
 }
+
+/* The last record of all. What dtrace does after it (on Linux, 6 s of freeing memory) is of no use to anybody. */
+END
+{
+        printf("PTREETIME end %d\n", timestamp);
+}

@@ -147,6 +147,12 @@ def test_living_are_those_without_an_end_and_a_pid_used_again_is_another() -> No
     assert output.count_processes() == 4
 
 
+def test_last_record_says_that_all_is_told_and_is_no_event() -> None:
+    output = DtraceOutput.parse(b"PTREETIME exit 4 5 0\nPTREETIME end 9\n")
+    assert [record.word for record in output.records] == ["exit", "end"]
+    assert [type(event) for event in output.events(0)] == [Exit]
+
+
 # What DTrace says beside
 
 

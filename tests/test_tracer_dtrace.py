@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from pytest_ptreetime.events import Lost
 from pytest_ptreetime.recording import Recording
 from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
 from pytest_ptreetime.tracers.dtrace import DtraceTracer, script_command
+from pytest_ptreetime.tracers.dtrace_process import DtraceProcess
 from pytest_ptreetime.tree import ProcessTree
 
 WITNESSES = ["ptrace", "ebpf"]
@@ -107,6 +108,24 @@ def test_storm_beyond_the_buffers_is_whole_or_says_what_is_lost(tracer: DtraceTr
     lost = sum(event.count for event in result.events if isinstance(event, Lost))
     assert len(result.tree) == 3001 or lost
     assert result.tree.complete == (lost == 0)
+
+
+def test_recording_when_dtrace_has_told_all_does_not_wait_for_its_end(
+    tracer: DtraceTracer, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[DtraceProcess] = []
+
+    class Kept(DtraceProcess):
+        def __init__(self, command: Sequence[str]) -> None:
+            super().__init__(command)
+            kept.append(self)
+
+    monkeypatch.setattr("pytest_ptreetime.tracers.dtrace.DtraceProcess", Kept)
+    result = record(tracer, [programs.path("vfork-exec")])
+    assert result.tree.complete
+    (dtrace,) = kept
+    assert b"\nPTREETIME end " in dtrace.output()
+    assert dtrace.process.returncode == -signal.SIGKILL
 
 
 def test_build_goes_on_when_dtrace_is_killed_and_the_recording_says_so(tracer: DtraceTracer, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 /* The calls that start other programs, as every system has them: logged by the interposer that works alone. Those that
- * only one system has are in programs_linux.c and programs_darwin.c.
+ * only one system has are in programs_linux.c and programs_bsd.c.
  *
  * An exec is logged before it happens, because nothing of us is left afterwards: it may still fail. A posix_spawn is
  * logged after it, with its child's pid and the time before; so is a fork, as the creation that it is. vfork can't be

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ from pytest_ptreetime.tracers.proc_members import end_members
 __all__ = ["DtraceProcess", "DtraceWait"]
 
 START_SECONDS = 120.0  # compiling the script takes 5 to 20 s of a busy machine
-FINISH_SECONDS = 30.0  # for what is in its buffers when the command is dead
+FINISH_SECONDS = 120.0  # for what is in its buffers when the command is dead, and for its own end
+CLOSING_CPU_SECONDS = 0.1  # used up since its last word: it tells no more
 LEAVE_SECONDS = 2.0  # for it to see by itself that the command is dead
 PROGRESS_SECONDS = 0.25
 QUIET_SECONDS = 0.5  # several of the script's switchrate: what lives is known by then
@@ -31,6 +33,7 @@ class DtraceProcess:
     """A running dtrace. It has a session of its own: the Ctrl-C that ends the build must not end it."""
 
     def __init__(self, command: Sequence[str]) -> None:
+        self._by_sudo = command[0] == "sudo"
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -45,6 +48,7 @@ class DtraceProcess:
         self.open = {self._output, self._error}
         for descriptor in self.open:
             self._read[descriptor] = bytearray()
+        self._cpu_at_last_word: float | None = None
 
     def output(self) -> bytes:
         """All records so far."""
@@ -58,8 +62,25 @@ class DtraceProcess:
         """Take what is there, or the end of the stream."""
         data = os.read(descriptor, 1 << 20)
         self._read[descriptor] += data
+        self._cpu_at_last_word = self._cpu_seconds()
         if not data:
             self.open.discard(descriptor)
+
+    def _cpu_seconds(self) -> float | None:
+        """The processor time that it has used; None where it is not told, or is that of sudo."""
+        if sys.platform != "linux" or self._by_sudo:
+            return None
+        try:
+            return time.clock_gettime((~self.process.pid << 3) | 2)  # MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED)
+        except OSError:  # it is dead
+            return None
+
+    def has_told_all(self) -> bool:
+        """Whether the last record is there, and it has been busy with something else since: with its own end."""
+        before, now = self._cpu_at_last_word, self._cpu_seconds()
+        if before is None or now is None or now - before < CLOSING_CPU_SECONDS:
+            return False
+        return any(record.word == "end" for record in DtraceOutput.parse(self.output()).records)
 
     def wait_until_live(self) -> Record | None:
         """The first record, when the probes are live; None where dtrace ended, or never came so far."""
@@ -181,15 +202,18 @@ class DtraceWait:
             command.on_events([] if self._log is None else self._log.news())
 
     def _until_told(self) -> None:
-        """Dtrace ends by itself when it sees the command's end; else it is told."""
-        ended_by_itself, killed = time.monotonic() + LEAVE_SECONDS, time.monotonic() + FINISH_SECONDS
-        told = False
+        """Dtrace stops by itself when it sees the command's end; else it is told. Its own end is not waited for."""
+        stopped_by_itself, killed = time.monotonic() + LEAVE_SECONDS, time.monotonic() + FINISH_SECONDS
+        told = ended = False
         while self.dtrace.open and time.monotonic() < killed:
-            for descriptor in readable(self.dtrace.open, killed if told else ended_by_itself):
+            for descriptor in readable(self.dtrace.open, min(killed, time.monotonic() + POLL_SECONDS)):
                 self.dtrace.read(descriptor)
-            if not told and time.monotonic() >= ended_by_itself:
+            if not told and time.monotonic() >= stopped_by_itself:
                 told = True
                 self.dtrace.stop(signal.SIGINT)
+            if not ended and self.dtrace.has_told_all():
+                ended = True
+                self.dtrace.stop(signal.SIGKILL)
         if self.dtrace.open:
             self.broken = f"dtrace was not done {FINISH_SECONDS:g} s after the command"
         elif not self._saw_the_end():
