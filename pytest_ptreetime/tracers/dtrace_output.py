@@ -20,12 +20,13 @@ MARK = b"PTREETIME "
 STRING_SIZE = 1024  # ptreetime.d's strsize: a longer string is cut, the closing zero byte included
 ILLUMOS_ARGS_SIZE = 80  # PRARGSZ
 UNKNOWN_STATUS = -1
+LARGEST_NUMBER = 2**62  # nothing that dtrace counts gets there, and the sum of two fits 64 bits
 
 # The words, and how many numbers each has. A name may be digits as well, so they have to be counted.
 _NUMBERS = {b"begin": 3, b"create": 3, b"exec": 4, b"args": 4, b"exit": 3, b"used": 5, b"dead": 5, b"end": 1}
 _ENDS = {word: b" " if word == b"exec" else b"\n" for word in _NUMBERS}
 _RECORD = re.compile(
-    MARK + b"(?:" + b"|".join(b"(%s)((?: -?\\d+){%d})%s" % (w, n, _ENDS[w]) for w, n in _NUMBERS.items()) + b")"
+    MARK + b"(?:" + b"|".join(b"(%s)((?: -?\\d{1,19}){%d})%s" % (w, n, _ENDS[w]) for w, n in _NUMBERS.items()) + b")"
 )
 _DROPS = re.compile(r"^dtrace: (\d+) (.*?)drops?\b", re.MULTILINE)
 _ERRORS = re.compile(r"^dtrace: error on enabled probe", re.MULTILINE)
@@ -62,7 +63,7 @@ class DtraceOutput:
                 continue
             match = _RECORD.match(output, found)
             if match is None:
-                if b"\n" in output[found:]:
+                if output.find(b"\n", found) >= 0:
                     parsed.damaged += 1
                 position = found + len(MARK)
                 continue
@@ -74,6 +75,9 @@ class DtraceOutput:
         assert match.lastindex is not None
         word = match[match.lastindex - 1].decode()
         numbers = [int(number) for number in match[match.lastindex].split()]
+        if max(map(abs, numbers)) > LARGEST_NUMBER or (word == "exec" and min(numbers[2:]) < 0):
+            self.damaged += 1
+            return match.end()
         if word != "exec":
             self.records.append(Record(word, numbers))
             return match.end()
@@ -115,6 +119,7 @@ class DtraceOutput:
         :param shift_ns: what turns DTrace's timestamps into CLOCK_MONOTONIC, see :func:`clock_shift_ns`.
         """
         events: list[Event] = []
+        damaged = self.damaged
         execs: dict[int, tuple[int, bytes]] = {}  # by pid: the last one's index and joined arguments
         exits: dict[int, int] = {}  # by pid: the index of an exit that may still get its times
         latest: dict[int, int] = {}  # by pid: the index of the last exec or exit
@@ -122,6 +127,9 @@ class DtraceOutput:
             if record.word == "end":
                 continue
             time_ns, pid = record.timestamp + shift_ns, record.numbers[1]
+            if abs(time_ns) > LARGEST_NUMBER:
+                damaged += 1
+                continue
             if record.word == "create":
                 exits.pop(pid, None)
                 latest.pop(pid, None)
@@ -145,9 +153,9 @@ class DtraceOutput:
                 events[index] = msgspec.structs.replace(
                     events[index], time_ns=time_ns, usage=_usage(*record.numbers[2:])
                 )
-        if self.damaged:
+        if damaged:
             last = max((event.time_ns for event in events), default=0)
-            events.append(Lost(last, self.damaged, "what dtrace printed can't be read"))
+            events.append(Lost(last, damaged, "what dtrace printed can't be read"))
         return events
 
 
