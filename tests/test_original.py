@@ -274,6 +274,36 @@ def test_arguments_with_lone_surrogates_are_read_and_saved() -> None:
     assert Recording.from_bytes(before.to_bytes()).events == before.events
 
 
+MIXED_LOG = rb"""
+PTREETIME { "ts" : 1511111111000000, "evt" : "START         ", "target" : 400 }
+PTREETIME { "ts" : 1511111111900000, "evt" : "proc:::exit   ", "pid" : 402, "parent" : 401, "name" : "clang" }
+PTREETIME { "ts" : 1511111111100000, "evt" : "proc:::create ", "pid" : 401, "parent" : 400 }
+PTREETIME { "ts" : 1511111111950000, "evt" : "proc:::exit   ", "pid" : 401, "parent" : 400, "name" : "make" }
+PTREETIME { "ts" : 1511111111300000, "evt" : "proc:::create ", "pid" : 402, "parent" : 401 }
+PTREETIME { "ts" : 1511111111990000, "evt" : "proc:::exit   ", "pid" : 400, "parent" : 1, "name" : "sh" }
+PTREETIME { "ts" : 1511111111999000, "evt" : "END           " }
+PTREETIME { "ts" : 1511111111890000, "evt" : "user exit     ", "pid" : 402, "parent" : 401, "utime" : [0, 400000], "stime" : [0, 20000] }
+PTREETIME { "ts" : 1511111111110000, "evt" : "user exec     ", "pid" : 401, "parent" : 400, "utime" : [0, 10], "stime" : [0, 0], "args" : ["make", "CFLAGS=-DX=\"1\"", "all"] }
+PTREETIME { "ts" : 1511111111290000, "evt" : "user spawn    ", "pid" : 401, "parent" : 400, "utime" : [0, 90], "stime" : [0, 10], "args" : ["clang", "-c", "..."] }
+clang: warning: this is what a build says
+PTREETIME { "ts" : 1511111111320000, "evt" : "user startup  ", "pid" : 402, "parent" : 401, "utime" : [0, 0], "stime" : [0, 0] }
+"""  # noqa: E501  the lines are as long as the original printed them
+
+
+def test_logs_of_dtrace_and_of_the_library_when_mixed_out_of_order_give_one_tree() -> None:
+    tree = Recording.from_bytes(MIXED_LOG, "old.log").tree()
+    assert tree.incomplete_reason == "1 node has no arguments"  # the root: a log has no command
+    (make,) = tree.root.children
+    (clang,) = make.children
+    assert make.args == ["make", 'CFLAGS=-DX="1"', "all"]
+    assert clang.args == ["clang", "-c", "..."]
+    assert clang.wall == pytest.approx(0.6)
+    assert (clang.user, clang.sys) == (0.4, 0.02)
+    assert clang.startlag == pytest.approx(0.02)
+    assert clang.exitlag == pytest.approx(0.01)
+    assert tree.wall == pytest.approx(0.99)
+
+
 def test_raw_log_with_other_lines_and_failures_of_the_library_is_read() -> None:
     lines = [b"", b"dtrace: 3 drops on CPU 1"]
     lines += [b"PTREETIME " + json.dumps(one).encode() for one in (event(0, "START", target=1), event(9, "END"))]
