@@ -9,9 +9,9 @@
 static ALWAYS_INLINE u64 peak_rss_bytes(struct mm_struct *mm, int direct) {
   s64 now = 0;
   struct mm_struct___before_6_2 *older = (void *)mm;
-  if (FIELD_EXISTS(older->rss_stat.count)) {
-    now = GET(direct, older->rss_stat.count[0].counter) + GET(direct, older->rss_stat.count[1].counter) +
-          GET(direct, older->rss_stat.count[3].counter);
+  if (FIELD_EXISTS(older->rss_stat.count)) { /* whose verifiers don't see through an array of a typedef */
+    now = READ(older->rss_stat.count[0].counter) + READ(older->rss_stat.count[1].counter) +
+          READ(older->rss_stat.count[3].counter);
   } else {
     now = GET(direct, mm->rss_stat[0].count) + GET(direct, mm->rss_stat[1].count) + GET(direct, mm->rss_stat[3].count);
   }
