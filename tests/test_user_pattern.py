@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_ptreetime.compare import compare
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.settings import parse_substitution
 from pytest_ptreetime.user_pattern import SECONDS, UserPattern
 
@@ -96,3 +98,11 @@ def test_pattern_with_a_set_in_a_set_warns_nobody() -> None:
 def test_engine_is_not_loaded_before_it_is_needed() -> None:
     check = "import sys, pytest_ptreetime.settings; sys.exit('regex' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+@pytest.mark.promise("patterns-time-limited")
+def test_glob_pattern_with_many_stars_takes_no_exponential_time() -> None:
+    profile = Profile.from_dict({"a" * 300 + str(number): {"wall": 1.0} for number in range(100)})
+    begin = time.process_time()
+    compare([[profile]], [profile], ignore=["*a" * 60 + "b"], node_settings={"a*" * 60 + "b": {"ignore": True}})
+    assert time.process_time() - begin < 20 * SECONDS
