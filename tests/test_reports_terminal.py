@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from report_sessions import BuildEvents, build, measurement, regressed_session, 
 from pytest_ptreetime.events import Usage
 from pytest_ptreetime.foreign_text import middle, shown
 from pytest_ptreetime.naming.brief import brief
+from pytest_ptreetime.reports import find_report
 from pytest_ptreetime.reports.process_tables import aggregate_table, costs, own_wall, top_table
 from pytest_ptreetime.reports.terminal import failure_text, how_to_accept, properties, summary_text
 from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
@@ -210,3 +212,22 @@ def test_junit_properties_have_the_verdict_and_the_cause(regressed: SessionResul
 )
 def test_brief_name_has_what_tells_a_process_from_its_like(args: list[str], expected: str) -> None:
     assert brief(expected.partition(" ")[0], args) == expected
+
+
+@pytest.mark.parametrize("verdict", ["regression", "inconclusive"])
+def test_what_could_have_been_found_is_said_once(verdict: str) -> None:
+    told = regressed_session().measurements[0]
+    comparison = told.comparison
+    assert comparison is not None
+    assert comparison.power is not None
+    smallest = comparison.power.sentence.replace(" a change of ", " only a change of ", 1)
+    assert smallest != comparison.power.sentence
+    comparison.reasons.append(f"too little data for the noise: {smallest}; measure more rounds")
+    comparison.verdict = verdict
+    if verdict == "inconclusive":
+        comparison.sentence = f"inconclusive: {comparison.reasons[0]}"
+    text = " ".join(failure_text(told, width=80).split())
+    assert text.count("have been found") == 1, text
+    out = io.BytesIO()
+    find_report("html").render(session(told), out)
+    assert out.getvalue().count(b"have been found") == 1

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from pytest_ptreetime.foreign_text import clip, shell_line, shown
 from pytest_ptreetime.reports.figures import METRIC_NAMES, UNKNOWN, change, counted, figure
 from pytest_ptreetime.reports.html_data import column_block, command_blocks, diff_rows
-from pytest_ptreetime.reports.terminal import certainty, environment, sentence
+from pytest_ptreetime.reports.terminal import certainty, environment, open_reasons, sentence
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -77,7 +77,7 @@ class HtmlReport:
 
 def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]:
     comparison = measurement.comparison
-    lines = [] if comparison is None else [*comparison.reasons, *certainty(comparison), *comparison.notes]
+    lines = [] if comparison is None else [*open_reasons(comparison), *certainty(comparison), *comparison.notes]
     if measurement.incomplete_reason is not None:
         lines.insert(0, f"Not complete: {measurement.incomplete_reason}")
     causes = [] if comparison is None else comparison.causes

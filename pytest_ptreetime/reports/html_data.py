@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_ptreetime.foreign_text import shell_line, shown
+from pytest_ptreetime.naming.brief import brief
 from pytest_ptreetime.reports.lanes import end_of, places
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = ["column_block", "command_blocks", "diff_rows"]
 
 MOST_COMMAND_BYTES = 9_000_000  # of all command lines together, in the file: the whole is to stay below 15 MB
 COMMAND_LENGTHS = (100_000, 4_000, 1_000, 300, 100)  # characters to which each is cut until they fit
+LONGEST_LABEL = 60
 _METRICS = ("count", "wall", "cpu", "max_rss")
 
 
@@ -60,6 +62,7 @@ def column_block(measurement: Measurement) -> str:
     data = {
         "name": [strings.number(node.name) for node in nodes],
         "key": [strings.number(node.key) for node in nodes],
+        "label": [strings.number(_label(node)) for node in nodes],
         "exe": [strings.number(node.exe) for node in nodes],
         "cwd": [strings.number(node.cwd) for node in nodes],
         "parent": [-1 if node.parent is None else index[id(node.parent)] for node in nodes],
@@ -82,6 +85,11 @@ def column_block(measurement: Measurement) -> str:
     }
     data["strings"] = list(strings.numbers)
     return _block(data)
+
+
+def _label(node: ProcessNode) -> str | None:
+    """What a bar is called where its key would be too long to read; None for the name with what is in the key."""
+    return brief(node.name, node.args) if node.name and node.args and len(node.key) > LONGEST_LABEL else None
 
 
 def command_blocks(measurements: Sequence[Measurement]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 from pytest_ptreetime.errors import ReportFailed
 from pytest_ptreetime.foreign_text import shown
 from pytest_ptreetime.reports.figures import METRIC_NAMES, change, figure, seconds
-from pytest_ptreetime.reports.terminal import certainty, environment, sentence
+from pytest_ptreetime.reports.terminal import certainty, environment, open_reasons, sentence
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.finding import Finding
@@ -91,7 +91,7 @@ def _details(measurement: Measurement) -> Iterator[str]:
     if measurement.incomplete_reason is not None:
         notes.append(f"not complete: {measurement.incomplete_reason}")
     if comparison is not None:
-        notes += comparison.reasons
+        notes += comparison.reasons if comparison.verdict != "regression" else open_reasons(comparison)
     if not notes and (comparison is None or not comparison.findings):
         return
     yield from ("", f"### {_text(measurement.name)}: {measurement.verdict}", "")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_ptreetime.results import Measurement, SessionResult
     from pytest_ptreetime.settings import Settings
 
-__all__ = ["TerminalReport", "certainty", "failure_text", "properties", "sentence", "summary_text"]
+__all__ = ["TerminalReport", "certainty", "failure_text", "open_reasons", "properties", "sentence", "summary_text"]
 
 FINDINGS_SHOWN = 15
 WIDE = 140  # columns from which the figures before, the tracer and the host's shift have a place in the summary
@@ -155,9 +155,7 @@ def failure_text(
     comparison = measurement.comparison
     if comparison is not None:
         parts.append(findings_table(comparison.findings, width=columns))
-        power = comparison.power.sentence if comparison.power is not None else "\0"
-        told_below = [reason for reason in comparison.reasons if power not in reason]
-        reasons = _beyond(told_below, [sentence(measurement)])
+        reasons = _beyond(open_reasons(comparison), [sentence(measurement)])
         parts.append(_paragraph([*reasons, *certainty(comparison), *comparison.notes], columns))
     if measurement.incomplete_reason is not None:
         parts.append(_paragraph([f"Not complete: {measurement.incomplete_reason}"], columns))
@@ -177,6 +175,16 @@ def sentence(measurement: Measurement) -> str:
         return shown(comparison.sentence)
     causes = [finding.sentence for finding in comparison.causes if finding.sentence]
     return shown(causes[0]) if causes else f"The verdict is {comparison.verdict}."
+
+
+def open_reasons(comparison: Comparison) -> list[str]:
+    """The reasons, without what the statement of the power, which belongs to the certainty, says again."""
+    return [reason for reason in comparison.reasons if not _tells_power(reason, comparison)]
+
+
+def _tells_power(text: str, comparison: Comparison) -> bool:
+    power = comparison.power
+    return power is not None and power.sentence in text.replace(" only a change of ", " a change of ")
 
 
 def _beyond(reasons: Iterable[str], told: Sequence[str]) -> list[str]:
@@ -201,7 +209,7 @@ def certainty(comparison: Comparison) -> list[str]:
         )
     elif comparison.causes:
         lines.append("The numbers of processes are exact: no noise is involved.")
-    if comparison.power is not None and comparison.power.sentence not in comparison.sentence:
+    if comparison.power is not None and not _tells_power(comparison.sentence, comparison):
         lines.append(comparison.power.sentence)
     return [shown(line) for line in lines]
 

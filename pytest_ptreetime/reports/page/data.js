@@ -48,6 +48,7 @@ class Build {
     this.count = data.name.length;
     this.name = Int32Array.from(data.name);
     this.key = Int32Array.from(data.key);
+    this.label = Int32Array.from(data.label); // -1: the name with what is in the key
     this.parent = Int32Array.from(data.parent); // -1: none
     this.pid = Int32Array.from(data.pid);
     this.start = running(data.start); // microseconds from the root's start, as differences
@@ -78,8 +79,9 @@ class Build {
     return this.strings[this.key[index]];
   }
 
-  // The name with what its key says of the arguments: `cc1 src/table.c`.
+  // The name with what matters of the arguments: `cc1 src/table.c`.
   labelOf(index) {
+    if (this.label[index] >= 0) return this.strings[this.label[index]];
     const key = this.keyOf(index);
     const bracket = key.indexOf("[");
     return bracket < 0 || !key.endsWith("]") ? this.nameOf(index) : `${this.nameOf(index)} ${key.slice(bracket + 1, -1)}`;

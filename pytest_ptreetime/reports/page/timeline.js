@@ -187,7 +187,7 @@ class Timeline {
       context.stroke();
       context.setLineDash([]);
       context.fillStyle = colours.text;
-      context.fillText(`${build.cpus} CPUs`, 4, y + 9);
+      context.fillText(`${build.cpus} CPUs`, 4, y - 6);
     }
   }
 
