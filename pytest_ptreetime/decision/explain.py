@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,19 +66,13 @@ class BuildChange:
 
     def deepest_first(self) -> list[int]:
         """All keys, children before their parents."""
-        depths = np.zeros(len(self.keys), dtype=np.intp)
-        above = self.parents.copy()
-        while (above >= 0).any():
-            depths += above >= 0
-            above = np.where(above >= 0, self.parents[above], -1)
-        return [int(position) for position in np.argsort(-depths, kind="stable")]
-
-    def ancestors(self, position: int) -> Iterable[int]:
-        """From the parent to the root."""
-        position = int(self.parents[position])
-        while position >= 0:
-            yield position
-            position = int(self.parents[position])
+        children: dict[int, list[int]] = {}
+        for position, parent in enumerate(self.parents.tolist()):
+            children.setdefault(parent if parent >= 0 else -1, []).append(position)
+        levels = [children.get(-1, [])]
+        while levels[-1]:
+            levels.append(sorted(child for parent in levels[-1] for child in children.get(parent, ())))
+        return [position for level in reversed(levels) for position in level]
 
 
 def label_of(key: str, parent: str | None) -> str:
@@ -135,14 +129,35 @@ def _explain_by_own_metrics(findings: Sequence[Finding]) -> None:
 
 
 def _explain_structure_by_ancestors(findings: Sequence[Finding], build: BuildChange, index: Mapping[str, int]) -> None:
+    """By the topmost of the ancestors that changed in the same way, as far up as all of them changed."""
     changed = {index[finding.key]: finding for finding in findings if finding.metric == "count"}
-    for position, finding in changed.items():
-        for ancestor in build.ancestors(position):
-            cause = changed.get(ancestor)
-            if cause is None:
-                break
-            if cause.kind == finding.kind and _same_direction(cause, finding):
-                _explained(finding, cause)
+    # What each changed node's children may be explained by: the topmost of each kind and direction.
+    topmost: dict[int, dict[tuple[str, bool], Finding]] = {}
+    for position in reversed(build.deepest_first()):
+        finding = changed.get(position)
+        if finding is None:
+            continue
+        change = (finding.kind, finding.current > finding.baseline)
+        above = topmost.get(int(build.parents[position]), {})
+        cause = above.get(change)
+        topmost[position] = above if cause is not None else {**above, change: finding}
+        if cause is not None:
+            _explained(finding, cause)
+
+
+@dataclass
+class _Below:
+    """The causes among a node's descendants that make it slower (or faster): what they cost, and the dearest."""
+
+    cost: float = 0.0
+    dearest: float = 0.0
+    rank: int = 0
+    cause: Finding | None = None
+
+    def add(self, cost: float, dearest: float, rank: int, cause: Finding) -> None:
+        self.cost += cost
+        if self.cause is None or (abs(dearest), -rank) > (abs(self.dearest), -self.rank):
+            self.dearest, self.rank, self.cause = dearest, rank, cause
 
 
 def _explain_wall_by_descendants(findings: Sequence[Finding], build: BuildChange, index: Mapping[str, int]) -> None:
@@ -151,29 +166,37 @@ def _explain_wall_by_descendants(findings: Sequence[Finding], build: BuildChange
     wall = build.difference("wall")
     if not walls or wall is None:
         return
-    below: dict[int, list[tuple[float, Finding]]] = {}
-    for finding in findings:
-        position = index.get(finding.key)
-        if position is None or finding.metric not in _CAUSES_FIRST:
+    own: dict[int, list[tuple[int, Finding]]] = {}
+    for rank, finding in enumerate(findings):
+        if finding.key in index and finding.metric in _CAUSES_FIRST:
+            own.setdefault(index[finding.key], []).append((rank, finding))
+    below: dict[int, tuple[_Below, _Below]] = {}
+    for position in build.deepest_first():
+        found = below.pop(position, None)
+        if found is not None and position in walls:
+            _explain_by_what_is_below(walls[position], float(wall[position]), found)
+        causes = [one for one in own.get(position, ()) if one[1].explained_by is None]
+        parent = int(build.parents[position])
+        if parent < 0 or not (causes or found):
             continue
-        if finding.explained_by not in (None, COMMON_KEY):
-            continue
-        # what it costs its ancestors is wall time; a node without one has at least its cpu time
-        costs = float(wall[position]) or (finding.cost or 0.0)
-        for ancestor in build.ancestors(position):
-            if ancestor in walls:
-                below.setdefault(ancestor, []).append((costs, finding))
-    order = {position: rank for rank, position in enumerate(build.deepest_first())}
-    for position in sorted(walls, key=order.__getitem__):
-        finding = walls[position]
-        if finding.explained_by is not None:
-            continue
-        change = float(wall[position]) or (finding.current - finding.baseline)
-        causes = [
-            (cost, cause) for cost, cause in below.get(position, ()) if cost * change > 0 and cause.explained_by is None
-        ]
-        if causes and abs(change) - abs(sum(cost for cost, _ in causes)) <= LEFT_OVER * abs(change):
-            _explained(finding, max(causes, key=lambda pair: abs(pair[0]))[1])
+        sums = below.setdefault(parent, (_Below(), _Below()))
+        for rank, cause in causes:
+            # what it costs its ancestors is wall time; a node without one has at least its cpu time
+            cost = float(wall[position]) or (cause.cost or 0.0)
+            if cost:
+                sums[cost > 0].add(cost, cost, rank, cause)
+        for into, part in zip(sums, found or (), strict=False):
+            if part.cause is not None:
+                into.add(part.cost, part.dearest, part.rank, part.cause)
+
+
+def _explain_by_what_is_below(finding: Finding, change: float, below: tuple[_Below, _Below]) -> None:
+    change = change or (finding.current - finding.baseline)
+    causes = below[change > 0]
+    if finding.explained_by is not None or causes.cause is None:
+        return
+    if abs(change) - abs(causes.cost) <= LEFT_OVER * abs(change):
+        _explained(finding, causes.cause)
 
 
 def _follow_to_causes(findings: Sequence[Finding]) -> None:
