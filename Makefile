@@ -10,7 +10,7 @@ SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backe
 C_SOURCES := $(shell find libptreetime tests/programs tests/fuzz examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test test-dtrace fuzz goldens lint format bench bench-decision bench-real-decision bench-scale build clean
+.PHONY: help venv native demo test test-dtrace test-kernels fuzz goldens lint format bench bench-decision bench-real-decision bench-scale build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -52,6 +52,15 @@ fuzz: $(STAMP) ## any bytes to every reader, guided by coverage, FUZZ_SECONDS fo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=2.3' || \
 	  echo "atheris can't be installed: Python's readers are left out"
 	$(BIN)/python tests/fuzz/drive.py --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
+
+# In an emulated machine everything takes ten times as long and more: without the trap of 5,000 processes, and without the
+# one that has an upper limit to the cpu time of a short program.
+KERNELS ?= bullseye bookworm trixie trixie-backports
+KERNEL_TESTS ?= (ebpf or ptrace) and not many_short and not reexec
+
+test-kernels: $(STAMP) ## the tracers ebpf and ptrace on Debian's kernels from 5.10 on, emulated (an hour)
+	tests/kernels.sh '$(KERNELS)' $(abspath $(BIN))/python -m pytest -ra -q -p no:cacheprovider -k '$(KERNEL_TESTS)' \
+	  tests/test_tracer_contract.py || test $$? -eq 77
 
 lint: $(STAMP) ## ruff, mypy, import-linter, and clang-format where there is one
 	@status=0; \
