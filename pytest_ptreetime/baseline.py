@@ -37,6 +37,7 @@ from typing import Any
 import msgspec
 
 from pytest_ptreetime.calibration import Calibration
+from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import (
     BaselineCorrupt,
     BaselineError,
@@ -104,11 +105,12 @@ class Session(msgspec.Struct):
     def profiles(self) -> list[Profile]:
         """The session as it was compared: a profile a round."""
         rounds: list[dict[str, dict[str, float]]] = [{} for _ in range(self.rounds)]
-        for key, columns in self.totals.items():
-            for metric, values in columns.items():
-                for index, value in enumerate(values[: self.rounds]):
-                    if value is not None:
-                        rounds[index].setdefault(key, {})[metric] = value
+        with without_collector():
+            for key, columns in self.totals.items():
+                for metric, values in columns.items():
+                    for index, value in enumerate(values[: self.rounds]):
+                        if value is not None:
+                            rounds[index].setdefault(key, {})[metric] = value
         return [Profile(totals=totals, parents={key: self.parents.get(key) for key in totals}) for totals in rounds]
 
 
@@ -228,7 +230,8 @@ class Store:
         baseline = Baseline(header.test, header.host, path)
         sessions: dict[str, Session] = {}
         for number, line in enumerate(lines[1:], start=2):
-            entry = _entry(line, path, number)
+            with without_collector():
+                entry = _entry(line, path, number)
             if isinstance(entry, Session):
                 sessions[entry.session] = entry
             elif isinstance(entry, _Pin):
