@@ -18,13 +18,14 @@ import os
 import resource
 import statistics
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+
+from pytest_ptreetime.leftovers import private_directory
 
 __all__ = ["PARTS", "Calibration", "calibrate"]
 
@@ -90,11 +91,11 @@ def spread(times: list[float]) -> float:
 def calibrate(repetitions: int = REPETITIONS) -> Calibration:
     """Run the work; takes about a third of a second."""
     calibration = Calibration({part: [] for part in PARTS}, {part: [] for part in PARTS})
-    with tempfile.TemporaryDirectory(prefix="ptreetime-calibration-") as directory:
+    with private_directory() as directory:
         work: dict[str, Callable[[], object]] = {
             "compute": _compute,
             "fork": _start_processes,
-            "file": lambda: _use_files(Path(directory)),
+            "file": lambda: _use_files(directory),
         }
         for part in PARTS:  # the first run warms caches up and does not count
             work[part]()

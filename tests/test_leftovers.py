@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_ptreetime import leftovers
+from pytest_ptreetime.leftovers import private_directory
+from pytest_ptreetime.replace_file import replace_file
+
+ROOT = Path(leftovers.__file__).parents[1]
+
+# Holds what it made until it is killed; the line that it prints says that it is there.
+HOLDING = {
+    "directory": """
+import os, signal
+from pytest_ptreetime.leftovers import private_directory
+with private_directory() as directory:
+    (directory / "content").write_text("x")
+    print(directory, flush=True)
+    signal.pause()
+""",
+    "file": """
+import signal, sys
+from pathlib import Path
+from pytest_ptreetime.replace_file import replace_file
+def content():
+    yield b"the first half"
+    print("begun", flush=True)
+    signal.pause()
+replace_file(Path("file"), content())
+""",
+}
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary files below tmp_path, and a process that has not looked at any place yet."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(leftovers, "_looked_at", set())
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def holder(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has a temporary directory or file."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDING[request.param]], stdout=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def make_another(tmp_path: Path) -> None:
+    """What makes this process look for leftovers."""
+    leftovers._looked_at.clear()
+    with private_directory():
+        pass
+    replace_file(tmp_path / "other", b"")
+
+
+@pytest.mark.promise("killed-run-is-cleaned-up")
+@pytest.mark.parametrize("holder", ["directory", "file"], indirect=True)
+def test_leftover_when_its_process_was_killed_is_removed_by_the_next(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    assert len(list(tmp_path.iterdir())) == 1
+    holder.kill()
+    holder.wait()
+    make_another(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("holder", ["directory", "file"], indirect=True)
+def test_temporary_when_its_process_lives_is_left_alone(holder: subprocess.Popen[str], tmp_path: Path) -> None:
+    before = {path.name for path in tmp_path.iterdir()}
+    make_another(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == before | {"other"}
+
+
+@pytest.mark.parametrize("holder", ["directory"], indirect=True)
+def test_directory_when_a_build_that_goes_on_uses_it_is_removed_after_that(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    (directory,) = tmp_path.iterdir()
+    with subprocess.Popen(["sleep", "100"], env={"PTREETIME_LOG": f"{directory}/interposer.events"}) as build:
+        holder.kill()
+        holder.wait()
+        make_another(tmp_path)
+        assert (directory / "content").exists()
+        build.send_signal(signal.SIGKILL)
+    make_another(tmp_path)
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["ptreetime-private-mine", "ptreetime-ci.0123456789abcdef", ".file.0123456789abcdef", ".file.ptreetime-new"]
+)
+def test_file_when_its_name_is_not_exactly_ours_is_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    make_another(tmp_path)
+    assert (tmp_path / name).exists()
+
+
+def test_link_with_such_a_name_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
+    link = tmp_path / "ptreetime-private-0123456789abcdef"
+    link.symlink_to("precious")
+    make_another(tmp_path)
+    assert (tmp_path / "precious" / "file").exists()
+
+
+def test_private_directory_is_its_owners_only_and_gone_at_the_end(tmp_path: Path) -> None:
+    with private_directory() as directory:
+        assert directory.parent == tmp_path
+        assert directory.stat().st_mode & 0o777 == 0o700
+    assert not list(tmp_path.iterdir())

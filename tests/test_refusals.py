@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from pytest_ptreetime.errors import RecordingFailed, ReportFailed
+from pytest_ptreetime.refusals import refused_as, words_of
+
+
+def test_descriptors_when_there_are_none_left_are_told_with_what_helps(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 300), hard))
+    try:
+        words = r"^it is not written: Too many open files .*ulimit -n"
+        with pytest.raises(ReportFailed, match=words), refused_as(ReportFailed, "it is not written"):
+            while True:
+                taken.append(os.open(tmp_path, os.O_RDONLY))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+def test_place_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingFailed, match="no/such"), refused_as(RecordingFailed, "not kept"):
+        (tmp_path / "no/such").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "ulimit -v"),
+        (OSError(errno.ENOSPC, "No space left on device", "/a/b"), "(/a/b): make room"),
+        (OSError("said by a library"), "said by a library"),
+        (ImportError("libx.so: failed to map segment"), "failed to map segment"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
+    ],
+)
+def test_words_say_the_reason_and_what_helps(error: Exception, words: str) -> None:
+    assert words in words_of(error)
+
+
+def test_error_of_another_kind_is_left_alone() -> None:
+    with pytest.raises(ValueError, match="mine"), refused_as(RecordingFailed, "not kept"):
+        raise ValueError("mine")
