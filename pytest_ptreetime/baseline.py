@@ -190,15 +190,20 @@ class Store:
             f"--ptreetime-save-baseline={self.root}, or compare all the same with --ptreetime-allow-other-machine"
         )
 
-    def add(self, test: str, host: HostFacts, session: Session, *, history: int = DEFAULT_HISTORY) -> Path:
+    def add(
+        self, test: str, host: HostFacts, session: Session, *, history: int = DEFAULT_HISTORY, of_now: bool = False
+    ) -> Path:
         """Add a session, keeping at most ``history`` and the pinned one, and return the file.
 
+        :param of_now: it was measured after all that are stored: a clock that was set back does not make it older.
         :raises BaselineError: what is there can't be read, or the directory can't be written; it is left as it was.
         """
         path = self.path_of(test, host)
         digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
         with user_lock(f"baseline-{digest}"):
             baseline = self.read(path) if path.is_file() else Baseline(test, host, path)
+            if of_now and baseline.sessions:
+                session.time = max(session.time, baseline.sessions[-1].time)
             baseline.sessions.append(session)
             baseline.keep(history)
             self.write(baseline)
@@ -236,7 +241,8 @@ class Store:
                 sessions[entry.session] = entry
             elif isinstance(entry, _Pin):
                 baseline.pinned = entry.pin
-        baseline.sessions = sorted(sessions.values(), key=lambda session: (session.time, session.session))
+        # Of sessions of one second those stay first that were added first.
+        baseline.sessions = sorted(sessions.values(), key=lambda session: session.time)
         return baseline
 
     @staticmethod

@@ -65,6 +65,21 @@ def test_sessions_when_added_one_by_one_are_loaded_in_the_order_of_their_time(tm
     assert "3 sessions, last 2026-11-04 (4f2a1c9)" in baseline.describe()
 
 
+@pytest.mark.promise("clock-set")
+def test_session_of_now_when_the_clock_was_set_back_is_the_latest_all_the_same(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    first, second = session(9), session(1)
+    store.add(TEST, HOST, first, of_now=True)
+    store.add(TEST, HOST, second, of_now=True, history=1)
+    assert [one.session for one in store.load(TEST, HOST).sessions] == [second.session]
+
+
+def test_sessions_of_one_second_stay_in_the_order_in_which_they_were_added(tmp_path: Path) -> None:
+    added = [session(1) for _ in range(8)]
+    baseline = stored(Store(tmp_path / "store"), *added)
+    assert [one.session for one in baseline.sessions] == [one.session for one in added]
+
+
 def test_history_when_it_is_full_forgets_the_oldest_but_never_the_pinned_session(tmp_path: Path) -> None:
     store = Store(tmp_path)
     baseline = stored(store, session(0), session(1))
