@@ -29,15 +29,13 @@ from pytest_ptreetime.tracers import Capture, Command
 from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_events
 from pytest_ptreetime.tracers.interposer_log import InterposerLog
 from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched, launched
-from pytest_ptreetime.tracers.proc_members import end_members, members
+from pytest_ptreetime.tracers.proc_members import members
 
 __all__ = ["InterposeTracer"]
 
 LIBRARY = "libptreetime_interpose.so"
 PARTIAL = "only dynamically linked programs are seen by the interposer alone"
 
-# How long the processes of a build that ran out of time are looked for and killed.
-END_SECONDS = 30.0
 PROGRESS_SECONDS = 0.25
 POLL_SECONDS = 0.002
 
@@ -186,8 +184,7 @@ class _Wait:
             command.on_events(news)
 
     def _end_tree(self) -> None:
-        self.child.process.kill()
-        end_members(_log_entry(self.child), self.child.pid, END_SECONDS)
+        self.child.end_tree()
 
 
 def _dead_within(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -11,28 +11,30 @@ command keeps the pid, the parent, the streams and everything else that ``subpro
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_ptreetime.errors import CommandFailed, FileUnreadable, RecordingFailed
 from pytest_ptreetime.events import Event, Lost, decode_stream
+from pytest_ptreetime.leftovers import private_directory
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.preload import preload_value
+from pytest_ptreetime.tracers.proc_members import end_members
 
 __all__ = ["Launched", "launched", "read_events"]
 
 LOG_VARIABLE = "PTREETIME_LOG"
 PRELOAD_VARIABLE = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
 _INT32 = struct.Struct("=i")
+END_SECONDS = 30.0  # how long the processes of a build that has to end are looked for and killed
 
 
 @dataclass
@@ -51,17 +53,27 @@ class Launched:
 
     def allow_tracer(self, pid: int) -> None:
         """Let process ``pid`` attach where Yama restricts ptrace to descendants."""
-        self.gate.sendall(b"p" + _INT32.pack(pid))
-        if self.gate.recv(1) != b"p":
-            raise RecordingFailed("the gate ended before the command could be started")
+        with suppress(ConnectionError):
+            self.gate.sendall(b"p" + _INT32.pack(pid))
+            if self.gate.recv(1) == b"p":
+                return
+        raise RecordingFailed(self._gate_ended())
+
+    def _gate_ended(self) -> str:
+        returncode = self.process.wait()
+        how = f"by signal {-returncode}" if returncode < 0 else f"with exit status {returncode}"
+        return f"the gate ended {how} before the command could be started: run it again"
 
     def open_gate(self) -> None:
         """Let the command run; returns when its exec has happened.
 
         :raises CommandFailed: the exec failed.
         """
-        self.gate.sendall(b"g")
-        answer = self.gate.recv(_INT32.size)
+        try:
+            self.gate.sendall(b"g")
+            answer = self.gate.recv(_INT32.size)
+        except ConnectionError:
+            raise RecordingFailed(self._gate_ended()) from None
         self.gate.close()
         if answer:
             (number,) = _INT32.unpack(answer)
@@ -73,18 +85,44 @@ class Launched:
         """What the interposer has written so far."""
         if self.interposer_log is None:
             return []
-        return read_events(self.interposer_log.read_bytes(), "the interposer's log")
+        try:
+            content = self.interposer_log.read_bytes()
+        except FileNotFoundError:
+            return [Lost(time.monotonic_ns(), 1, "the interposer's log was deleted while the command ran")]
+        return read_events(content, "the interposer's log")
+
+    def end_tree(self) -> None:
+        """Kill the command and all that descends from it, as far as it can be found: see proc_members.py."""
+        if sys.platform != "linux":
+            with suppress(PermissionError):  # it has become somebody else's, as `sudo make` has
+                self.process.kill()
+            return
+        entry = None if self.interposer_log is None else os.fsencode(f"{LOG_VARIABLE}={self.interposer_log}")
+        end_members(entry, self.pid, END_SECONDS)
+
+    def see_to_the_end(self) -> None:
+        """Wait for a command that nobody looks after any more: it must not run into what comes next.
+
+        Its time-out is kept; a KeyboardInterrupt ends it.
+        """
+        try:
+            self.process.wait(self.command.timeout)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
+            self.end_tree()
+            self.process.wait()
+            if isinstance(error, KeyboardInterrupt):
+                raise
 
 
 @contextmanager
 def launched(command: Command, *, interposer: str = "libptreetime.so") -> Iterator[Launched]:
-    """Start ``command`` behind its gate. A command still behind it when the block ends never runs.
+    """Start ``command`` behind its gate. A command still behind it when the block ends never runs; one that was let
+    through and still runs, because the block failed, is waited for.
 
     :raises CommandFailed: the working directory is missing, or there is no memory or process left.
+    :raises OSError: there is no place for temporary files, or no descriptor left.
     """
-    directory = Path(tempfile.mkdtemp(prefix="ptreetime-"))
-    ours, theirs = socket.socketpair()
-    try:
+    with private_directory() as directory, _socket_pair() as (ours, theirs):
         log = None
         environment = dict(os.environ if command.env is None else command.env)
         if command.interpose:
@@ -111,13 +149,15 @@ def launched(command: Command, *, interposer: str = "libptreetime.so") -> Iterat
         try:
             yield child
         finally:
-            if ours.fileno() >= 0:  # a gate that was never opened reads the end of the stream and exits
-                ours.close()
-                process.wait()
-    finally:
-        theirs.close()
-        ours.close()
-        shutil.rmtree(directory, ignore_errors=True)
+            ours.close()  # a gate that was never opened reads the end of the stream and exits
+            child.see_to_the_end()
+
+
+@contextmanager
+def _socket_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
 
 
 def read_events(stream: bytes | memoryview, source: str) -> list[Event]:

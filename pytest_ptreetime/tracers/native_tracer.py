@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 import select
@@ -109,6 +108,7 @@ class _Wait:
     outcome: _Outcome = field(default_factory=_Outcome)
     deadline: float | None = None
     recorder_deadline: float | None = None  # the recorder has to be done by then
+    ending: bool = False  # the whole tree is to be killed, by the recorder or without it
     next_count: float | None = None
 
     def to_the_end(self) -> _Outcome:
@@ -137,15 +137,12 @@ class _Wait:
         self._until_dead()
 
     def _kill(self) -> None:
+        self.ending = True
         if self.recorder.recording:
             self.recorder.send("kill")
             self.recorder_deadline = time.monotonic() + FINISH_SECONDS
         else:
-            self._kill_root()
-
-    def _kill_root(self) -> None:
-        with contextlib.suppress(PermissionError):  # it has become somebody else's, as `sudo make` has
-            self.child.process.kill()
+            self.child.end_tree()
 
     def _until_recorded(self) -> None:
         if not self.recorder.recording:
@@ -190,8 +187,8 @@ class _Wait:
         self.outcome.gone = reason
         self.recorder_deadline = self.next_count = None
         self.recorder.close()
-        if self.outcome.timed_out:
-            self._kill_root()
+        if self.ending:
+            self.child.end_tree()
 
     def _hear(self) -> None:
         try:

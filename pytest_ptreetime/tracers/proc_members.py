@@ -18,13 +18,13 @@ __all__ = ["end_members", "members"]
 _PROC = Path("/proc")
 
 
-def members(entry: bytes, root_pid: int) -> set[int]:
+def members(entry: bytes | None, root_pid: int) -> set[int]:
     """The living processes of the build.
 
-    :param entry: what is in the environment of its processes and of no other, ``NAME=VALUE``.
+    :param entry: what is in the environment of its processes and of no other, ``NAME=VALUE``; None: nothing is.
     """
     parents = dict(_parents())
-    found = {pid for pid in parents if pid == root_pid or _has_entry(pid, entry)}
+    found = {pid for pid in parents if pid == root_pid or (entry is not None and _has_entry(pid, entry))}
     grew = True
     while grew:
         more = {pid for pid, parent in parents.items() if parent in found and pid not in found}
@@ -34,7 +34,7 @@ def members(entry: bytes, root_pid: int) -> set[int]:
     return found
 
 
-def end_members(entry: bytes, root_pid: int, seconds: float) -> set[int]:
+def end_members(entry: bytes | None, root_pid: int, seconds: float) -> set[int]:
     """Kill the build's processes until there are none, also those that are forked meanwhile.
 
     :return: those that were left after ``seconds``, or that belong to another user.

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pytest_ptreetime.errors import RecordingFailed, TracerUnavailable
 from pytest_ptreetime.events import WIRE_VERSION
 from pytest_ptreetime.native import helper
+from pytest_ptreetime.refusals import words_of
 
 __all__ = ["RecorderGone", "RecorderProcess"]
 
@@ -42,7 +43,10 @@ class RecorderProcess:
     """
 
     def __init__(self, mode: str, *, prefix: Sequence[str] = ()) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise TracerUnavailable(f"can't start the recorder: {words_of(error)}") from None
         with theirs:
             try:
                 self._process = subprocess.Popen(
@@ -56,7 +60,7 @@ class RecorderProcess:
                 )
             except OSError as error:
                 ours.close()
-                raise TracerUnavailable(f"can't start the recorder: {error}") from None
+                raise TracerUnavailable(f"can't start the recorder: {words_of(error)}") from None
             except BaseException:
                 ours.close()
                 raise
