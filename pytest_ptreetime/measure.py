@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import IO, Any, Protocol
 
-from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, UsageError
+from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, RecordingFailed, UsageError
 from pytest_ptreetime.events import Event
 from pytest_ptreetime.host import host_facts
 from pytest_ptreetime.recording import Recording
 from pytest_ptreetime.redaction import Redactor
+from pytest_ptreetime.refusals import refused_as
 from pytest_ptreetime.tracers import Command, Tracer, choose
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tree import ProcessTree
@@ -398,8 +399,11 @@ def _finishing(progress: Progress) -> Iterator[None]:
 
 def _one(build: Build, tracer: Tracer, progress: Progress, label: str, number: int, total: int) -> Round:
     build.prepare()
-    progress.round_started(label, number, total)
-    return run_once(build, tracer, capture=True, on_progress=progress.processes)
+    with refused_as(RecordingFailed, f"the {label} can't be measured"):
+        progress.round_started(label, number, total)
+        done = run_once(build, tracer, capture=True, on_progress=progress.processes)
+        _ = done.tree  # built here, where the lack of memory for it is told
+    return done
 
 
 def _how_it_ended(returncode: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_ptreetime import hookspecs
-from pytest_ptreetime.errors import PtreetimeError, UsageError
+from pytest_ptreetime.errors import PtreetimeError, RecordingFailed, UsageError
 from pytest_ptreetime.settings import OPTIONS, Settings, resolve
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     session = config.stash.get(_session_key, None)
     if session is not None:
-        session.close()
+        try:
+            session.close()
+        except KeyboardInterrupt:  # it must not keep a recorder or a checkout alive
+            session.close()
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str | None:
@@ -110,9 +113,10 @@ def ptreetime(request: pytest.FixtureRequest) -> Iterator[PtreetimeFixture]:
         marker.update(mark.kwargs)
     try:
         settings = _settings(config, marker)
-    except UsageError as error:
+        session = _session(config)
+    except PtreetimeError as error:
         pytest.fail(str(error), pytrace=False)
-    fixture = PtreetimeFixture(_session(config), settings, request.node.nodeid, _progress(config, request.node))
+    fixture = PtreetimeFixture(session, settings, request.node.nodeid, _progress(config, request.node))
     request.node.stash[_fixture_key] = fixture
     yield fixture
 
@@ -137,16 +141,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
 
 def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[str]:
     """The texts of what fails the test."""
-    from pytest_ptreetime.reports.terminal import failure_text, properties
+    from pytest_ptreetime.refusals import refused_as
 
     session = _session(item.config)
     failures = []
-    for judged in fixture.unjudged:
-        judged.keep = keep
-        session.judge(judged)
-        item.user_properties.extend(properties(judged.measurement))
-        if judged.fails:
-            failures.append(failure_text(judged.measurement, settings=judged.settings, node_id=item.nodeid))
+    with refused_as(RecordingFailed, "the measurements can't be judged"):
+        from pytest_ptreetime.reports.terminal import failure_text, properties
+
+        for judged in fixture.unjudged:
+            judged.keep = keep
+            session.judge(judged)
+            item.user_properties.extend(properties(judged.measurement))
+            if judged.fails:
+                failures.append(failure_text(judged.measurement, settings=judged.settings, node_id=item.nodeid))
     fixture.unjudged.clear()
     return failures
 
@@ -167,21 +174,32 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if _session_key in config.stash:
             config.workeroutput["ptreetime"] = _session(config).harvest()
         return
-    for harvest in config.stash[_harvests_key]:
-        _session(config).add_harvest(harvest)
-    if _session_key not in config.stash:
+    if _session_key not in config.stash and not config.stash[_harvests_key]:
         return
+    try:
+        outcome = _finish(config)
+    except (KeyboardInterrupt, ImportError, OSError, MemoryError) as error:
+        from pytest_ptreetime.session_end import nothing_done
+
+        outcome = nothing_done(error)
+    config.stash[_outcome_key] = outcome
+    if outcome.interrupted:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    elif outcome.errors and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _finish(config: pytest.Config) -> Outcome:
     from pytest_ptreetime.session_end import finish
 
+    for harvest in config.stash[_harvests_key]:
+        _session(config).add_harvest(harvest)
     further = [report for some in config.hook.pytest_ptreetime_reports() for report in some]
-    outcome = finish(
+    return finish(
         _session(config),
         reports=further,
         amend_lnt=lambda report: config.hook.pytest_ptreetime_lnt_report(report=report),
     )
-    config.stash[_outcome_key] = outcome
-    if outcome.errors and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -189,6 +207,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     outcome = config.stash.get(_outcome_key, None)
     if outcome is None:
         return
+    try:
+        _tell(terminalreporter, config, outcome)
+    except (KeyboardInterrupt, ImportError, OSError, MemoryError) as error:
+        terminalreporter.write_line(f"error: the summary is not complete: {error or type(error).__name__}", red=True)
+
+
+def _tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config, outcome: Outcome) -> None:
     from pytest_ptreetime.reports.terminal import summary_text
 
     measurements = _session(config).result().measurements
@@ -238,7 +263,10 @@ def _settings(config: pytest.Config, marker: dict[str, Any]) -> Settings:
 def _session(config: pytest.Config) -> MeasuringSession:
     """The one session of this process, made when something first needs it."""
     if _session_key not in config.stash:
-        from pytest_ptreetime.session import Hooks, MeasuringSession
+        from pytest_ptreetime.refusals import refused_as
+
+        with refused_as(RecordingFailed, "nothing can be measured"):
+            from pytest_ptreetime.session import Hooks, MeasuringSession
 
         hook = config.hook
         tracers: dict[str, Any] = {}
@@ -251,9 +279,10 @@ def _session(config: pytest.Config) -> MeasuringSession:
             tracers=tracers,
             machine_info=lambda info: hook.pytest_ptreetime_machine_info(info=info),
         )
-        config.stash[_session_key] = MeasuringSession(
-            config.stash[_settings_key], hooks, directory=Path(config.rootpath)
-        )
+        with refused_as(RecordingFailed, "nothing can be measured"):
+            config.stash[_session_key] = MeasuringSession(
+                config.stash[_settings_key], hooks, directory=Path(config.rootpath)
+            )
     return config.stash[_session_key]
 
 

@@ -18,7 +18,7 @@ from pytest_ptreetime import baseline as store
 from pytest_ptreetime import results
 from pytest_ptreetime.calibration import Calibration, calibrate
 from pytest_ptreetime.compare import Comparison, compare
-from pytest_ptreetime.errors import BaselineError
+from pytest_ptreetime.errors import BaselineError, RecordingFailed, ReportFailed
 from pytest_ptreetime.host import HostFacts, host_facts
 from pytest_ptreetime.keys import Keyer
 from pytest_ptreetime.label import Label
@@ -33,6 +33,7 @@ from pytest_ptreetime.measure import (
     representative,
 )
 from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.refusals import refused_as
 from pytest_ptreetime.results import Measurement, SessionResult
 from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings, min_effect_terms
 from pytest_ptreetime.tracers import PROCESS_COST, Choice, Tracer, builtin_tracers, choose
@@ -90,6 +91,7 @@ class MeasuringSession:
         self.hooks = hooks
         self.directory = directory
         self.started = time.time()
+        self._began = time.monotonic()
         self.host: HostFacts = host_facts()
         self.commit = commit_of(directory)
         self.commit_time = commit_time_of(directory)
@@ -123,7 +125,8 @@ class MeasuringSession:
         """Measure the machine's speed once more: it is done before each of the first builds, to see it vary."""
         if self._calibrations < MOST_CALIBRATIONS:
             self._calibrations += 1
-            with machine_lock(SilentProgress()):  # neither in another measurement's way, nor disturbed by it
+            # neither in another measurement's way, nor disturbed by it
+            with machine_lock(SilentProgress()), refused_as(RecordingFailed, "the machine's speed can't be measured"):
                 now = calibrate()
             self._calibration = now if self._calibration is None else self._calibration.joined(now)
 
@@ -204,7 +207,14 @@ class MeasuringSession:
     # Judging
 
     def judge(self, judged: Judged) -> None:
-        """Compare a measurement, where there is something to compare it with, and note the outcome in it."""
+        """Compare a measurement, where there is something to compare it with, and note the outcome in it.
+
+        :raises RecordingFailed: the machine has not enough memory or descriptors for it.
+        """
+        with refused_as(RecordingFailed, f"{judged.label.shown_as} can't be compared"):
+            self._judge(judged)
+
+    def _judge(self, judged: Judged) -> None:
         measurement, settings = judged.measurement, judged.settings
         if judged.baseline_profiles:
             self._compare(judged, [judged.baseline_profiles], paired=True)
@@ -289,7 +299,7 @@ class MeasuringSession:
         if self.settings.save_baseline is None:
             return []
         stored = store.Store(self.settings.save_baseline, self.settings.baseline_name)
-        return [stored.add(test, self.host, session) for test, session in self.to_save]
+        return [stored.add(test, self.host, session, of_now=True) for test, session in self.to_save]
 
     def result(self) -> SessionResult:
         """What the reports take."""
@@ -298,7 +308,7 @@ class MeasuringSession:
             self.hooks.machine_info(machine_info)
         return SessionResult(
             started=self.started,
-            ended=time.time(),
+            ended=self.started + time.monotonic() - self._began,  # whoever sets the clock meanwhile
             host=self.host,
             machine=self.settings.machine or self.host.hostname,
             commit=self.commit,
@@ -361,12 +371,15 @@ class MeasuringSession:
         if settings.record_dir is None:
             return None
         directory = Path(settings.record_dir)
-        directory.mkdir(parents=True, exist_ok=True)
+        what = f"the recordings can't be kept in {directory}"
+        with refused_as(ReportFailed, what):
+            directory.mkdir(parents=True, exist_ok=True)
         readable = store.file_name(label.stored_as)
         numbers = iter(range(1, 1_000_000))
 
         def keep(done: Round) -> None:
-            done.recording.save(directory / f"{readable}-{next(numbers)}.ptreetime")
+            with refused_as(ReportFailed, what):
+                done.recording.save(directory / f"{readable}-{next(numbers)}.ptreetime")
 
         return keep
 

@@ -5,32 +5,48 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_ptreetime.errors import PtreetimeError, UsageError
+from pytest_ptreetime.errors import PtreetimeError, ReportFailed, UsageError
+from pytest_ptreetime.refusals import refused_as, words_of
 from pytest_ptreetime.reports import Report, find_report, write_report
 
 if TYPE_CHECKING:
     from pytest_ptreetime.results import SessionResult
     from pytest_ptreetime.session import MeasuringSession
 
-__all__ = ["Outcome", "finish"]
+__all__ = ["Outcome", "finish", "nothing_done"]
 
 
 @dataclass
 class Outcome:
-    """What to tell at the end: files that were written, and what went wrong (which fails the run)."""
+    """What to tell at the end: files that were written, and what went wrong (which fails the run).
+
+    ``interrupted``: Ctrl-C was pressed meanwhile; what was not done by then is not done any more.
+    """
 
     written: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
-    def attempt(self, action: Callable[[], None]) -> None:
-        """Do one thing; its failure is noted and the rest goes on."""
+    def attempt(self, what: str, action: Callable[[], None]) -> None:
+        """Do one thing; its failure is noted and the rest goes on.
+
+        :param what: what is not there if it fails, as the beginning of a sentence.
+        """
+        if self.interrupted:
+            self.errors.append(f"{what} not written: interrupted")
+            return
         try:
-            action()
+            with refused_as(ReportFailed, f"{what} not written"):
+                action()
         except PtreetimeError as error:
             self.errors.append(str(error))
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.errors.append(f"{what} not written: interrupted; what was there before is as it was")
 
 
 def finish(
@@ -41,8 +57,6 @@ def finish(
     :param reports: those of plugins.
     :param amend_lnt: may change the LNT report before it is written.
     """
-    from pytest_ptreetime.reports.lnt import LntReport
-
     outcome = Outcome()
     settings = session.settings
 
@@ -51,10 +65,17 @@ def finish(
         for path in session.save():
             outcome.written.append(f"baseline saved in {path}")
 
-    outcome.attempt(save)
-    result = session.result()
+    outcome.attempt("the baselines are", save)
+    try:
+        result = session.result()
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+        outcome.errors.append("the reports are not written: interrupted")
+        return outcome
 
     def lnt() -> None:
+        from pytest_ptreetime.reports.lnt import LntReport
+
         path = write_report(LntReport(settings.lnt_suite, amend_lnt), result, settings.lnt_report)
         outcome.written.append(f"LNT report written to {path}")
         if settings.lnt_submit is not None:
@@ -63,11 +84,18 @@ def finish(
             outcome.written.append(submit(path, settings.lnt_submit, suite=settings.lnt_suite))
 
     if settings.lnt_report is not None or settings.lnt_submit is not None:
-        outcome.attempt(lnt)
-    outcome.attempt(lambda: _github(result, outcome))
+        outcome.attempt("the LNT report is", lnt)
+    outcome.attempt("the summary of the job is", lambda: _github(result, outcome))
     for wanted in settings.report:
-        outcome.attempt(lambda wanted=wanted: _report(wanted, reports, result, outcome))  # type: ignore[misc]
+        outcome.attempt(f"the report {wanted} is", partial(_report, wanted, reports, result, outcome))
     return outcome
+
+
+def nothing_done(error: BaseException) -> Outcome:
+    """What to tell where not even the beginning could be made."""
+    interrupted = isinstance(error, KeyboardInterrupt)
+    reason = "interrupted" if interrupted else words_of(error)
+    return Outcome(errors=[f"nothing is stored or reported: {reason}"], interrupted=interrupted)
 
 
 def _github(result: SessionResult, outcome: Outcome) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.refusals import refused_as
 
 __all__ = ["user_lock"]
 
@@ -27,19 +28,20 @@ def user_lock(name: str, *, waiting: Callable[[], object] | None = None) -> Iter
     :param waiting: called once where another process has it.
     :raises UsageError: its directory can't be made, or is somebody else's.
     """
-    directory = Path(tempfile.gettempdir(), f"ptreetime-{os.geteuid()}")
     file = f"{name}.lock"
     descriptor = place = -1
-    while descriptor < 0:
-        place = _private(directory)
-        try:
-            descriptor = _acquired(file, place, waiting)
-        except BaseException:
-            os.close(place)
-            raise
-        if descriptor < 0:
-            os.close(place)
-            waiting = None
+    with refused_as(UsageError, f"the lock {name} can't be taken"):
+        directory = Path(tempfile.gettempdir(), f"ptreetime-{os.geteuid()}")
+        while descriptor < 0:
+            place = _private(directory)
+            try:
+                descriptor = _acquired(file, place, waiting)
+            except BaseException:
+                os.close(place)
+                raise
+            if descriptor < 0:
+                os.close(place)
+                waiting = None
     try:
         yield
     finally:

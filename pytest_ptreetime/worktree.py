@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_ptreetime.errors import RepositoryError
+from pytest_ptreetime.leftovers import private_directory
 from pytest_ptreetime.measure import Build
+from pytest_ptreetime.refusals import refused_as, words_of
 
 __all__ = ["Worktree", "commit_of", "commit_time_of"]
 
@@ -25,6 +25,7 @@ class Worktree:
     revision: str
     commit: str
     directory: Path
+    held: ExitStack = field(default_factory=ExitStack, repr=False)  # the temporary directory that it is in
 
     @classmethod
     def add(cls, revision: str, start: Path) -> Worktree:
@@ -45,8 +46,10 @@ class Worktree:
             f"{revision}^{{commit}}",
             problem=f"no revision {revision}{advice}",
         )
-        directory = Path(tempfile.mkdtemp(prefix="ptreetime-against-"))
-        try:
+        with ExitStack() as stack:
+            with refused_as(RepositoryError, f"--ptreetime-against: {revision} can't be checked out"):
+                directory = stack.enter_context(private_directory())
+            _git(repository, "worktree", "prune", problem="git can't forget a checkout that is gone")
             _git(
                 repository,
                 "worktree",
@@ -57,10 +60,7 @@ class Worktree:
                 commit,
                 problem=f"{revision} can't be checked out",
             )
-        except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        return cls(repository, revision, commit, directory / "tree")
+            return cls(repository, revision, commit, directory / "tree", stack.pop_all())
 
     def remove(self) -> None:
         """Remove the checkout and what git remembers of it."""
@@ -70,7 +70,7 @@ class Worktree:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        shutil.rmtree(self.directory.parent, ignore_errors=True)
+        self.held.close()
         subprocess.run(["git", "-C", str(self.repository), "worktree", "prune"], stdin=subprocess.DEVNULL)
 
     def build_here(self, build: Build) -> Build:
@@ -156,6 +156,8 @@ def _git(directory: Path, *args: str, problem: str) -> str:
         )
     except FileNotFoundError:
         raise RepositoryError("git is not installed: --ptreetime-against needs it") from None
+    except OSError as error:
+        raise RepositoryError(f"--ptreetime-against: git can't be started: {words_of(error)}") from None
     if done.returncode != 0:
         detail = done.stderr.strip().splitlines()
         raise RepositoryError(f"--ptreetime-against: {problem} ({directory})" + (f": {detail[-1]}" if detail else ""))
