@@ -10,7 +10,7 @@ SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backe
 C_SOURCES := $(shell find libptreetime tests/programs tests/fuzz examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test test-dtrace test-kernels fuzz goldens lint format bench bench-decision bench-real-decision bench-scale build clean
+.PHONY: help venv native demo test test-dtrace test-faults test-kernels fuzz goldens lint format bench bench-decision bench-real-decision bench-scale build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -44,6 +44,13 @@ test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own
 
 goldens: $(STAMP) ## write the reports' golden files anew, to read the difference
 	PYTHONPATH=. $(BIN)/python tests/report_goldens.py
+
+# The faults that are mounted (a full disk, a read-only directory) and other users' limits need root; the rest does not.
+FAULTS ?= 1000
+FAULT_ARGS ?=
+
+test-faults: $(STAMP) ## inject FAULTS=1000 faults into runs of every tracer, and print what came of them (an hour)
+	PYTHONPATH=tests $(BIN)/python -m faults --faults $(FAULTS) $(FAULT_ARGS)
 
 FUZZ_SECONDS ?= 60
 FUZZ_ARGS ?=
