@@ -103,6 +103,18 @@ def test_build_goes_on_when_its_measurer_is_killed(tracer: PtraceTracer, tmp_pat
     eventually((tmp_path / "finished").exists)
 
 
+def test_recorder_holds_no_files_of_processes_that_are_gone(tracer: PtraceTracer, programs: Programs) -> None:
+    recorder = tracer._recorder
+    assert recorder is not None
+    descriptors = Path(f"/proc/{recorder.pid}/fd")
+    assert_lawful(record(tracer, ["/bin/true"]))
+    before = len(list(descriptors.iterdir()))
+    run = record(tracer, [programs.path("fork-bomb"), "9"])  # more than it holds files of
+    assert_lawful(run)
+    assert all(node.max_rss_bytes for node in run.tree)
+    assert len(list(descriptors.iterdir())) == before
+
+
 # Survivors
 
 

@@ -10,6 +10,9 @@
 /* The unit of ru_inblock and ru_oublock, whatever the device: task_io_get_inblock in the kernel. */
 #define BLOCK_BYTES 512u
 
+/* Far from the 1,024 descriptors that are usually allowed: the rest is for reading. */
+#define MOST_FILES 256u
+
 /* A kernel without CONFIG_TASK_IO_ACCOUNTING has no /proc/PID/io, and zeros in rusage. */
 static bool kernel_counts_io(void) {
   static int counts = -1;
@@ -66,8 +69,23 @@ void ptreetime_account_exec(const struct ptreetime_tracee *process, uint64_t hig
     set_io(read_bytes, written_bytes, usage);
 }
 
+/* To find and open a file of a process in /proc takes as long as to read it: done while the process runs, that is not
+ * waited for. */
+void ptreetime_account_running(struct ptreetime_tracee *process) {
+  if (process->status_file > 0 || ptreetime_tracee_files >= MOST_FILES)
+    return;
+  int descriptor = ptreetime_proc_open_status(process->tid);
+  if (descriptor > 0) {
+    process->status_file = descriptor;
+    ptreetime_tracee_files++;
+  }
+}
+
 void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid) {
-  process->max_rss_known = ptreetime_proc_max_rss(tid, &process->max_rss_bytes);
+  if (tid == process->tid && process->status_file > 0)
+    process->max_rss_known = ptreetime_proc_max_rss_in(process->status_file, &process->max_rss_bytes);
+  else
+    process->max_rss_known = ptreetime_proc_max_rss(tid, &process->max_rss_bytes);
 }
 
 void ptreetime_account_ending(struct ptreetime_tracee *process) {

@@ -18,6 +18,9 @@
 void ptreetime_account_exec(const struct ptreetime_tracee *process, uint64_t highest_rss_bytes,
                             struct ptreetime_usage *usage);
 
+/* When a process runs: make ready what has to be quick at its end. */
+void ptreetime_account_running(struct ptreetime_tracee *process);
+
 /* When the last thread stops at its end: the memory is still there. */
 void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid);
 

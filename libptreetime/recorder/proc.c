@@ -96,13 +96,28 @@ bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status) {
          number_after(text, "\nnonvoluntary_ctxt_switches:", &status->involuntary_switches);
 }
 
-bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes) {
+int ptreetime_proc_open_status(pid_t pid) { return open(path_of(pid, "status"), O_RDONLY | O_CLOEXEC); }
+
+bool ptreetime_proc_max_rss_in(int status, uint64_t *max_rss_bytes) {
   char text[2048]; /* it comes in the first third */
   uint64_t kib;
-  if (read_small(pid, "status", text, sizeof text) <= 0 || !number_after(text, "\nVmHWM:", &kib))
+  ssize_t count = pread(status, text, sizeof text - 1, 0);
+  if (count <= 0)
+    return false;
+  text[count] = '\0';
+  if (!number_after(text, "\nVmHWM:", &kib))
     return false;
   *max_rss_bytes = kib * 1024;
   return true;
+}
+
+bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes) {
+  int status = ptreetime_proc_open_status(pid);
+  if (status < 0)
+    return false;
+  bool known = ptreetime_proc_max_rss_in(status, max_rss_bytes);
+  close(status);
+  return known;
 }
 
 bool ptreetime_proc_faults(pid_t pid, struct ptreetime_proc_faults *faults) {

@@ -31,6 +31,10 @@ bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status);
 /* The peak resident size of a process that still has its memory, from the same file. */
 bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes);
 
+/* The same in two steps: a descriptor of that file, or -1, which remains good over the process's execs. */
+int ptreetime_proc_open_status(pid_t pid);
+bool ptreetime_proc_max_rss_in(int status, uint64_t *max_rss_bytes);
+
 /* Page faults of the whole process, and those of its reaped children: /proc/PID/stat. */
 struct ptreetime_proc_faults {
   uint64_t minor;

@@ -87,6 +87,8 @@ static void execed(struct ptreetime_tracee *process, uint64_t highest_rss_bytes)
     ptreetime_proc_program(process->tid, &exec);
   ptreetime_proc_places(process->tid, &exec);
   ptreetime_birth_resume(process->tid, 0);
+  ptreetime_birth_end_vfork(process); /* after it: its parent has less to do than it */
+  ptreetime_account_running(process);
   ptreetime_sink_exec(&current->sink, now, process->tid, &exec);
 }
 
@@ -129,8 +131,8 @@ static void stopped(pid_t tid, int event, int signal, uint64_t highest_rss_bytes
     let_go(tracee, event, signal);
     return;
   }
-  if (tracee->vfork_parent != 0 && !(event == PTRACE_EVENT_STOP && signal == SIGTRAP))
-    ptreetime_birth_end_vfork(tracee); /* at its exec or its end, and to be safe at whatever else is unusual */
+  if (tracee->vfork_parent != 0 && event != PTRACE_EVENT_EXEC && !(event == PTRACE_EVENT_STOP && signal == SIGTRAP))
+    ptreetime_birth_end_vfork(tracee); /* at its end, and to be safe at whatever else is unusual */
   switch (event) {
   case 0: /* a signal on its way: deliver it */
     ptreetime_birth_resume(tid, signal);
@@ -147,9 +149,11 @@ static void stopped(pid_t tid, int event, int signal, uint64_t highest_rss_bytes
     exiting(tracee);
     break;
   case PTRACE_EVENT_STOP:
-    if (signal == SIGTRAP) /* its birth, or the end of a group stop */
+    if (signal == SIGTRAP) { /* its birth, or the end of a group stop */
       ptreetime_birth_resume(tid, 0);
-    else /* job control: it stays stopped, and we hear when it goes on */
+      if (tracee->process == tracee)
+        ptreetime_account_running(tracee);
+    } else /* job control: it stays stopped, and we hear when it goes on */
       ptrace(PTRACE_LISTEN, tid, NULL, NULL);
     break;
   default:

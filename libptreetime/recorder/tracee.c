@@ -1,11 +1,13 @@
 #include "tracee.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define BUCKETS 4096u
 
 unsigned ptreetime_tracee_processes;
 unsigned ptreetime_tracee_count;
+unsigned ptreetime_tracee_files;
 
 static struct ptreetime_tracee *buckets[BUCKETS];
 static struct ptreetime_tracee *spare; /* removed ones: a build makes a thousand processes and has few at a time */
@@ -55,6 +57,10 @@ void ptreetime_tracee_remove(struct ptreetime_tracee *tracee) {
   while (*link != tracee)
     link = &(*link)->next;
   *link = tracee->next;
+  if (tracee->status_file > 0) {
+    close(tracee->status_file);
+    ptreetime_tracee_files--;
+  }
   if (tracee->process == tracee)
     ptreetime_tracee_processes--;
   ptreetime_tracee_count--;

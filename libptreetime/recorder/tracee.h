@@ -33,6 +33,7 @@ struct ptreetime_tracee {
   unsigned threads;       /* that have not stopped at their end */
   bool threaded;          /* has ever had a second thread */
   bool has_children;      /* has ever forked */
+  int status_file;        /* its /proc/PID/status, open, or 0 */
   bool max_rss_known;     /* read from the image that is exiting */
   bool run_delay_unknown; /* a thread has vanished with its part of it */
   uint64_t max_rss_bytes;
@@ -46,6 +47,8 @@ struct ptreetime_tracee {
 extern unsigned ptreetime_tracee_processes;
 /* Everything in the table. */
 extern unsigned ptreetime_tracee_count;
+/* Of which status_file is open. */
+extern unsigned ptreetime_tracee_files;
 
 struct ptreetime_tracee *ptreetime_tracee_find(pid_t tid);
 /* A new one, with everything zero; NULL without memory. */
