@@ -36,6 +36,8 @@ from pytest_ptreetime.node import ProcessNode
 
 __all__ = ["TreeBuilder", "mark_reparented", "preorder"]
 
+LOST_WORDS = 10  # in how many ways it is said what was lost: a tracer knows three
+
 
 class TreeBuilder:
     """Takes events in order (event_order.py), then :meth:`finish` closes the tree.
@@ -92,8 +94,9 @@ class TreeBuilder:
 
     def _lost(self, event: Lost) -> None:
         self.certificate.lost += event.count
-        if event.what not in self.certificate.lost_what:
-            self.certificate.lost_what.append(event.what)
+        said = self.certificate.lost_what
+        if len(said) < LOST_WORDS and event.what not in said:
+            said.append(event.what)
 
     # The kernel's events
 

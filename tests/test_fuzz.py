@@ -19,6 +19,7 @@ from fuzz.targets import C_TARGETS, CORPUS, PYTHON_TARGETS, build, corpus, one_i
 
 from pytest_ptreetime.baseline import Store
 from pytest_ptreetime.errors import BaselineCorrupt, FileUnreadable, UsageError
+from pytest_ptreetime.events import Create, Event, Exec, Lost, Start
 from pytest_ptreetime.lnt_submit import submission_url
 from pytest_ptreetime.recording import Recording
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput
@@ -125,6 +126,18 @@ def test_record_of_dtrace_with_impossible_sizes_or_numbers_is_counted_as_lost() 
     parsed = DtraceOutput.parse(output)
     assert [record.word for record in parsed.records] == ["begin"]
     assert parsed.damaged == 4
+
+
+@pytest.mark.promise("hostile-input")
+def test_analysis_of_hostile_texts_takes_no_quadratic_time() -> None:
+    begin = time.process_time()
+    events: list[Event] = [Start(1, 1, 1), Exec(2, 1, b"make", None, [b"make"], b"/b"), Create(3, 2, 1)]
+    events.append(Exec(4, 2, b"cc", None, [b"cc", b"-I/b" * 40_000, b"x/b" * 40_000, b"/tmp/a" * 40_000], b"/b"))
+    events += [Lost(5 + number, 1, f"records of cpu {number}") for number in range(40_000)]
+    tree = Recording(events).tree()
+    assert [len(node.key) < 500 for node in tree] == [True, True]
+    assert len(tree.incomplete_reason or "") < 1000
+    assert time.process_time() - begin < 5  # a guard: it was 60 s and more
 
 
 def test_recording_of_no_year_has_no_date() -> None:

@@ -47,6 +47,8 @@ _TELLING = ("tmp", "/home", "/Users", "/root", "/var", "/shm", "cmTC_", "TryComp
 _DIGITS = re.compile(r"\d[\da-f]{5}|\d\d-\d\d|[a-f][\da-f]{11}|-[\da-fA-F]{4}-")
 _DIGITS_OR_DASHES = re.compile(r"[\da-fA-F-]{5}")  # what _DIGITS finds has that, and this is fast
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])\d{4,10}(?![0-9A-Za-z])")
+OPTION_LENGTH = 15  # of the longest that _OPTION_BEFORE finds, what is before it included
+_OPTION_BEFORE = re.compile(r"(?:^|[\s,])-{1,2}[A-Za-z]{1,12}\Z")
 _RANDOM_STEM = re.compile(r"-[0-9a-f]{6,8}$")  # clang: /tmp/lvm-1a2b3c.o
 
 
@@ -161,7 +163,7 @@ def _relative(argument: str, directory: str, replacement: str) -> str:
         before = argument[found - 1] if found else ""
         after = argument[end : end + 1]
         pieces.append(argument[position:found])
-        if before and (before.isalnum() or before in "._~-/") and not _after_option(argument[:found]):
+        if before and (before.isalnum() or before in "._~-/") and not _after_option(argument, found):
             pieces.append(directory)
         elif after == "/":
             pieces.append(replacement)
@@ -175,9 +177,9 @@ def _relative(argument: str, directory: str, replacement: str) -> str:
     return "".join(pieces)
 
 
-def _after_option(before: str) -> bool:
-    """Whether ``before`` is an option that its value follows without a space: ``-I``, ``-L``, ``-isystem``."""
-    return re.fullmatch(r"(?:.*[\s,])?-{1,2}[A-Za-z]{1,12}", before) is not None
+def _after_option(argument: str, place: int) -> bool:
+    """Whether at ``place`` ends an option that its value follows without a space: ``-I``, ``-L``, ``-isystem``."""
+    return _OPTION_BEFORE.search(argument[max(0, place - OPTION_LENGTH) : place]) is not None
 
 
 def _placeholder(match: re.Match[str]) -> str:
