@@ -17,8 +17,8 @@ than RAW_PER_BYTE. What would is stored as it is.
 
 Version history of the file format:
 
-1. (0.1.0) the first: no blocks C, and H states no sizes.
-2. (0.2.0) blocks C, half as large.
+1. the first: no blocks C, and H states no sizes.
+2. (0.1.0) blocks C, half as large.
 """
 
 from __future__ import annotations
