@@ -2,9 +2,9 @@
 
 dtrace is told the pid of the command while that waits at its gate: the command is never dtrace's child, runs as the
 calling user, and may be a program that DTrace refuses to start or to control itself, as those that Apple signs with
-restrictions. The script, ``libptreetime/ptreetime.d``, follows that pid and ends with it. ``dtrace -p`` would add nothing
-but control of the process: on Linux dtrace is then its debugger (TracerPid in its status is dtrace's), so that a build
-that debugs itself fails, and a command that called exec in one of its threads was seen to hang for minutes in some runs.
+restrictions. The script, ``libptreetime/ptreetime.d``, follows that pid and ends with it. ``dtrace -p`` would only add
+control of the process: on Linux dtrace is its debugger then (TracerPid in its status is dtrace's), so that no other one
+can be, and some commands that called exec in one of their threads hung for minutes.
 
 What it can't know is None: the executable and the directory without the interposer; arguments too, where psargs can't
 be split exactly; on macOS, FreeBSD and illumos the times of programs that are not dynamic. A start of dtrace takes
