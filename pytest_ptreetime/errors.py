@@ -24,6 +24,8 @@ a traceback of one of these reaching a user is a bug.
 
 from __future__ import annotations
 
+from pytest_ptreetime.foreign_text import shown_lines
+
 __all__ = [
     "BaselineCorrupt",
     "BaselineError",
@@ -44,7 +46,10 @@ __all__ = [
 
 
 class PtreetimeError(Exception):
-    """The root of the tree above."""
+    """The root of the tree above. Its text holds nothing that could do something to a terminal."""
+
+    def __str__(self) -> str:
+        return shown_lines(super().__str__())
 
 
 class UsageError(PtreetimeError):

@@ -1,16 +1,16 @@
 """Text that comes from traced processes: names, arguments and paths can hold anything but NUL, escapes included.
 
-Every report passes such text through here before it meets a terminal, a file or a browser.
+Every report passes such text through here before it meets a terminal, a file or a browser, and so does every error.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable
 
-__all__ = ["clip", "middle", "shell_line", "shown", "valid_unicode"]
+__all__ = ["clip", "middle", "shell_line", "shown", "shown_lines", "valid_unicode"]
 
+_COLOURS = re.compile("\x1b\\[[0-9;]{0,40}[mK]")
 _UNSAFE = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # C0 and C1 controls: escape sequences, line breaks
@@ -29,6 +29,12 @@ def shown(text: str) -> str:
     as ``\xff``.
     """
     return _UNSAFE.sub(_escape, text)
+
+
+def shown_lines(text: str) -> str:
+    """As :func:`shown`, for text of several lines: output of a build. Colours are taken out."""
+    lines = _COLOURS.sub("", text).expandtabs().replace("\r\n", "\n").split("\n")
+    return "\n".join(map(shown, lines))
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -64,4 +70,6 @@ def middle(text: str, width: int) -> str:
 
 def shell_line(args: Iterable[str]) -> str:
     """``args`` as a line that could be typed into a shell."""
+    import shlex
+
     return " ".join(shlex.quote(argument) for argument in args)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pytest_ptreetime.commands.terminal_width import colour, width
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.foreign_text import shown
 from pytest_ptreetime.keys import Keyer
 from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.recording import Recording
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     print(aggregate_table([root for _, root in roots], width=width()))
     for path, tree in zip(options.paths, trees, strict=True):
         if tree.incomplete_reason is not None:
-            print(f"\n{path} is not complete: {tree.incomplete_reason}")
+            print(f"\n{shown(path)} is not complete: {shown(tree.incomplete_reason)}")
     if options.gen_report:
         _write_report(options, recordings, trees)
     return 0

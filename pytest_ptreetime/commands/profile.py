@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from pytest_ptreetime.errors import CommandFailed, ReportFailed
-from pytest_ptreetime.foreign_text import shell_line
+from pytest_ptreetime.foreign_text import shell_line, shown
 from pytest_ptreetime.host import host_facts
 from pytest_ptreetime.measure import record
 from pytest_ptreetime.recording import Recording
@@ -118,4 +118,4 @@ def _keep(recording: Recording, options: argparse.Namespace) -> None:
     if options.verbose:
         print(f"{len(tree)} processes recorded in {options.output}", file=sys.stderr)
     if tree.incomplete_reason is not None:
-        print(f"warning: the recording is not complete: {tree.incomplete_reason}", file=sys.stderr)
+        print(f"warning: the recording is not complete: {shown(tree.incomplete_reason)}", file=sys.stderr)

@@ -17,12 +17,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from pytest_ptreetime.errors import CommandFailed, FileUnreadable, RecordingFailed
-from pytest_ptreetime.events import Event, Lost, decode_stream
+from pytest_ptreetime.events import (
+    Create,
+    Event,
+    Lost,
+    UserExec,
+    UserExit,
+    UserSpawn,
+    UserStartup,
+    decode_stream,
+)
 from pytest_ptreetime.leftovers import private_directory
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers import Command
@@ -33,6 +43,8 @@ __all__ = ["Launched", "launched", "read_events"]
 
 LOG_VARIABLE = "PTREETIME_LOG"
 PRELOAD_VARIABLE = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
+# What the interposing libraries write; and what becomes of damage.
+_FROM_INSIDE = (Create, UserStartup, UserExec, UserSpawn, UserExit, Lost)
 _INT32 = struct.Struct("=i")
 END_SECONDS = 30.0  # how long the processes of a build that has to end are looked for and killed
 
@@ -45,6 +57,7 @@ class Launched:
     gate: socket.socket
     interposer_log: Path | None
     command: Command
+    log_file: IO[bytes] | None = None  # the log itself: a build may put something else in its place
 
     @property
     def pid(self) -> int:
@@ -83,13 +96,14 @@ class Launched:
 
     def interposer_events(self) -> list[Event]:
         """What the interposer has written so far."""
-        if self.interposer_log is None:
+        if self.log_file is None:
             return []
-        try:
-            content = self.interposer_log.read_bytes()
-        except FileNotFoundError:
-            return [Lost(time.monotonic_ns(), 1, "the interposer's log was deleted while the command ran")]
-        return read_events(content, "the interposer's log")
+        self.log_file.seek(0)
+        events = read_events(self.log_file.read(), "the interposer's log")
+        if os.fstat(self.log_file.fileno()).st_nlink == 0:
+            events.append(Lost(time.monotonic_ns(), 1, "the interposer's log was deleted while the command ran"))
+        # A build can write there what it likes. What the kernel's tracers saw is not for it to contradict.
+        return [event for event in events if isinstance(event, _FROM_INSIDE)]
 
     def end_tree(self) -> None:
         """Kill the command and all that descends from it, as far as it can be found: see proc_members.py."""
@@ -122,12 +136,12 @@ def launched(command: Command, *, interposer: str = "libptreetime.so") -> Iterat
     :raises CommandFailed: the working directory is missing, or there is no memory or process left.
     :raises OSError: there is no place for temporary files, or no descriptor left.
     """
-    with private_directory() as directory, _socket_pair() as (ours, theirs):
-        log = None
+    with private_directory() as directory, _socket_pair() as (ours, theirs), ExitStack() as opened:
+        log = log_file = None
         environment = dict(os.environ if command.env is None else command.env)
         if command.interpose:
             log = directory / "interposer.events"
-            log.touch(mode=0o600)
+            log_file = opened.enter_context(open(log, "xb+", opener=_private))
             environment[LOG_VARIABLE] = str(log)
             environment[PRELOAD_VARIABLE] = preload_value(
                 helper(interposer), environment.get(PRELOAD_VARIABLE), directory
@@ -145,12 +159,16 @@ def launched(command: Command, *, interposer: str = "libptreetime.so") -> Iterat
         except OSError as error:
             raise CommandFailed(f"can't start {os.fsdecode(command.args[0])}: {error}") from None
         theirs.close()
-        child = Launched(process, ours, log, command)
+        child = Launched(process, ours, log, command, log_file)
         try:
             yield child
         finally:
             ours.close()  # a gate that was never opened reads the end of the stream and exits
             child.see_to_the_end()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 @contextmanager
