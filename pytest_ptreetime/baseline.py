@@ -173,8 +173,8 @@ class Store:
         :raises BaselineOtherVersion, BaselineCorrupt: the file can't be read.
         """
         path = self.path_of(test, host)
-        if path.is_file():
-            return self.read(path)
+        if path.is_file() and (baseline := self.read(path)).sessions:
+            return baseline
         others = [self.read(other) for other in sorted(self.directory.glob(f"{file_name(test)}.*.jsonl"))]
         others = [other for other in others if other.sessions]
         if not others:

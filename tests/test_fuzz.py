@@ -13,12 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+from fuzz.analysis_of import HOST
 from fuzz.bounds import SECONDS, Violation, bounded
 from fuzz.mutations import mutated
 from fuzz.targets import C_TARGETS, CORPUS, PYTHON_TARGETS, build, corpus, one_input
 
 from pytest_ptreetime.baseline import Store
-from pytest_ptreetime.errors import BaselineCorrupt, FileUnreadable, UsageError
+from pytest_ptreetime.errors import BaselineCorrupt, BaselineMissing, FileUnreadable, UsageError
 from pytest_ptreetime.events import Create, Event, Exec, Lost, Start
 from pytest_ptreetime.lnt_submit import submission_url
 from pytest_ptreetime.recording import Recording
@@ -105,6 +106,16 @@ def test_small_recording_that_expands_to_much_is_refused(name: str) -> None:
 def test_baseline_that_can_not_be_what_it_says_is_called_damaged(name: str) -> None:
     with pytest.raises(BaselineCorrupt, match="damaged at line"):
         Store.read(CORPUS / "baseline" / f"{name}.jsonl")
+
+
+def test_baseline_without_a_session_is_missing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    header = (CORPUS / "baseline" / "header-alone.jsonl").read_bytes()
+    path = store.path_of("tests/test_build.py::test_clean", HOST)
+    path.parent.mkdir()
+    path.write_bytes(header)
+    with pytest.raises(BaselineMissing, match="save one with"):
+        store.load("tests/test_build.py::test_clean", HOST)
 
 
 @pytest.mark.parametrize(
