@@ -39,8 +39,19 @@ def private_directory() -> Iterator[Path]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
         os.close(descriptor)
+        _remove(path)
+
+
+def _remove(directory: Path) -> None:
+    """As rmtree, with one descriptor where there are no directories inside: there may be no more left."""
+    with suppress(OSError):
+        for name in os.listdir(directory):  # noqa: PTH208 - closed before the next thing is done
+            with suppress(OSError):
+                (directory / name).unlink()
+        directory.rmdir()
+        return
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _made(parent: Path) -> tuple[Path, int]:

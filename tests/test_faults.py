@@ -6,12 +6,20 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
+import socket
+import subprocess
+import time
 
 import pytest
 from faults.injection import Combination, Result, combinations, inject, why_not
-from faults.trial import PROFILE
+from faults.processes import end, remaining, subreaper
+from faults.trial import PROFILE, WITH_RECORDER
 
+from pytest_ptreetime.native import helper
+
+STARTS = 60
 TRIES = 5  # for a fault that comes when the run is over
 
 # One pytest run takes as long as five of `ptreetime profile`: every stage and place once, with the tracers in turns.
@@ -67,6 +75,24 @@ def told(one: Combination, result: Result) -> str:
 @faults("recorder-killed")
 def test_run_when_its_recorder_is_killed_goes_on_and_says_so(one: Combination) -> None:
     injected(one)
+
+
+@pytest.mark.promise("recorder-killed")
+@pytest.mark.parametrize("mode", WITH_RECORDER)
+def test_recorder_that_is_killed_while_it_starts_leaves_no_process(mode: str) -> None:
+    if why_not(mode) is not None:
+        pytest.skip(f"{mode}: {why_not(mode)}")
+    seed = secrets.randbelow(1_000_000)
+    chance = random.Random(seed)
+    with subreaper() as before:
+        for _ in range(STARTS):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with ours, theirs, subprocess.Popen([str(helper("ptreetime-recorder")), mode], stdin=theirs) as recorder:
+                time.sleep(chance.uniform(0, 0.006))  # the moment is what is tried
+                recorder.kill()
+        left = remaining(before, 5)
+        end(left)
+        assert not left, f"seed {seed}"
 
 
 @pytest.mark.promise("recorder-stopped")
@@ -144,7 +170,8 @@ def test_two_recordings_at_once_know_nothing_of_each_other(one: Combination) -> 
 def test_faults_in_ci_are_at_least_sixty_and_every_promise_has_some() -> None:
     tests = [test for name, test in globals().items() if name.startswith("test_")]
     marks = [mark for test in tests for mark in getattr(test, "pytestmark", [])]
-    tried = [parameter.id for mark in marks if mark.name == "parametrize" for parameter in mark.args[1]]
+    trials = [mark.args[1] for mark in marks if mark.name == "parametrize" and mark.args[0] == "one"]
+    tried = [parameter.id for parameters in trials for parameter in parameters]
+    assert all(trials)
     assert sorted(tried) == sorted(one.name for one in IN_CI)
     assert len(tried) >= 60
-    assert all(mark.args[1] for mark in marks if mark.name == "parametrize")

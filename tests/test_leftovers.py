@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -121,6 +122,23 @@ def test_link_with_such_a_name_is_not_followed(tmp_path: Path) -> None:
     link.symlink_to("precious")
     make_another(tmp_path)
     assert (tmp_path / "precious" / "file").exists()
+
+
+def test_private_directory_when_no_descriptor_is_left_is_removed_all_the_same(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 300), hard))
+    taken = []
+    try:
+        with private_directory() as directory:
+            (directory / "log").touch()
+            with pytest.raises(OSError, match="Too many open files"):
+                while True:
+                    taken.append(os.open(tmp_path, os.O_RDONLY))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+    assert not list(tmp_path.iterdir())
 
 
 def test_private_directory_is_its_owners_only_and_gone_at_the_end(tmp_path: Path) -> None:

@@ -66,12 +66,14 @@ static pid_t fork_traceable(void) {
 }
 
 const char *ptreetime_ptrace_trial(unsigned long options) {
-  pid_t child = fork_traceable();
+  pid_t recorder = getpid(), child = fork_traceable();
   if (child < 0)
     return ptreetime_words("can't start a process: %s", strerror(errno));
   if (child == 0) {
-    for (;;)
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a recorder that is killed meanwhile can't end it */
+    while (getppid() == recorder)
       pause();
+    _exit(0);
   }
   int error = 0;
   siginfo_t info = {0};

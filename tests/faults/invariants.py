@@ -20,6 +20,7 @@ BUILD_SECONDS = 20.0  # for a build that goes on by itself to its end
 
 _OUR_FRAME = re.compile(r'(File ".*/pytest_ptreetime/.*", line \d+|^\S*pytest_ptreetime/\S+\.py:\d+: )', re.MULTILINE)
 _CTRL_C = re.compile(r"^\S+\.py:\d+: KeyboardInterrupt\r?$", re.MULTILINE)  # pytest's own notice
+_COMPILERS = re.compile(r"cc\w{6}\.\w+")  # gcc's own, of a compilation that was killed
 _CRASHES = ("Fatal Python error", "Segmentation fault", "Exception ignored", "never awaited", "Verifier")
 _WORDS = re.compile(
     r"FAILED|ERROR|error: |KeyboardInterrupt|Interrupted|^ptreetime \w+: |^make: |\*\*\* ", re.MULTILINE
@@ -57,7 +58,7 @@ def _processes(trial: Trial, before: set[int]) -> Iterator[str]:
 
 def temporary_files(project: Project) -> list[str]:
     """Files that are nobody's result."""
-    found = list(project.temporary.iterdir())
+    found = [path for path in project.temporary.iterdir() if not _COMPILERS.fullmatch(path.name)]
     for directory in (project.store, project.recordings, project.reports, project.source):
         found += [path for path in directory.rglob(".*") if path.name != ".gitattributes"]
     return [str(path.relative_to(project.directory)) for path in found]

@@ -107,6 +107,7 @@ def _fill_inodes(directory: Path) -> list[Path]:
 def read_only(trial: Trial, place: str) -> None:
     trial.add_store()
     directory = _directory(trial, place)
+    trial.may_leave_files = place == "temporary"  # nothing can be removed there
     if os.geteuid() == 0 and (trial.tracer == "ebpf" or trial.random.random() < 0.5):
         with _mounted(directory, str(directory), None, MS_BIND):
             trial.start()
@@ -119,15 +120,13 @@ def read_only(trial: Trial, place: str) -> None:
         trial.user = _some_user(trial)
     trial.start()
     _begin(trial)
-    mode = directory.stat().st_mode
-    everything = [directory, *(path for path in directory.rglob("*") if path.is_dir())]
-    for path in everything:
+    modes = {path: path.stat().st_mode & 0o7777 for path in [directory, *directory.rglob("*")] if path.is_dir()}
+    for path in modes:
         path.chmod(0o555)
     trial.finish()
-    for path in everything:
+    for path, mode in modes.items():
         if path.exists():
-            path.chmod(0o755)
-    directory.chmod(mode & 0o7777)
+            path.chmod(mode)
 
 
 def _remount(trial: Trial, directory: Path, flags: int) -> None:
