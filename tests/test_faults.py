@@ -87,7 +87,11 @@ def test_recorder_that_is_killed_while_it_starts_leaves_no_process(mode: str) ->
     with subreaper() as before:
         for _ in range(STARTS):
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with ours, theirs, subprocess.Popen([str(helper("ptreetime-recorder")), mode], stdin=theirs) as recorder:
+            with (
+                ours,
+                theirs,
+                subprocess.Popen([str(helper("ptreetime-recorder")), mode], stdin=theirs.fileno()) as recorder,
+            ):
                 time.sleep(chance.uniform(0, 0.006))  # the moment is what is tried
                 recorder.kill()
         left = remaining(before, 5)
