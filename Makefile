@@ -69,13 +69,14 @@ test-kernels: $(STAMP) ## the tracers ebpf and ptrace on Debian's kernels from 5
 	tests/kernels.sh '$(KERNELS)' $(abspath $(BIN))/python -m pytest -ra -q -p no:cacheprovider -k '$(KERNEL_TESTS)' \
 	  tests/test_tracer_contract.py || test $$? -eq 77
 
-lint: $(STAMP) ## ruff, mypy, import-linter, and clang-format where there is one
+lint: $(STAMP) ## ruff, mypy, import-linter, promises, and clang-format where there is one
 	@status=0; \
 	check() { echo "$$@"; "$$@" || status=1; }; \
 	check $(BIN)/ruff check .; \
 	check $(BIN)/ruff format --check .; \
 	check $(BIN)/mypy; \
 	check $(BIN)/lint-imports; \
+	check $(BIN)/python tests/check_promises.py; \
 	if command -v clang-format >/dev/null; then check clang-format --dry-run --Werror $(C_SOURCES); \
 	else echo 'clang-format is not installed: the C sources were not checked'; fi; \
 	exit $$status

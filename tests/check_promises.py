@@ -2,7 +2,8 @@
 
     python tests/check_promises.py
 
-Each promise of the document is a row ``| `name` | sentence | `tests/file.py::test` ... |``. This fails, with a line for
+Each promise of the document is a row ``| `name` | sentence | `tests/file.py::test` ... |``, where a file that is marked
+as a whole (``pytestmark``) is named alone. This fails, with a line for
 each fault, when a promise names no test, names a test that does not exist or is not marked ``promise("name")``, or when
 a test is marked with a promise that the document does not make.
 """
@@ -19,7 +20,7 @@ __all__ = ["faults", "made", "marked"]
 
 REPOSITORY = Path(__file__).parent.parent
 _ROW = re.compile(r"^\| `([a-z0-9-]+)` \|(.*)\|(.*)\|$")
-_TEST = re.compile(r"`(tests/\S+?\.py::[\w:]+)`")
+_TEST = re.compile(r"`(tests/[^\s`]+?\.py(?:::[\w:]+)?)`")
 
 
 def made(document: str) -> dict[str, set[str]]:
@@ -29,13 +30,18 @@ def made(document: str) -> dict[str, set[str]]:
 
 
 def marked(source: str, name: str) -> Iterator[tuple[str, str]]:
-    """Each promise that a test of the file is marked with, and the test as pytest calls it; ``name`` is the file's."""
+    """Each promise that a test or all of the file is marked with, and pytest's name of it; ``name`` is the file's."""
     yield from _marked_in(ast.parse(source).body, name)
 
 
 def _marked_in(statements: list[ast.stmt], place: str) -> Iterator[tuple[str, str]]:
     for statement in statements:
-        if isinstance(statement, ast.ClassDef):
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "pytestmark":
+            marks = statement.value.elts if isinstance(statement.value, ast.List | ast.Tuple) else [statement.value]
+            for mark in marks:
+                for promise in _promises(mark):
+                    yield promise, place
+        elif isinstance(statement, ast.ClassDef):
             yield from _marked_in(statement.body, f"{place}::{statement.name}")
         elif isinstance(statement, ast.FunctionDef) and statement.name.startswith("test_"):
             for decorator in statement.decorator_list:

@@ -22,6 +22,11 @@ def test_marks_are_found_on_functions_and_methods() -> None:
     assert list(marked(TESTS, "tests/test_x.py")) == [("whole-tree", ONE), ("whole-tree", TWO)]
 
 
+def test_mark_of_a_whole_file_is_found() -> None:
+    source = 'pytestmark = [pytest.mark.promise("whole-tree"), pytest.mark.slow]'
+    assert list(marked(source, "tests/test_x.py")) == [("whole-tree", "tests/test_x.py")]
+
+
 def test_row_names_its_tests_and_prose_does_not_count() -> None:
     document = (
         f"| promise | what | tests |\n|---|---|---|\n| `whole-tree` | All of it. | `{ONE}`, `{TWO}` |\nsee `{ONE}`\n"
