@@ -44,6 +44,7 @@ static int events = -1;  /* epoll: the root, the ring buffer, the control socket
 static int root_fd = -1; /* pidfd of the root */
 static uint32_t generation;
 static uint64_t calibrated_ns;
+static uint64_t left_out_before; /* runs of the program that the kernel left out, until the recording began */
 
 /* Tell the BPF program how far its clock is from the scheduler's. sched_yield makes the scheduler look at its clock,
  * and the signal, which nobody gets, makes the program look right after. What passes between the two is error, and time
@@ -135,6 +136,7 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   control->created = control->dead = control->lost_records = control->lost_processes = 0;
   control->root_dentry = control->root_mount = 0;
   control->killing = 0;
+  left_out_before = ptreetime_program_runs_left_out();
   control->root_pid = (uint32_t)recording->root_pid;
   ptreetime_program_count_execs(&program, recording->failed_execs);
   calibrate_clock();
@@ -210,6 +212,10 @@ static void report_losses(struct ptreetime_recording *recording) {
   if (control->lost_processes > 0)
     ptreetime_sink_lost(&recording->sink, now_ns, control->lost_processes,
                         "processes had no room in the table, and their descendants were not seen");
+  uint64_t left_out = ptreetime_program_runs_left_out() - left_out_before;
+  if (left_out > 0)
+    ptreetime_sink_lost(&recording->sink, now_ns, left_out,
+                        "forks, execs or exits were kept from the BPF program by this kernel (ptrace sees them)");
   if (records.damaged > 0)
     ptreetime_sink_lost(&recording->sink, now_ns, records.damaged, "records were damaged or without their arguments");
 }

@@ -53,6 +53,7 @@ static struct {
   int (*bpf_map_get_next_key)(int map, const void *key, void *next);
   int (*bpf_map_lookup_elem)(int map, const void *key, void *value);
   int (*bpf_map_delete_elem)(int map, const void *key);
+  int (*bpf_program__fd)(const struct bpf_program *program);
   struct ring_buffer *(*ring_buffer__new)(int map, ring_buffer_sample_fn *take, void *context, const void *options);
   int (*ring_buffer__consume)(struct ring_buffer *ring);
   int (*libbpf_find_vmlinux_btf_id)(const char *name, int attach_type);
@@ -100,6 +101,7 @@ static const char *open_libbpf(void) {
   FIND(bpf_map_get_next_key);
   FIND(bpf_map_lookup_elem);
   FIND(bpf_map_delete_elem);
+  FIND(bpf_program__fd);
   FIND(ring_buffer__new);
   FIND(ring_buffer__consume);
   FIND(libbpf_find_vmlinux_btf_id);
@@ -269,6 +271,40 @@ static bool counts_execs(const struct bpf_program *part) {
          part == event_programs[1] || part == system_call_program;
 }
 
+/* The programs that no process may miss. They run in the context of a process, so that none can be running already on
+ * its CPU, but where the kernel lets one process interrupt another in the middle of a program: there it leaves the
+ * other's run out, and counts that. */
+static const char *const INDISPENSABLE[] = {"on_fork", "on_exec", "on_exit"};
+static int indispensable[sizeof INDISPENSABLE / sizeof *INDISPENSABLE];
+
+static const char *find_indispensable(struct bpf_object *object) {
+  for (size_t i = 0; i < sizeof INDISPENSABLE / sizeof *INDISPENSABLE; i++) {
+    const struct bpf_program *part = libbpf.bpf_object__find_program_by_name(object, INDISPENSABLE[i]);
+    indispensable[i] = part == NULL ? -1 : libbpf.bpf_program__fd(part);
+    if (indispensable[i] < 0)
+      return ptreetime_words("the BPF program has no part %s", INDISPENSABLE[i]);
+  }
+  return NULL;
+}
+
+uint64_t ptreetime_program_runs_left_out(void) {
+  enum { BPF_OBJ_GET_INFO_BY_FD = 15 };
+  uint64_t sum = 0;
+  for (size_t i = 0; i < sizeof INDISPENSABLE / sizeof *INDISPENSABLE; i++) {
+    struct { /* of struct bpf_prog_info, include/uapi/linux/bpf.h; older kernels write less of it */
+      char before[208];
+      uint64_t recursion_misses;
+    } info = {0};
+    struct {
+      uint32_t descriptor, size;
+      uint64_t info;
+    } attributes = {(uint32_t)indispensable[i], sizeof info, (uintptr_t)&info};
+    if (syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attributes, sizeof attributes) == 0)
+      sum += info.recursion_misses;
+  }
+  return sum;
+}
+
 static int descriptor_of(struct bpf_object *object, const char *map) {
   struct bpf_map *found = libbpf.bpf_object__find_map_by_name(object, map);
   return found == NULL ? -1 : libbpf.bpf_map__fd(found);
@@ -302,6 +338,9 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
     if (wanted && libbpf.bpf_program__attach(part) == NULL)
       return refused("attach", errno);
   }
+  why = find_indispensable(object);
+  if (why != NULL)
+    return why;
   program->processes = descriptor_of(object, "processes");
   program->records = descriptor_of(object, "records");
   void *control =

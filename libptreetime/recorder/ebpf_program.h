@@ -23,6 +23,10 @@ const char *ptreetime_program_open(struct ptreetime_program *program);
  * elsewhere nothing has to be done. control->counts_execs tells whether they are counted now. */
 void ptreetime_program_count_execs(struct ptreetime_program *program, bool count);
 
+/* How many forks, execs and exits of the machine the kernel has kept from the program so far (bpf_prog_info's
+ * recursion_misses, since Linux 5.12). Which processes those were of is not known. */
+uint64_t ptreetime_program_runs_left_out(void);
+
 /* Call take for every record in the ring buffer. */
 typedef void ptreetime_record_callback(const void *record, size_t size);
 void ptreetime_program_consume(struct ptreetime_program *program, ptreetime_record_callback *take);
