@@ -77,7 +77,7 @@ lint: $(STAMP) ## ruff, mypy, import-linter, promises, and clang-format where th
 	check $(BIN)/mypy; \
 	check $(BIN)/lint-imports; \
 	check $(BIN)/python tests/check_promises.py; \
-	if command -v clang-format >/dev/null; then check clang-format --dry-run --Werror $(C_SOURCES); \
+	if command -v clang-format >/dev/null; then echo clang-format; clang-format --dry-run --Werror $(C_SOURCES) || status=1; \
 	else echo 'clang-format is not installed: the C sources were not checked'; fi; \
 	exit $$status
 
