@@ -127,10 +127,13 @@ def test_load_when_the_file_is_cut_anywhere_is_either_whole_sessions_or_corrupt(
     path = store.add(TEST, HOST, session(0))
     store.add(TEST, HOST, session(1))
     content = path.read_bytes()
-    ends = {index + 1 for index, byte in enumerate(content) if byte == ord("\n")}
+    header, *ends = (index + 1 for index, byte in enumerate(content) if byte == ord("\n"))
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        if length in ends or length + 1 in ends:  # a last line without its end is whole
+        if length in (header - 1, header):
+            with pytest.raises(BaselineMissing):  # no session is left
+                store.load(TEST, HOST)
+        elif length in ends or length + 1 in ends:  # a last line without its end is whole
             store.load(TEST, HOST)
         else:
             with pytest.raises(BaselineCorrupt, match="delete"):

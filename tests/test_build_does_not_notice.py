@@ -411,9 +411,9 @@ def test_lua_build_says_and_makes_the_same(run_traced: Callable[..., Capture], p
     except SourcesMissing as error:
         pytest.skip(str(error))
     objects = place / "lua"
-    objects.mkdir(exist_ok=True)
 
     def clean() -> None:
         shutil.rmtree(objects, ignore_errors=True)
+        objects.mkdir()
 
     build_both(run_traced, build_command(sources, objects, "lua54"), objects, clean)
