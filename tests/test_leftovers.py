@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from spent_descriptors import spending_descriptors
 
 from pytest_ptreetime import leftovers
 from pytest_ptreetime.leftovers import private_directory
@@ -125,19 +125,11 @@ def test_link_with_such_a_name_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_private_directory_when_no_descriptor_is_left_is_removed_all_the_same(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 300), hard))
-    taken = []
-    try:
-        with private_directory() as directory:
-            (directory / "log").touch()
-            with pytest.raises(OSError, match="Too many open files"):
-                while True:
-                    taken.append(os.open(tmp_path, os.O_RDONLY))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for descriptor in taken:
-            os.close(descriptor)
+    with spending_descriptors() as taken, private_directory() as directory:
+        (directory / "log").touch()
+        with pytest.raises(OSError, match="Too many open files"):
+            while True:
+                taken.append(os.open(tmp_path, os.O_RDONLY))
     assert not list(tmp_path.iterdir())
 
 

@@ -2,28 +2,21 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 from pathlib import Path
 
 import pytest
+from spent_descriptors import spending_descriptors
 
 from pytest_ptreetime.errors import RecordingFailed, ReportFailed
 from pytest_ptreetime.refusals import refused_as, words_of
 
 
 def test_descriptors_when_there_are_none_left_are_told_with_what_helps(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 300), hard))
-    try:
-        words = r"^it is not written: Too many open files .*ulimit -n"
-        with pytest.raises(ReportFailed, match=words), refused_as(ReportFailed, "it is not written"):
-            while True:
-                taken.append(os.open(tmp_path, os.O_RDONLY))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for descriptor in taken:
-            os.close(descriptor)
+    words = r"^it is not written: Too many open files .*ulimit -n"
+    told = pytest.raises(ReportFailed, match=words)
+    with spending_descriptors() as taken, told, refused_as(ReportFailed, "it is not written"):
+        while True:
+            taken.append(os.open(tmp_path, os.O_RDONLY))
 
 
 def test_place_that_is_missing_is_named(tmp_path: Path) -> None:
