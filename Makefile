@@ -89,6 +89,8 @@ format: $(STAMP) ## rewrite the sources as `make lint` wants them
 bench: $(STAMP) ## the tables of overhead and of analysis speed (several minutes)
 	$(BIN)/python bench/overhead.py
 	$(BIN)/python bench/interposer.py
+	$(BIN)/python bench/ebpf_start.py
+	$(BIN)/python bench/plugin_start.py
 	$(BIN)/python bench/analysis.py
 	$(BIN)/python bench/real_builds.py
 

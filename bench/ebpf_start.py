@@ -1,10 +1,9 @@
-"""What the eBPF tracer costs before, while and after a command runs.
+"""How long the eBPF tracer takes to start, and what it keeps up with.
 
-    python bench/ebpf_start.py [--rounds 11] [--spawns 1000] [--seconds 10] [--rate 10000]
+    python bench/ebpf_start.py [--rounds 11] [--seconds 10] [--rate 10000]
 
-Three tables: its start (bars: 150 ms the first time, 10 ms again in the session); a storm of posix_spawns of an empty
-dynamic program, traced and untraced in turns, timed inside of the storm (bar: 1.03); and a stream of short processes
-that nobody may lose (bar: 10,000 a second for 10 s).
+Its start (bars: 150 ms the first time, 10 ms again in the session), and a stream of short processes that nobody may
+lose (bar: 10,000 a second for 10 s).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from storm import HERE, compiled
 from tabulate import tabulate
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -26,14 +26,7 @@ from pytest_ptreetime.events import Create, Exit, Lost
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.ebpf import EbpfTracer
 
-HERE = Path(__file__).parent
 TRUE = "/bin/true"
-
-
-def compiled(directory: Path, source: Path) -> str:
-    target = directory / source.stem
-    subprocess.run(["cc", "-std=gnu11", "-O2", "-pthread", "-o", target, source], check=True)
-    return str(target)
 
 
 def milliseconds(begin: float) -> float:
@@ -70,35 +63,8 @@ def starts(rounds: int) -> list[list[object]]:
     ]
 
 
-def storms(directory: Path, rounds: int, spawns: int) -> list[list[object]]:
-    storm, empty = compiled(directory, HERE / "storm.c"), directory / "empty"
-    subprocess.run(["cc", "-O2", "-x", "c", "-o", empty, "-"], input=b"int main(void) { return 0; }", check=True)
-    command = [storm, str(spawns), str(empty)]
-    tracer = ready()
-    untraced: list[float] = []
-    traced: list[float] = []
-    for round_number in range(rounds):
-        for side in (untraced, traced) if round_number % 2 else (traced, untraced):
-            with tempfile.TemporaryFile() as output:
-                if side is traced:
-                    tracer.record(Command(command, stdout=output, interpose=False))
-                else:
-                    subprocess.run(command, stdout=output, check=True)
-                output.seek(0)
-                side.append(int(output.read()) / 1e6)
-    tracer.close()
-    ratios = [one / other for one, other in zip(traced, untraced, strict=True)]
-    return [
-        ["untraced, ms", statistics.median(untraced), min(untraced), max(untraced), None],
-        ["traced, ms", statistics.median(traced), min(traced), max(traced), None],
-        ["ratio of the medians", statistics.median(traced) / statistics.median(untraced), None, None, 1.03],
-        ["ratio of the minima", min(traced) / min(untraced), None, None, None],
-        ["ratio within a round", statistics.median(ratios), min(ratios), max(ratios), 1.03],
-    ]
-
-
 def stream(directory: Path, seconds: int, rate: int) -> list[list[object]]:
-    program = compiled(directory, HERE.parent / "tests/programs/fork-storm.c")
+    program = str(compiled(directory, HERE.parent / "tests/programs/fork-storm.c", "-pthread"))
     tracer = ready()
     with tempfile.TemporaryFile() as output:
         capture = tracer.record(
@@ -116,21 +82,12 @@ def stream(directory: Path, seconds: int, rate: int) -> list[list[object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--spawns", type=int, default=1000)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rate", type=int, default=10_000, help="processes a second")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         print(tabulate(starts(options.rounds), ["start", "median, ms", "least", "most", "bar"], floatfmt=".1f"), "\n")
-        print(
-            tabulate(
-                storms(directory, options.rounds, options.spawns),
-                ["storm", "median", "least", "most", "bar"],
-                floatfmt=".3f",
-            ),
-            "\n",
-        )
         header = ["processes", "created", "ended", "lost", "seconds", "a second"]
         print(tabulate(stream(directory, options.seconds, options.rate), header, floatfmt=".1f"))
 

@@ -19,25 +19,15 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from storm import compiled_text, storm_command
 from tabulate import tabulate
 
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers.preload import LOADER_OF_32_BIT_PROGRAMS, preload_value
 
-STORM = Path(__file__).with_name("storm.c")
 NOWHERE = Path("/nonexistent")
 BAR_US = 40.0
 LIBRARIES = ("libptreetime.so", "libptreetime_interpose.so")
-
-
-def compile_to(directory: Path, name: str, source: str | Path, *flags: str) -> Path:
-    """Compile a C file, or the text of one, with optimisation."""
-    if isinstance(source, str):
-        text, source = source, directory / f"{name}.c"
-        source.write_text(text)
-    target = directory / name
-    subprocess.run(["cc", "-O2", str(source), *flags, "-o", str(target)], check=True)
-    return target
 
 
 def variants(directory: Path, ablation: bool) -> dict[str, dict[str, str]]:
@@ -56,7 +46,7 @@ def variants(directory: Path, ablation: bool) -> dict[str, dict[str, str]]:
     if ablation:
         library = {"LD_PRELOAD": str(helper("libptreetime.so"))}
         freestanding = ("-shared", "-fPIC", "-nostdlib", "-Wl,-z,norelro,-z,noseparate-code,--build-id=none")
-        empty = compile_to(directory, "empty.so", "int ptreetime_nothing;\n", *freestanding)
+        empty = compiled_text(directory, "nothing.so", "int ptreetime_nothing;\n", *freestanding)
         chosen["libptreetime.so, its own path"] = {**logging, **library}
         chosen["libptreetime.so, log gone"] = {**library, "PTREETIME_LOG": str(directory / "nowhere")}
         chosen["libptreetime.so, no log"] = library
@@ -64,12 +54,10 @@ def variants(directory: Path, ablation: bool) -> dict[str, dict[str, str]]:
     return chosen
 
 
-def storm(storm_program: Path, target: Path, count: int, environment: dict[str, str]) -> float:
+def run(storm: list[str], count: int, environment: dict[str, str]) -> float:
     """Microseconds a process."""
     clean = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "PTREETIME_LOG")}
-    result = subprocess.run(
-        [storm_program, str(count), target], env={**clean, **environment}, check=True, capture_output=True
-    )
+    result = subprocess.run(storm, env={**clean, **environment}, check=True, capture_output=True)
     return int(result.stdout) / 1000 / count
 
 
@@ -82,13 +70,12 @@ def main() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        storm_program = compile_to(directory, "storm", STORM)
-        target = compile_to(directory, "empty", "int main(void) { return 0; }\n")
+        storm = storm_command(directory, options.count)
         chosen = variants(directory, options.ablation)
         times: dict[str, list[float]] = {variant: [] for variant in chosen}
         for number in range(options.rounds):
             for variant in list(chosen)[:: -1 if number % 2 else 1]:
-                times[variant].append(storm(storm_program, target, options.count, chosen[variant]))
+                times[variant].append(run(storm, options.count, chosen[variant]))
     print(f"{options.rounds} interleaved rounds of {options.count} posix_spawns, us a process")
     print(table(times))
     added_us = min(times["libptreetime.so"]) - min(times["untraced"])

@@ -5,9 +5,10 @@
 Each round runs every variant once, the next round in the opposite order. The time is measured inside the storm, so that
 no tracer's start or end is in it. A ratio is taken within its round; the table shows the median of the rounds' ratios,
 their middle half, and what a process costs more than untraced. The bars (design.md): ebpf at most 1.03, ptrace at most
-1.20. Two options make figures that serve to compare two states of the code, not to judge them by the bars:
-``--one-cpu`` binds everything to one processor, and ``--realtime`` (root) runs everything under SCHED_FIFO: others then
-disturb it less, and to wake a process on another processor costs more.
+1.20; "ptrace's stops alone" is a tracer that does nothing (stops.c), the least that ptrace costs here. Two options make
+figures that serve to compare two states of the code, not to judge them by the bars: ``--one-cpu`` binds everything to
+one processor, and ``--realtime`` (root) runs everything under SCHED_FIFO: others then disturb it less, and to wake a
+process on another processor costs more.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from storm import HERE, compiled, storm_command
 from tabulate import tabulate
 
 from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
 
-STORM = Path(__file__).with_name("storm.c")
 BARS = {"ebpf": 1.03, "ptrace": 1.20}
 UNTRACED = "untraced"
 PERF_EVENTS = "sched:sched_process_fork,sched:sched_process_exec,sched:sched_process_exit"
@@ -34,15 +36,6 @@ BPFTRACE = (
 )
 
 Run = Callable[[list[str]], int]
-
-
-def compile_storm(directory: Path, count: int) -> list[str]:
-    """The storm's command."""
-    empty = directory / "empty.c"
-    empty.write_text("int main(void) { return 0; }\n")
-    for source in (STORM, empty):
-        subprocess.run(["cc", "-O2", source, "-o", directory / source.stem], check=True)
-    return [str(directory / "storm"), str(count), str(directory / "empty")]
 
 
 def inside(*prefix: str) -> Run:
@@ -80,7 +73,7 @@ def under_bpftrace(storm: list[str]) -> int:
     return time_ns
 
 
-def variants() -> tuple[dict[str, Run], list[Tracer]]:
+def variants(directory: Path) -> tuple[dict[str, Run], list[Tracer]]:
     """What can be run here, by name, and the tracers to close."""
     found: dict[str, Run] = {UNTRACED: inside()}
     tracers = []
@@ -95,6 +88,8 @@ def variants() -> tuple[dict[str, Run], list[Tracer]]:
         tracers.append(tracer)
         found[name] = traced(tracer, interpose=False)
         found[f"{name} + interposer"] = traced(tracer, interpose=True)
+    if sys.platform == "linux":
+        found["ptrace's stops alone"] = inside(str(compiled(directory, HERE / "stops.c")))
     if shutil.which("perf"):
         found["perf record"] = inside("perf", "record", "-q", "-a", "-o", "/dev/null", "-e", PERF_EVENTS, "--")
     if shutil.which("strace"):
@@ -163,9 +158,10 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     if options.realtime:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    with tempfile.TemporaryDirectory() as directory:
-        storm = compile_storm(Path(directory), options.count)
-        found, tracers = variants()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        storm = storm_command(directory, options.count)
+        found, tracers = variants(directory)
         if options.only:
             found = {name: run for name, run in found.items() if name in (UNTRACED, *options.only)}
         found = without_those_that_fail(found, storm)
