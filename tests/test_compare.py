@@ -521,6 +521,21 @@ def test_lone_process_is_judged_without_taking_its_own_change_for_the_machines()
     assert compare(stored, session(1.25)).verdict == "regression"
 
 
+def test_chain_of_programs_is_not_taken_for_the_machine() -> None:
+    """Each waits for the next one, so that their wall times are one time, told again and again."""
+    chain = ["cargo", "rustc", "cc", "collect2", "ld", "lld"]
+    keys = ["/".join(chain[: depth + 1]) for depth in range(len(chain))]
+
+    def build(linking: float) -> Profile:
+        walls = {key: linking + 0.01 * (len(keys) - depth) for depth, key in enumerate(keys)}
+        walls |= {f"cargo/rustc[{number}]": 0.1 for number in range(3)}
+        return Profile.from_dict({key: {"count": 1, "wall": wall, "cpu": 0.05} for key, wall in walls.items()})
+
+    comparison = compare([[build(0.8)]], [build(0.4)])
+    assert [found.key for found in comparison.findings if found.is_worse] == []
+    assert comparison.host_shifts["wall"] == 1.0
+
+
 def test_surplus_round_of_a_pair_is_left_out_and_noted(builds: Builds) -> None:
     comparison = compare([builds.session(5, machine=1.0)], builds.session(4, machine=1.0), paired=True)
     assert "5 rounds were paired with 4; the surplus was left out" in comparison.notes

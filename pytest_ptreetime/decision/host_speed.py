@@ -140,14 +140,11 @@ class CommonShift:
 
 def voters(sizes: Array, grain: float, leaves: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
     """The nodes that say how fast the machine was; None when they are too few to be trusted."""
-    large = sizes >= VOTER_GRAINS * grain
-    for chosen in (large & leaves, large):
-        count = np.count_nonzero(chosen)
-        if count > MOST_VOTERS:
-            chosen = chosen & (sizes >= np.partition(sizes[chosen], count - MOST_VOTERS)[count - MOST_VOTERS])
-        if count >= FEWEST_VOTERS:
-            return chosen
-    return None
+    chosen = leaves & (sizes >= VOTER_GRAINS * grain)
+    count = np.count_nonzero(chosen)
+    if count > MOST_VOTERS:
+        chosen &= sizes >= np.partition(sizes[chosen], count - MOST_VOTERS)[count - MOST_VOTERS]
+    return chosen if count >= FEWEST_VOTERS else None
 
 
 def round_factors(logs: Array, reference: Array, chosen: npt.NDArray[np.bool_]) -> Array:
