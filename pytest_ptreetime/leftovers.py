@@ -27,6 +27,9 @@ _PROC = Path("/proc")
 _looked_at: set[tuple[str, str]] = set()
 
 
+# Ctrl-C may come after any call: a name is known, and what has it will be removed, before anything has that name.
+
+
 @contextmanager
 def private_directory() -> Iterator[Path]:
     """A temporary directory that nobody else may enter, removed at the end.
@@ -35,54 +38,84 @@ def private_directory() -> Iterator[Path]:
     """
     parent = Path(tempfile.gettempdir())
     _remove_leftovers(parent, _DIRECTORY)
-    path, descriptor = _made(parent)
+    path, descriptor = parent / _directory_name(), None
     try:
+        while (descriptor := _locked_directory(path)) is None:
+            path = parent / _directory_name()
         yield path
     finally:
-        os.close(descriptor)
-        _remove(path)
+        try:
+            if descriptor is not None:
+                os.close(descriptor)
+        finally:
+            _remove(path)
+
+
+def _directory_name() -> str:
+    return f"ptreetime-private-{secrets.token_hex(8)}"
+
+
+def _locked_directory(path: Path) -> int | None:
+    """A new directory's descriptor, or None: it was taken for a leftover before it was locked."""
+    path.mkdir(mode=0o700)
+    with suppress(FileNotFoundError):
+        return _locked_or_none(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    return None
 
 
 def _remove(directory: Path) -> None:
-    """As rmtree, with one descriptor where there are no directories inside: there may be no more left."""
+    """Remove it with what it has, even if Ctrl-C comes meanwhile."""
+    try:
+        _remove_all(directory)
+    except KeyboardInterrupt:
+        _remove_all(directory)
+        raise
+
+
+def _remove_all(directory: Path) -> None:
+    """As rmtree, with at most one descriptor where there are no directories inside: there may be no more left."""
     with suppress(OSError):
         for name in os.listdir(directory):  # noqa: PTH208 - closed before the next thing is done
             with suppress(OSError):
                 (directory / name).unlink()
+    with suppress(OSError):
         directory.rmdir()
         return
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _made(parent: Path) -> tuple[Path, int]:
-    while True:
-        path = parent / f"ptreetime-private-{secrets.token_hex(8)}"
-        path.mkdir(mode=0o700)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except BaseException as error:
-            with suppress(OSError):
-                path.rmdir()
-            if isinstance(error, FileNotFoundError):  # taken for a leftover before it was locked
-                continue
-            raise
-        if _locked(descriptor) is not False and _is_there(path, descriptor):
-            return path, descriptor
-        os.close(descriptor)
-
-
-def locked_file(target: Path, mode: int) -> tuple[Path, int]:
-    """A new file beside ``target``, to be renamed to it or unlinked, and its descriptor.
+@contextmanager
+def locked_file(target: Path, mode: int) -> Iterator[tuple[Path, int]]:
+    """A new file beside ``target`` and its descriptor, which is the caller's; removed at the end unless it was renamed.
 
     :raises OSError: the directory is missing or can't be written.
     """
     _remove_leftovers(target.parent, _FILE)
-    while True:
-        path = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.ptreetime-new")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        if _locked(descriptor) is not False and _is_there(path, descriptor):
-            return path, descriptor
-        os.close(descriptor)
+    path = target.with_name(_file_name(target))
+    try:
+        while (descriptor := _locked_new_file(path, mode)) is None:
+            path = target.with_name(_file_name(target))
+        yield path, descriptor
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _file_name(target: Path) -> str:
+    return f".{target.name[:100]}.{secrets.token_hex(8)}.ptreetime-new"
+
+
+def _locked_new_file(path: Path, mode: int) -> int | None:
+    """Its descriptor, or None: as for a directory."""
+    return _locked_or_none(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+
+
+def _locked_or_none(path: Path, descriptor: int) -> int | None:
+    """The descriptor, locked; None where the file was taken for a leftover before it was."""
+    if _locked(descriptor) is not False and _is_there(path, descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _locked(descriptor: int) -> bool | None:
@@ -111,10 +144,10 @@ def _remove_leftovers(parent: Path, pattern: re.Pattern[str]) -> None:
         return
     _looked_at.add(place)
     with suppress(OSError):
-        for entry in list(os.scandir(parent)):
-            if pattern.fullmatch(entry.name) is not None:
+        for name in os.listdir(parent):  # noqa: PTH208 - a large store has many
+            if pattern.fullmatch(name) is not None:
                 with suppress(OSError):
-                    _remove_if_left(Path(entry.path))
+                    _remove_if_left(parent / name)
 
 
 def _remove_if_left(path: Path) -> None:

@@ -21,17 +21,12 @@ def replace_file(path: Path, content: bytes | Iterable[bytes], *, mode: int = 0o
         temporary file is gone.
     """
     chunks = (content,) if isinstance(content, bytes) else content
-    temporary, descriptor = locked_file(path, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.replace(path)  # while it is locked
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with locked_file(path, mode) as (temporary, descriptor), os.fdopen(descriptor, "wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+        temporary.replace(path)  # while it is locked
     _synchronise(path.parent)
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import dis
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from spent_descriptors import spending_descriptors
@@ -138,3 +142,65 @@ def test_private_directory_is_its_owners_only_and_gone_at_the_end(tmp_path: Path
         assert directory.parent == tmp_path
         assert directory.stat().st_mode & 0o777 == 0o700
     assert not list(tmp_path.iterdir())
+
+
+def replace_and_be_done() -> None:
+    replace_file(Path("file"), b"content")
+    Path("file").unlink()
+
+
+def make_directory_and_be_done() -> None:
+    with private_directory() as directory:
+        (directory / "content").touch()
+
+
+def interrupted(work: Callable[[], None], step: int) -> bool:
+    """Whether Ctrl-C came: before the instruction with this number of those of ours that follow a call, where Python
+    looks for signals.
+    """
+    ours = {leftovers.__file__, replace_file.__code__.co_filename}
+    steps = 0
+    called: set[FrameType] = set()
+
+    def press(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+        nonlocal steps
+        if frame.f_code.co_filename not in ours:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            if frame in called:
+                steps += 1
+                if steps == step:
+                    raise KeyboardInterrupt
+            called.discard(frame)
+            if dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("CALL"):
+                called.add(frame)
+        return press
+
+    before = sys.gettrace()
+    sys.settrace(press)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.promise("ctrl-c")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file that nobody closes any more
+@pytest.mark.parametrize("work", [replace_and_be_done, make_directory_and_be_done])
+def test_file_or_directory_when_ctrl_c_comes_at_any_instruction_is_not_left(
+    work: Callable[[], None], tmp_path: Path
+) -> None:
+    step, left = 1, []
+    while interrupted(work, step):
+        (tmp_path / "file").unlink(missing_ok=True)
+        left += [(step, path.name) for path in tmp_path.iterdir()]
+        for path in tmp_path.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        leftovers._looked_at.clear()
+        step += 1
+    assert step > 10
+    assert not left
