@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -126,6 +128,38 @@ def test_recording_when_dtrace_has_told_all_does_not_wait_for_its_end(
     (dtrace,) = kept
     assert b"\nPTREETIME end " in dtrace.output()
     assert dtrace.process.returncode == -signal.SIGKILL
+    assert not probes_of(dtrace.process.pid)
+
+
+def probes_of(pid: int) -> list[str]:
+    """Those that dtrace with this pid has in the kernel, on Linux."""
+    return [line for line in probes_file().read_text().splitlines() if f":dt_{pid}_" in line]
+
+
+def probes_file() -> Path:
+    """What the kernel writes probes down in; skipped where there is none to write to."""
+    file = Path("/sys/kernel/tracing/dynamic_events")
+    if not os.access(file, os.W_OK):
+        pytest.skip(f"{file} can't be written here")
+    return file
+
+
+def test_probes_of_a_dtrace_that_was_killed_are_removed_by_the_next_and_those_of_one_that_lives_are_not() -> None:
+    file = probes_file()
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)  # opened by "w", it would lose them all
+    with subprocess.Popen(["sleep", "100"]) as living, subprocess.Popen(["true"]) as dead:
+        try:
+            dead.wait()
+            for pid in (living.pid, dead.pid):
+                os.write(descriptor, f"p:dt_{pid}_dtrace/BEGIN {sys.executable}:0x1000\n".encode())
+            DtraceProcess(["true"]).close()
+            assert not probes_of(dead.pid)
+            assert probes_of(living.pid)
+        finally:
+            os.close(descriptor)
+            living.kill()
+    DtraceProcess(["true"]).close()
+    assert not probes_of(living.pid)
 
 
 def test_build_goes_on_when_dtrace_is_killed_and_the_recording_says_so(tracer: DtraceTracer, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, Record
+from pytest_ptreetime.tracers.dtrace_probes import remove_probes_of_the_dead
 from pytest_ptreetime.tracers.interposer_log import InterposerLog
 from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched
 from pytest_ptreetime.tracers.proc_members import end_members
@@ -34,6 +35,7 @@ class DtraceProcess:
 
     def __init__(self, command: Sequence[str]) -> None:
         self._by_sudo = command[0] == "sudo"
+        remove_probes_of_the_dead()  # of a run that was killed
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -111,6 +113,7 @@ class DtraceProcess:
                 stream.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(LEAVE_SECONDS)
+        remove_probes_of_the_dead()
 
 
 def readable(descriptors: set[int], until: float | None) -> list[int]:
