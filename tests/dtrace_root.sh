@@ -83,6 +83,7 @@ mkdir "$root/recorder"
 cat >"$work/inside" <<'INSIDE'
 set -euo pipefail
 root=$1; shift
+mount --bind "$root" "$root" # to be a mount of its own: what is mounted inside can be private
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"

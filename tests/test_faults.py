@@ -15,7 +15,7 @@ import time
 import pytest
 from faults.injection import Combination, Result, combinations, inject, why_not
 from faults.processes import end, remaining, subreaper
-from faults.trial import PROFILE, WITH_RECORDER
+from faults.trial import NATIVE_RECORDERS, PROFILE
 
 from pytest_ptreetime.native import helper
 
@@ -32,6 +32,7 @@ WHOLE_SESSIONS = {
     ("ctrl-c-comparing", "ptrace"),
     ("ctrl-c-saving", "ebpf"),
     ("ctrl-c-reporting", "ptrace"),
+    ("ctrl-c-leaving", "ptrace"),
     ("disk-full-store", "ebpf"),
     ("disk-full-reports", "ptrace"),
     ("read-only-store", "ptrace"),
@@ -78,7 +79,7 @@ def test_run_when_its_recorder_is_killed_goes_on_and_says_so(one: Combination) -
 
 
 @pytest.mark.promise("recorder-killed")
-@pytest.mark.parametrize("mode", WITH_RECORDER)
+@pytest.mark.parametrize("mode", NATIVE_RECORDERS)
 def test_recorder_that_is_killed_while_it_starts_leaves_no_process(mode: str) -> None:
     if why_not(mode) is not None:
         pytest.skip(f"{mode}: {why_not(mode)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from faults import kernel_objects
 from faults.processes import end, remaining
 from faults.project import OLD_REPORT, Project, expected_names, names, run_undisturbed
 from faults.trial import PROFILE, PYTEST, Trial
-from faults.victim import RECORDER
+from faults.victim import RECORDERS
 from pytest_ptreetime.errors import PtreetimeError
 from pytest_ptreetime.recording import Recording
 
@@ -20,7 +21,8 @@ BUILD_SECONDS = 20.0  # for a build that goes on by itself to its end
 
 _OUR_FRAME = re.compile(r'(File ".*/pytest_ptreetime/.*", line \d+|^\S*pytest_ptreetime/\S+\.py:\d+: )', re.MULTILINE)
 _CTRL_C = re.compile(r"^\S+\.py:\d+: KeyboardInterrupt\r?$", re.MULTILINE)  # pytest's own notice
-_COMPILERS = re.compile(r"cc\w{6}\.\w+")  # gcc's own, of a compilation that was killed
+_BUILDS = re.compile(r"cc\w{6}\.\w+|GMfifo\d+")  # of a gcc or a make (from 4.4 on) that was killed
+_SAID_ALL = re.compile(r"^\S*=+ \S*1 passed\S* in .*=+\S*\r?$", re.MULTILINE)
 _CRASHES = ("Fatal Python error", "Segmentation fault", "Exception ignored", "never awaited", "Verifier")
 _WORDS = re.compile(
     r"FAILED|ERROR|error: |KeyboardInterrupt|Interrupted|^ptreetime \w+: |^make: |\*\*\* ", re.MULTILINE
@@ -30,6 +32,8 @@ _WORDS = re.compile(
 def check(trial: Trial, pids_before: set[int], objects_before: kernel_objects.Found, pinned_before: set[str]) -> str:
     """All of it; the outcome in a word. What is violated is added to the trial."""
     violations = trial.violations
+    if trial.status == -signal.SIGINT and _was_leaving(trial):
+        trial.status = 0  # everything must be there as if there had been no Ctrl-C
     violations.extend(_processes(trial, pids_before))
     if kernel_objects.can_be_looked_for():
         violations.extend(f"left in the kernel: {one}" for one in kernel_objects.left(objects_before))
@@ -45,20 +49,30 @@ def check(trial: Trial, pids_before: set[int], objects_before: kernel_objects.Fo
         violations.extend(_store(trial))
         violations.extend(_reports(trial))
     violations.extend(_next(trial))
+    violations.extend(f"left in the kernel: {one}" for one in kernel_objects.left_probes())
     return outcome
+
+
+def _was_leaving(trial: Trial) -> bool:
+    """Whether the run had said all that it has to say, and Python was about to end: a signal kills it then, as any
+    other program.
+    """
+    if trial.kind == PYTEST:
+        return _SAID_ALL.search(trial.victim.output) is not None
+    return any(trial.project.recordings.glob("*.ptreetime"))
 
 
 def _processes(trial: Trial, before: set[int]) -> Iterator[str]:
     left = remaining(before, SOON_SECONDS if trial.must_end_everything or trial.status == 0 else BUILD_SECONDS)
     for one in left:
-        kind = "recorder" if one.name.startswith(RECORDER) else "process"
+        kind = "recorder" if one.name.startswith(RECORDERS) else "process"
         yield f"{kind} left: {one}"
     end(left)
 
 
 def temporary_files(project: Project) -> list[str]:
     """Files that are nobody's result."""
-    found = [path for path in project.temporary.iterdir() if not _COMPILERS.fullmatch(path.name)]
+    found = [path for path in project.temporary.iterdir() if not _BUILDS.fullmatch(path.name)]
     for directory in (project.store, project.recordings, project.reports, project.source):
         found += [path for path in directory.rglob(".*") if path.name != ".gitattributes"]
     return [str(path.relative_to(project.directory)) for path in found]

@@ -1,4 +1,4 @@
-"""BPF programs and maps that live in the kernel though no recorder holds them.
+"""BPF programs and maps that live in the kernel though no recorder holds them, and probes of a dtrace that is dead.
 
 Recorders of other runs may come and go on the same machine: what one of them holds is its own. A link lives no longer
 than the program that it belongs to is held by it, so a link that was left would be seen as its program.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import struct
 import time
 from pathlib import Path
@@ -22,7 +23,9 @@ _NAME_AT = {PROGRAMS: 64, MAPS: 24}  # in struct bpf_prog_info, struct bpf_map_i
 _IN_FDINFO = {PROGRAMS: "prog_id:", MAPS: "map_id:"}
 _OUR_MAPS = ("processes", "records", "exec_buffers")  # and programs called on_*: libptreetime/ptreetime.bpf.c
 FREED_WITHIN_SECONDS = 20.0  # the kernel frees them when it has the time
+PROBES_REMOVED_WITHIN_SECONDS = 60.0  # another trial's may be there until its next run
 BPF_FILES = Path("/sys/fs/bpf")
+PROBES = Path("/sys/kernel/tracing/dynamic_events")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 Found = set[tuple[str, int]]
@@ -96,6 +99,24 @@ def left(before: Found) -> list[str]:
         if not ours or time.monotonic() > deadline:
             return ours
         time.sleep(0.02)
+
+
+def left_probes() -> set[str]:
+    """Probes of a dtrace that is dead, which nobody removes."""
+    deadline = time.monotonic() + PROBES_REMOVED_WITHIN_SECONDS
+    left = _probes_of_the_dead()
+    while left and time.monotonic() < deadline:
+        time.sleep(0.1)
+        left &= _probes_of_the_dead()
+    return left
+
+
+def _probes_of_the_dead() -> set[str]:
+    try:
+        found = re.findall(r"^\w+:(dt_(\d+)_\S+)", PROBES.read_text(), re.MULTILINE)
+    except OSError:
+        return set()
+    return {name for name, pid in found if not Path(f"/proc/{pid}").exists()}
 
 
 def pinned() -> set[str]:

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from faults.trial import PROFILE, PYTEST, WITH_RECORDER, Fault, Trial
+from faults.trial import DTRACE, PROFILE, PYTEST, WITH_RECORDER, Fault, Trial
 from faults.victim import Missed
 
 ENDLESS = {"SLEEP": "100"}  # a build that has to be ended
@@ -31,7 +31,7 @@ def _kill(pid: int, number: int = signal.SIGKILL) -> None:
 
 def recorder_killed(trial: Trial) -> None:
     victim = trial.start()
-    recorder = victim.await_process("recorder")
+    recorder = trial.until_recording()
     if trial.kind == PYTEST:
         victim.await_stage("build", trial.random.choice((1, 2, 3)))
     trial.moment(0.3)
@@ -40,8 +40,8 @@ def recorder_killed(trial: Trial) -> None:
 
 
 def recorder_stopped(trial: Trial) -> None:
-    victim = trial.start()
-    recorder = victim.await_process("recorder")
+    trial.start()
+    recorder = trial.until_recording()
     trial.moment(0.3 if trial.kind == PROFILE else 0.8)
     _kill(recorder.pid, signal.SIGSTOP)
     time.sleep(5 if trial.long else 0.3)
@@ -65,6 +65,8 @@ def root_killed(trial: Trial) -> None:
     victim = trial.start()
     if trial.kind == PYTEST:
         victim.await_stage("set-up", trial.random.choice((1, 2, 3)))
+    else:
+        trial.until_measuring()
     root = victim.await_process("root")
     trial.moment(0.1)
     _kill(root.pid, trial.random.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV)))
@@ -82,7 +84,7 @@ def build_timed_out(trial: Trial) -> None:
 def build_timed_out_without_recorder(trial: Trial) -> None:
     trial.must_end_everything = True
     victim = trial.start(_timeout(trial, 0.8), environment=ENDLESS)
-    root = victim.await_process("root")
+    root = victim.await_process("build" if trial.tracer == DTRACE else "root")
     recorder = victim.await_process("recorder")
     trial.moment(0.7)
     _kill(recorder.pid)
@@ -110,11 +112,26 @@ def ctrl_c(trial: Trial, stage: str) -> None:
     trial.finish()
 
 
+def ctrl_c_while_leaving(trial: Trial) -> None:
+    """All is said and written: nothing may be missing, though the process may die of the signal."""
+    trial.must_end_everything = True
+    victim = trial.start(terminal=True)
+    victim.await_output(" passed")
+    trial.moment(0.06)
+    victim.press_ctrl_c()
+    trial.finish()
+    if trial.status not in (0, -signal.SIGINT):
+        trial.violations.append(f"Ctrl-C when all was said made the run end with status {trial.status}")
+
+
 def ctrl_c_while_profiling(trial: Trial) -> None:
     trial.must_end_everything = True
     endless = trial.random.random() < 0.5
     victim = trial.start(terminal=True, environment=ENDLESS if endless else {})
-    victim.await_process("root")
+    if trial.tracer == DTRACE and trial.random.random() < 0.3:
+        trial.until_recording()
+    else:
+        trial.until_measuring()
     trial.moment(0.3)
     victim.press_ctrl_c()
     trial.finish()
@@ -128,5 +145,6 @@ FAULTS = [
     Fault("build-timed-out", build_timed_out),
     Fault("build-timed-out-without-recorder", build_timed_out_without_recorder, (PROFILE,), WITH_RECORDER),
     *(Fault(f"ctrl-c-{stage}", partial(ctrl_c, stage=stage), (PYTEST,)) for stage in STAGES),
+    Fault("ctrl-c-leaving", ctrl_c_while_leaving, (PYTEST,)),
     Fault("ctrl-c", ctrl_c_while_profiling, (PROFILE,)),
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
@@ -132,7 +132,8 @@ class Project:
         """The command that measures the build, compares, stores and reports it."""
         lnt, announcing, page, json = self.report_files
         return [
-            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin(), f"--ptreetime-tracer={tracer}"),
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "pytest_ptreetime.plugin"),
+            f"--ptreetime-tracer={tracer}",
             *(f"--ptreetime-baseline={self.store}", f"--ptreetime-save-baseline={self.store}"),
             *(f"--ptreetime-record-dir={self.recordings}", f"--ptreetime-lnt-report={lnt}"),
             *(f"--ptreetime-report=announcing:{announcing}", f"--ptreetime-report=html:{page}"),
@@ -148,15 +149,10 @@ class Project:
             "STAGES": str(self.stages),
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # what other plugins do in want of memory is theirs
             "LANG": "C.UTF-8",
             **more,
         }
-
-
-def plugin() -> list[str]:
-    """Arguments for pytest to load the plugin where the package is not installed."""
-    points = importlib.metadata.entry_points(group="pytest11")
-    return [] if any(point.name == "ptreetime" for point in points) else ["-p", "pytest_ptreetime.plugin"]
 
 
 @cache
@@ -175,10 +171,8 @@ def template_store() -> Path:
     (made,) = baseline.sessions
     base = datetime.now(timezone.utc) - timedelta(days=EARLIER_SESSIONS)
     for number in range(1, EARLIER_SESSIONS):
-        copy = type(made)(**{name: getattr(made, name) for name in made.__struct_fields__})
-        copy.session = uuid4().hex
-        copy.time = (base + timedelta(days=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        baseline.sessions.append(copy)
+        moment = (base + timedelta(days=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        baseline.sessions.append(replace(made, session=uuid4().hex, time=moment))
     baseline.sessions.sort(key=lambda session: session.time)
     Store.write(baseline)
     return project.store

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from faults.project import as_user
-from faults.trial import PROFILE, PYTEST, Fault, NotHere, Trial
+from faults.trial import DTRACE, PROFILE, PYTEST, Fault, NotHere, Trial
 from faults.victim import Missed
 
 PLACES = {"store": (PYTEST,), "recordings": (PROFILE, PYTEST), "reports": (PYTEST,), "temporary": (PROFILE, PYTEST)}
@@ -80,7 +80,7 @@ def disk_full(trial: Trial, place: str) -> None:
 
 def _begin(trial: Trial) -> None:
     """The fault is there from a random moment on, sometimes from the very first."""
-    if trial.kind == PYTEST:
+    if trial.kind == PYTEST or (trial.tracer == DTRACE and trial.random.random() < 0.7):
         trial.until_measuring()
     trial.moment(trial.measuring_seconds if trial.kind == PYTEST else 0.4)
 
@@ -108,7 +108,7 @@ def read_only(trial: Trial, place: str) -> None:
     trial.add_store()
     directory = _directory(trial, place)
     trial.may_leave_files = place == "temporary"  # nothing can be removed there
-    if os.geteuid() == 0 and (trial.tracer == "ebpf" or trial.random.random() < 0.5):
+    if os.geteuid() == 0 and (trial.tracer in ("ebpf", DTRACE) or trial.random.random() < 0.5):
         with _mounted(directory, str(directory), None, MS_BIND):
             trial.start()
             _begin(trial)

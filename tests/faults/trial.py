@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from faults.processes import Process
 from faults.project import Project
 from faults.victim import Missed, Victim
 
 PROFILE, PYTEST = "profile", "pytest"
-TRACERS = ("ebpf", "ptrace", "interpose")
-WITH_RECORDER = ("ebpf", "ptrace")
+DTRACE = "dtrace"
+TRACERS = ("ebpf", "ptrace", "interpose", DTRACE)
+NATIVE_RECORDERS = ("ebpf", "ptrace")
+WITH_RECORDER = (*NATIVE_RECORDERS, DTRACE)
+DTRACE_COMPILES_SECONDS = 5.0  # about: it is tried for so long, and compiles for so long again before the build starts
 
 
 class NotHere(Exception):
@@ -85,12 +89,33 @@ class Trial:
     def until_measuring(self) -> None:
         """Return when the run has begun what a fault should hit: pytest's collection is over, or profile's build is on.
 
+        With dtrace, the build may still be at its gate then.
+
         :raises Missed: it ended before.
         """
         if self.kind == PYTEST:
             self.victim.await_stage("collected")
-        else:
-            self.victim.await_process("root")
+            return
+        self.victim.await_process("root")
+        if self.tracer == DTRACE:
+            if self.random.random() < 0.4:
+                self.moment(DTRACE_COMPILES_SECONDS)
+            else:
+                self.victim.await_process("build")
+
+    def until_recording(self) -> Process:
+        """Return when there is a recorder: it. Dtrace may only be tried, may compile or may record then.
+
+        :raises Missed: the run ended before.
+        """
+        found = self.victim.await_process("recorder")
+        if self.tracer == DTRACE:
+            if self.random.random() < 0.2:
+                self.moment(DTRACE_COMPILES_SECONDS)
+            else:
+                self.until_measuring()
+            found = self.victim.await_process("recorder")
+        return found
 
     def moment(self, seconds: float) -> None:
         """Let a random part of ``seconds`` pass.

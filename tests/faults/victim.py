@@ -18,7 +18,7 @@ from faults.processes import Process, children, descendants
 from faults.project import Project, as_user
 
 HANGS_AFTER_SECONDS = 90.0
-RECORDER = "ptreetime-reco"  # as the kernel cuts it
+RECORDERS = ("ptreetime-reco", "dtrace")  # the first as the kernel cuts it
 
 
 class Missed(Exception):
@@ -88,7 +88,10 @@ class Victim:
 
     def recorder(self) -> Process | None:
         """The process of the recorder that works, once it is one."""
-        return next((one for one in children(self.process.pid) if one.name.startswith(RECORDER)), None)
+        return next(
+            (one for one in children(self.process.pid) if one.state not in "ZX" and one.name.startswith(RECORDERS)),
+            None,
+        )
 
     def root(self) -> Process | None:
         """The root of the build, from its gate on."""
@@ -96,6 +99,11 @@ class Victim:
             if one.state not in "ZX" and (one.name == "make" or b"ptreetime-gate" in one.command):
                 return one
         return None
+
+    def build(self) -> Process | None:
+        """The root of the build, when its gate is open."""
+        root = self.root()
+        return root if root is not None and root.name == "make" else None
 
     def log(self) -> Path | None:
         """The interposer's log."""
@@ -114,13 +122,23 @@ class Victim:
                 with suppress(BlockingIOError):
                     self._heard += os.read(self._stages, 4096)
 
+    def await_output(self, words: str) -> None:
+        """Return when the run has said this.
+
+        :raises Missed: it ended before.
+        """
+        while words not in self.output:
+            if not self.running:
+                raise Missed
+            time.sleep(0.001)
+
     def await_process(self, what: str) -> Process:
-        """The recorder or the root, as soon as there is one.
+        """The recorder, the root or the build, as soon as there is one.
 
         :raises Missed: the run ended before.
         """
         while True:
-            found = self.recorder() if what == "recorder" else self.root()
+            found = {"recorder": self.recorder, "root": self.root, "build": self.build}[what]()
             if found is not None:
                 return found
             if not self.running:
