@@ -19,8 +19,6 @@ char program_license[] SECTION("license") = "GPL";
 
 #define MAX_PROCESSES 32768 /* that live at a time */
 #define RING_BYTES (16 << 20)
-#define MAX_PATH_STEPS 2048 /* components and mounts */
-#define PATH_STEPS_AT_A_TIME 32
 #define ARGS_SMALL (32 << 10) /* bytes of arguments in an ARGUMENTS record: first these */
 #define ARGS_SMALL_RECORDS 4
 #define ARGS_LARGE (256 << 10) /* then these */
@@ -39,30 +37,9 @@ struct {
   MAP_INTEGER(max_entries, RING_BYTES);
 } records SECTION(".maps");
 
-/* Where an EXEC record grows before it is copied to the ring: a program's own stack has 512 bytes. */
-struct exec_buffer {
-  struct ptreetime_record_exec exec;
-  char data[2 * PTREETIME_PATH_LIMIT + PTREETIME_ARGS_FIRST + 512];
-  u32 busy;
-  /* How far the walk along a path has come: here, because the verifier follows what is in registers through every
-   * iteration of every loop, and knows nothing of what is in memory. */
-  u32 path_begin;
-  u32 path_end; /* in data */
-  u32 path_done;
-  struct dentry *dentry;
-  struct vfsmount *mounted;
-  struct dentry *mount_root; /* of mounted */
-};
-
-struct {
-  MAP_INTEGER(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  MAP_INTEGER(max_entries, 1);
-  MAP_TYPE(key, u32);
-  MAP_TYPE(value, struct exec_buffer);
-} exec_buffers SECTION(".maps");
-
 struct ptreetime_control control;
 
+#include "bpf/paths.h"
 #include "bpf/usage.h"
 
 /* Keeps the compiler from knowing better than to compare a number that the verifier wants to see compared. */
@@ -167,9 +144,7 @@ static ALWAYS_INLINE int may_be_killed(void) {
   return caller == (u32)-1 || caller == (u32)bpf_get_current_uid_gid();
 }
 
-SECTION("tp_btf/sched_process_fork") int on_fork(u64 *context) {
-  struct task_struct *parent = (void *)context[0];
-  struct task_struct *child = (void *)context[1];
+static ALWAYS_INLINE int take_fork(struct task_struct *parent, struct task_struct *child) {
   u32 tgid = child->tgid;
   struct ptreetime_process *process = find_process(parent->tgid);
   if (!process || tgid != (u32)child->pid) /* a new thread is not a process */
@@ -190,69 +165,8 @@ SECTION("tp_btf/sched_process_fork") int on_fork(u64 *context) {
   return 0;
 }
 
-/* Writes the next component of the path, or steps from a mounted directory to the one that it is mounted on. False at
- * the end of the path, or where it is too long: then nothing of it is left. */
-static ALWAYS_INLINE int walk_step(struct exec_buffer *buffer) {
-  struct dentry *dentry = buffer->dentry;
-  struct vfsmount *mounted = buffer->mounted;
-  u32 end = buffer->path_end;
-  if ((u64)dentry == control.root_dentry && (u64)mounted == control.root_mount)
-    return 0;
-  struct dentry *parent = READ(dentry->d_parent);
-  if (dentry == parent || dentry == buffer->mount_root) {
-    struct mount *mount = (void *)((char *)mounted - FIELD_OFFSET(((struct mount *)0)->mnt));
-    struct mount *outer = READ(mount->mnt_parent);
-    buffer->dentry = READ(mount->mnt_mountpoint);
-    mounted = (void *)((char *)outer + FIELD_OFFSET(((struct mount *)0)->mnt));
-    buffer->mounted = mounted;
-    buffer->mount_root = READ(mounted->mnt_root);
-    return mount != outer;
-  }
-  if (end <= 2 * PTREETIME_PATH_LIMIT && end - buffer->path_begin <= PTREETIME_PATH_LIMIT) {
-    long size = bpf_probe_read_kernel_str(buffer->data + end, 256, READ(dentry->d_name.name));
-    if (size > 0) {
-      buffer->path_end = end + size;
-      buffer->dentry = parent;
-      return 1;
-    }
-  }
-  buffer->path_end = buffer->path_begin;
-  return 0;
-}
-
-/* A function of its own, not a static one, so that the verifier looks into it once and not at every call. */
-__attribute__((noinline)) int walk(int steps) {
-  u32 zero = 0;
-  struct exec_buffer *buffer = bpf_map_lookup_elem(&exec_buffers, &zero);
-  if (!buffer)
-    return 0;
-  for (int step = 0; step < PATH_STEPS_AT_A_TIME; step++) {
-    if (!walk_step(buffer)) {
-      buffer->path_done = 1;
-      return 0;
-    }
-  }
-  return steps;
-}
-
-/* Writes the components of a path from the last to the first behind what is in the buffer; returns their size, 0 for
- * a path that is too long. The root directory itself is one empty component. */
-static ALWAYS_INLINE u32 write_path(struct exec_buffer *buffer, struct dentry *dentry, struct vfsmount *mounted) {
-  buffer->dentry = dentry;
-  buffer->mounted = mounted;
-  buffer->mount_root = READ(mounted->mnt_root);
-  buffer->path_begin = buffer->path_end;
-  buffer->path_done = 0;
-  for (int steps = 0; steps < MAX_PATH_STEPS && !buffer->path_done; steps += PATH_STEPS_AT_A_TIME)
-    walk(steps);
-  u32 end = buffer->path_end;
-  if (!buffer->path_done)
-    buffer->path_end = buffer->path_begin;
-  else if (end == buffer->path_begin && (u64)buffer->dentry == control.root_dentry && end < 2 * PTREETIME_PATH_LIMIT) {
-    buffer->data[end] = 0;
-    buffer->path_end = end + 1;
-  }
-  return buffer->path_end - buffer->path_begin;
+SECTION("tp_btf/sched_process_fork") int on_fork(u64 *context) {
+  return take_fork((void *)context[0], (void *)context[1]);
 }
 
 /* Sends left bytes of arguments, or as many as a record with this room takes. It is made in the ring itself, where the
@@ -310,9 +224,8 @@ static ALWAYS_INLINE struct ptreetime_process *adopt_root(struct task_struct *ta
   return find_process(tgid);
 }
 
-SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) {
-  struct task_struct *task = (void *)context[0];
-  u32 tgid = task->tgid, old_pid = context[1], zero = 0;
+static ALWAYS_INLINE int take_exec(struct task_struct *task, u32 old_pid) {
+  u32 tgid = task->tgid, zero = 0;
   struct ptreetime_process *process = find_process(tgid);
   if (!process)
     process = adopt_root(task, tgid);
@@ -351,19 +264,37 @@ SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) {
   return 0;
 }
 
+SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) { return take_exec((void *)context[0], context[1]); }
+
 #include "bpf/failed_execs.h"
 
-/* Linux 6.10 and later: the last moment at which the memory of the image that ends is still there. */
-SECTION("tp_btf/sched_prepare_exec") int on_prepare_exec(u64 *context) {
-  struct task_struct *task = (void *)context[0];
+/* The peak of the image that ends, at the last moment at which its memory is still there. */
+static ALWAYS_INLINE int note_peak(struct task_struct *task, struct mm_struct *mm) {
   struct ptreetime_process *process = find_process(task->tgid);
-  if (process)
-    process->max_rss_bytes = peak_rss_bytes(task->mm, 1);
+  if (process && mm)
+    process->max_rss_bytes = peak_rss_bytes(task, mm, 1);
   return 0;
 }
 
-SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
+/* Linux 6.10 and later. */
+SECTION("tp_btf/sched_prepare_exec") int on_prepare_exec(u64 *context) {
   struct task_struct *task = (void *)context[0];
+  return note_peak(task, task->mm);
+}
+
+/* Instead of that tracepoint, and of sched_process_exit, which comes too late before Linux 6.16: two functions of the
+ * kernel, where it allows programs there. */
+SECTION("fentry/exec_mm_release") int on_memory_replaced(u64 *context) {
+  return note_peak((void *)context[0], (void *)context[1]);
+}
+
+SECTION("fentry/exit_mm_release") int on_memory_left(u64 *context) {
+  struct task_struct *task = (void *)context[0];
+  struct signal_struct *signal = task->signal;
+  return signal->live.counter ? 0 : note_peak(task, (void *)context[1]);
+}
+
+static ALWAYS_INLINE int take_exit(struct task_struct *task) {
   u32 tgid = task->tgid;
   struct ptreetime_process *process = find_process(tgid);
   if (!process)
@@ -389,7 +320,7 @@ SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
     return 0;
   struct mm_struct *mm = task->mm;
   if (mm) /* not freed yet: Linux 6.16 and later */
-    process->max_rss_bytes = peak_rss_bytes(mm, 1);
+    process->max_rss_bytes = peak_rss_bytes(task, mm, 1);
   struct task_struct *leader = task->group_leader;
   note_exit(process, leader, signal, 1);
   process->untold = !will_be_told(leader);
@@ -400,6 +331,8 @@ SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) {
   process->dying = 1;
   return 0;
 }
+
+SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) { return take_exit((void *)context[0]); }
 
 /* Where the kernel has this tracepoint, a note becomes better when the memory of its process is gone. */
 static ALWAYS_INLINE int improve_note(struct task_struct *task, int direct) {
@@ -437,3 +370,5 @@ SECTION("tp_btf/signal_generate") int on_signal(void) {
     return tell_death(bpf_get_current_task_btf(), 1);
   return tell_death(bpf_get_current_task(), 0);
 }
+
+#include "bpf/uninterrupted.h"

@@ -196,6 +196,18 @@ struct task_struct {
   char comm[PTREETIME_NAME_SIZE];
 };
 
+struct task_rss_stat {
+  int count[4];
+};
+
+struct task_struct___before_6_2 {
+  struct task_rss_stat rss_stat;
+};
+
+struct trace_event_raw_sched_process_exec {
+  int old_pid;
+};
+
 #pragma clang attribute pop
 
 #define SIGKILL 9

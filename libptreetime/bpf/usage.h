@@ -5,13 +5,16 @@
 
 #define MAX_UNCOUNTED_NS 100000000 /* more than any tick */
 
-/* The peak of a memory in bytes: the greater of the peak that the kernel noted last and what is resident now. */
-static ALWAYS_INLINE u64 peak_rss_bytes(struct mm_struct *mm, int direct) {
+/* The peak of a task's memory in bytes: the greater of the peak that the kernel noted last and what is resident now. */
+static ALWAYS_INLINE u64 peak_rss_bytes(struct task_struct *task, struct mm_struct *mm, int direct) {
   s64 now = 0;
+  struct task_struct___before_6_2 *counting = (void *)task;
   struct mm_struct___before_6_2 *older = (void *)mm;
   if (FIELD_EXISTS(older->rss_stat.count)) { /* whose verifiers don't see through an array of a typedef */
     now = READ(older->rss_stat.count[0].counter) + READ(older->rss_stat.count[1].counter) +
           READ(older->rss_stat.count[3].counter);
+    if (FIELD_EXISTS(counting->rss_stat.count)) /* what the task has not added yet */
+      now += READ(counting->rss_stat.count[0]) + READ(counting->rss_stat.count[1]) + READ(counting->rss_stat.count[3]);
   } else {
     now = GET(direct, mm->rss_stat[0].count) + GET(direct, mm->rss_stat[1].count) + GET(direct, mm->rss_stat[3].count);
   }

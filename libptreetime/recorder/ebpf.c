@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "caller.h"
+#include "ebpf_parts.h"
 #include "ebpf_program.h"
 #include "ebpf_records.h"
 #include "recorder.h"
@@ -115,7 +116,7 @@ static bool root_is_dead(void) {
 
 static void stop_watching(void) {
   program.control->generation = 0;
-  ptreetime_program_count_execs(&program, false);
+  ptreetime_parts_count_execs(program.control, false);
   if (root_fd >= 0)
     close(root_fd); /* and epoll forgets it */
   root_fd = -1;
@@ -136,9 +137,9 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   control->created = control->dead = control->lost_records = control->lost_processes = 0;
   control->root_dentry = control->root_mount = 0;
   control->killing = 0;
-  left_out_before = ptreetime_program_runs_left_out();
+  left_out_before = ptreetime_parts_runs_left_out();
   control->root_pid = (uint32_t)recording->root_pid;
-  ptreetime_program_count_execs(&program, recording->failed_execs);
+  ptreetime_parts_count_execs(program.control, recording->failed_execs);
   calibrate_clock();
   generation = generation + 1 != 0 ? generation + 1 : 1;
   records.generation = generation;
@@ -212,7 +213,7 @@ static void report_losses(struct ptreetime_recording *recording) {
   if (control->lost_processes > 0)
     ptreetime_sink_lost(&recording->sink, now_ns, control->lost_processes,
                         "processes had no room in the table, and their descendants were not seen");
-  uint64_t left_out = ptreetime_program_runs_left_out() - left_out_before;
+  uint64_t left_out = ptreetime_parts_runs_left_out() - left_out_before;
   if (left_out > 0)
     ptreetime_sink_lost(&recording->sink, now_ns, left_out,
                         "forks, execs or exits were kept from the BPF program by this kernel (ptrace sees them)");

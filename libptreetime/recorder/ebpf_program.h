@@ -1,5 +1,4 @@
-/* The BPF program in the kernel, loaded and attached through libbpf.so.1, which is opened at run time: a machine that
- * builds or runs the recorder need not have it, nor its headers. */
+/* The BPF program in the kernel, loaded and attached through libbpf (ebpf_libbpf.h). */
 #ifndef PTREETIME_RECORDER_EBPF_PROGRAM_H
 #define PTREETIME_RECORDER_EBPF_PROGRAM_H
 
@@ -18,14 +17,6 @@ struct ptreetime_program {
 /* Load and attach it. NULL, or why it can't be, in words. What was loaded goes when the recorder exits: everything
  * hangs on descriptors. */
 const char *ptreetime_program_open(struct ptreetime_program *program);
-
-/* Begin or end to count failed execs where only what slows down every system call of the machine can count them;
- * elsewhere nothing has to be done. control->counts_execs tells whether they are counted now. */
-void ptreetime_program_count_execs(struct ptreetime_program *program, bool count);
-
-/* How many forks, execs and exits of the machine the kernel has kept from the program so far (bpf_prog_info's
- * recursion_misses, since Linux 5.12). Which processes those were of is not known. */
-uint64_t ptreetime_program_runs_left_out(void);
 
 /* Call take for every record in the ring buffer. */
 typedef void ptreetime_record_callback(const void *record, size_t size);

@@ -1,0 +1,265 @@
+#define _GNU_SOURCE
+#include "ebpf_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "recorder.h"
+
+/* Readable where trace events can be attached to. */
+#define EXEC_EVENT "/sys/kernel/tracing/events/sched/sched_process_exec/id"
+#define EXECVE_EVENT "/sys/kernel/tracing/events/syscalls/sys_exit_execve/id"
+
+/* What kernels differ in, told by a name in their description of themselves. A tracepoint NAME has a type
+ * btf_trace_NAME; libbpf could look for it too, but parses everything before each time. */
+enum trait {
+  PREPARE_EXEC,  /* Linux 6.10 and later */
+  EXIT_MMAP,     /* Linux 6.1 and later */
+  SYSTEM_CALLS,  /* has a tracepoint at the end of all */
+  EARLY_EXIT,    /* sched_process_exit comes before the memory goes, and is an event of its own kind: Linux 6.16 */
+  INTERRUPTIBLE, /* tracepoints are guarded by this instead of by keeping other processes off the CPU: Linux 7 */
+  TRAITS
+};
+static const char *const TRAIT_NAMES[TRAITS] = {
+    [PREPARE_EXEC] = "btf_trace_sched_prepare_exec", [EXIT_MMAP] = "btf_trace_exit_mmap",
+    [SYSTEM_CALLS] = "btf_trace_sys_exit",           [EARLY_EXIT] = "trace_event_raw_sched_process_exit",
+    [INTERRUPTIBLE] = "class_srcu_fast_notrace_t",
+};
+#define HAS(trait) (1u << (trait))
+
+/* The parts that are not for every kernel. Linux takes no notice of a process while another one of its CPU has been
+ * interrupted in the middle of the same part: it leaves the run out, and counts it. No process may be missed by those
+ * that are indispensable. */
+static const struct part {
+  const char *name;
+  unsigned with, without; /* traits */
+  bool indispensable;
+  const char *function; /* of the kernel, at whose begin it runs, where that is allowed */
+} PARTS[] = {
+    {"on_fork", 0, HAS(INTERRUPTIBLE), true, NULL},
+    {"on_exec", 0, HAS(INTERRUPTIBLE), true, NULL},
+    {"on_exit", 0, HAS(INTERRUPTIBLE), true, NULL},
+    {"on_prepare_exec", HAS(PREPARE_EXEC), HAS(INTERRUPTIBLE), false, NULL},
+    {"on_memory_freed", HAS(EXIT_MMAP), HAS(INTERRUPTIBLE), false, NULL},
+    {"on_memory_replaced", 0, HAS(PREPARE_EXEC), false, "exec_mm_release"},
+    {"on_memory_left", 0, HAS(EARLY_EXIT), false, "exit_mm_release"},
+    {"on_new_task", HAS(INTERRUPTIBLE), 0, true, NULL},
+    {"on_exec_event", HAS(INTERRUPTIBLE), 0, true, NULL},
+    {"on_exit_event", HAS(INTERRUPTIBLE), 0, true, NULL},
+    {"on_prepare_exec_event", HAS(INTERRUPTIBLE) | HAS(PREPARE_EXEC), 0, false, NULL},
+    {"on_memory_freed_event", HAS(INTERRUPTIBLE) | HAS(EXIT_MMAP), 0, false, NULL},
+};
+#define PARTS_COUNT (sizeof PARTS / sizeof *PARTS)
+
+/* The programs that can count failed execs, the cheapest first: at the ends of the two functions, at the tracepoints of
+ * the two system calls, at the end of every system call. One kind is attached. */
+static struct bpf_program *function_programs[2], *event_programs[2], *system_call_program;
+static struct bpf_link *system_call_link; /* of the last while it is attached */
+
+static int indispensable[PARTS_COUNT + 2]; /* descriptors */
+static size_t indispensable_count;
+
+/* The kernel's description of itself as it is, *size bytes of it; NULL where there is no memory or it can't be read. */
+static char *read_btf(size_t *size) {
+  int descriptor = open(PTREETIME_KERNEL_BTF, O_RDONLY | O_CLOEXEC);
+  struct stat status;
+  char *bytes = NULL;
+  *size = 0;
+  if (descriptor >= 0 && fstat(descriptor, &status) == 0)
+    bytes = malloc((size_t)status.st_size);
+  ssize_t count = 1;
+  while (bytes != NULL && count > 0 && *size < (size_t)status.st_size) {
+    count = read(descriptor, bytes + *size, (size_t)status.st_size - *size);
+    *size += count > 0 ? (size_t)count : 0;
+  }
+  if (descriptor >= 0)
+    close(descriptor);
+  return bytes;
+}
+
+static unsigned find_traits(void) {
+  struct { /* struct btf_header, include/uapi/linux/btf.h */
+    uint16_t magic;
+    uint8_t version, flags;
+    uint32_t header_size, types_offset, types_size, names_offset, names_size;
+  } header;
+  unsigned found = 0;
+  size_t size;
+  char *btf = read_btf(&size);
+  if (btf != NULL && size > sizeof header) {
+    memcpy(&header, btf, sizeof header);
+    size_t begin = (size_t)header.header_size + header.names_offset; /* the names are at the end */
+    for (int trait = 0; trait < TRAITS && begin < size; trait++) {
+      if (memmem(btf + begin, size - begin, TRAIT_NAMES[trait], strlen(TRAIT_NAMES[trait]) + 1) != NULL)
+        found |= HAS(trait);
+    }
+  }
+  free(btf);
+  return found;
+}
+
+/* The functions of the system calls, and the numbers of execve and execveat, for programs of 32 bits too. The BPF
+ * program knows where these two architectures keep a system call's number. */
+#if defined(__x86_64__)
+#define SYSTEM_CALL "__x64_sys_"
+static const uint32_t EXEC_NUMBERS[2] = {SYS_execve, SYS_execveat}, EXEC_NUMBERS_32[2] = {11, 358};
+#elif defined(__aarch64__)
+#define SYSTEM_CALL "__arm64_sys_"
+static const uint32_t EXEC_NUMBERS[2] = {SYS_execve, SYS_execveat}, EXEC_NUMBERS_32[2] = {11, 387};
+#else
+#define SYSTEM_CALL "sys_"
+static const uint32_t EXEC_NUMBERS[2] = {PTREETIME_NO_SYSTEM_CALL, PTREETIME_NO_SYSTEM_CALL};
+static const uint32_t EXEC_NUMBERS_32[2] = {PTREETIME_NO_SYSTEM_CALL, PTREETIME_NO_SYSTEM_CALL};
+#endif
+
+enum { BPF_TRACE_FENTRY = 24, BPF_TRACE_FEXIT = 25 };
+
+/* Whether the kernel takes a program (one that returns 0) for the begin or the end of a function. Some refuse it:
+ * without trampolines, or by a policy. All programs of the object are loaded or none, so it has to be known before. */
+static bool takes_program_at(const char *function, uint32_t where) {
+  enum { BPF_PROG_LOAD = 5, BPF_PROG_TYPE_TRACING = 26 };
+  static const uint64_t return_0[] = {0xb7 /* r0 = 0 */, 0x95 /* exit */};
+  struct { /* the part of union bpf_attr that counts here, of include/uapi/linux/bpf.h */
+    uint32_t prog_type, insn_cnt;
+    uint64_t insns, license;
+    uint32_t log_level, log_size;
+    uint64_t log_buf;
+    uint32_t kern_version, prog_flags;
+    char prog_name[16];
+    uint32_t prog_ifindex, expected_attach_type, prog_btf_fd, func_info_rec_size;
+    uint64_t func_info;
+    uint32_t func_info_cnt, line_info_rec_size;
+    uint64_t line_info;
+    uint32_t line_info_cnt, attach_btf_id, attach_prog_fd, reserved;
+  } attributes = {.prog_type = BPF_PROG_TYPE_TRACING, .insn_cnt = 2, .expected_attach_type = where};
+  int id = ptreetime_libbpf.libbpf_find_vmlinux_btf_id(function, (int)where);
+  attributes.insns = (uintptr_t)return_0;
+  attributes.license = (uintptr_t) "GPL";
+  attributes.attach_btf_id = (uint32_t)id;
+  int descriptor = id <= 0 ? -1 : (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+  if (descriptor >= 0)
+    close(descriptor);
+  return descriptor >= 0;
+}
+
+static struct bpf_program *find(struct bpf_object *object, const char *part) {
+  return ptreetime_libbpf.bpf_object__find_program_by_name(object, part);
+}
+
+/* Programs at functions can be interrupted like others, so where that matters they come after the events. */
+static void choose_counters(struct bpf_object *object, unsigned traits) {
+  function_programs[0] = find(object, "on_execve");
+  function_programs[1] = find(object, "on_execveat");
+  event_programs[0] = find(object, "on_execve_event");
+  event_programs[1] = find(object, "on_execveat_event");
+  system_call_program = find(object, "on_system_call");
+  bool readable = access(EXECVE_EVENT, R_OK) == 0;
+  bool functions =
+      !(readable && (traits & HAS(INTERRUPTIBLE))) && takes_program_at(SYSTEM_CALL "execve", BPF_TRACE_FEXIT) &&
+      ptreetime_libbpf.bpf_program__set_attach_target(function_programs[0], 0, SYSTEM_CALL "execve") == 0 &&
+      ptreetime_libbpf.bpf_program__set_attach_target(function_programs[1], 0, SYSTEM_CALL "execveat") == 0;
+  bool events = !functions && readable;
+  for (int i = 0; i < 2; i++) {
+    ptreetime_libbpf.bpf_program__set_autoload(function_programs[i], functions);
+    ptreetime_libbpf.bpf_program__set_autoload(event_programs[i], events);
+  }
+  if (functions || events || EXEC_NUMBERS[0] == PTREETIME_NO_SYSTEM_CALL || !(traits & HAS(SYSTEM_CALLS)))
+    ptreetime_libbpf.bpf_program__set_autoload(system_call_program, false);
+}
+
+const char *ptreetime_parts_choose(struct bpf_object *object) {
+  unsigned traits = find_traits();
+  if ((traits & HAS(INTERRUPTIBLE)) && access(EXEC_EVENT, R_OK) != 0)
+    return ptreetime_words("this kernel shows every process only to trace events, and " EXEC_EVENT
+                           " can't be read (%s): needs root, and tracefs mounted at /sys/kernel/tracing",
+                           strerror(errno));
+  for (size_t i = 0; i < PARTS_COUNT; i++) {
+    const struct part *part = &PARTS[i];
+    bool wanted = (traits & part->with) == part->with && (traits & part->without) == 0 &&
+                  (part->function == NULL || takes_program_at(part->function, BPF_TRACE_FENTRY));
+    ptreetime_libbpf.bpf_program__set_autoload(find(object, part->name), wanted);
+  }
+  choose_counters(object, traits);
+  return NULL;
+}
+
+static void note_indispensable(const struct bpf_program *program) {
+  indispensable[indispensable_count++] = ptreetime_libbpf.bpf_program__fd(program);
+}
+
+/* Whether both are attached, or none. */
+static bool attach_both(struct bpf_program *const programs[2]) {
+  if (!ptreetime_libbpf.bpf_program__autoload(programs[0]))
+    return false;
+  struct bpf_link *first = ptreetime_libbpf.bpf_program__attach(programs[0]);
+  if (first == NULL)
+    return false;
+  if (ptreetime_libbpf.bpf_program__attach(programs[1]) == NULL) {
+    ptreetime_libbpf.bpf_link__destroy(first);
+    return false;
+  }
+  note_indispensable(programs[0]);
+  note_indispensable(programs[1]);
+  return true;
+}
+
+static bool counts_execs(const struct bpf_program *program) {
+  return program == function_programs[0] || program == function_programs[1] || program == event_programs[0] ||
+         program == event_programs[1] || program == system_call_program;
+}
+
+bool ptreetime_parts_attach(struct bpf_object *object, volatile struct ptreetime_control *control) {
+  struct bpf_program *program = NULL;
+  while ((program = ptreetime_libbpf.bpf_object__next_program(object, program)) != NULL) {
+    bool wanted = ptreetime_libbpf.bpf_program__autoload(program) && !counts_execs(program);
+    if (wanted && ptreetime_libbpf.bpf_program__attach(program) == NULL)
+      return false;
+  }
+  for (size_t i = 0; i < PARTS_COUNT; i++) {
+    program = find(object, PARTS[i].name);
+    if (PARTS[i].indispensable && ptreetime_libbpf.bpf_program__autoload(program))
+      note_indispensable(program);
+  }
+  control->counts_execs = attach_both(function_programs) || attach_both(event_programs) ? PTREETIME_EXECS_COUNTED
+                                                                                        : PTREETIME_EXECS_UNCOUNTED;
+  for (int i = 0; i < 2; i++) {
+    control->exec_numbers[i] = EXEC_NUMBERS[i];
+    control->exec_numbers_32[i] = EXEC_NUMBERS_32[i];
+  }
+  return true;
+}
+
+void ptreetime_parts_count_execs(volatile struct ptreetime_control *control, bool count) {
+  if (control->counts_execs == PTREETIME_EXECS_COUNTED || !ptreetime_libbpf.bpf_program__autoload(system_call_program))
+    return;
+  if (count && system_call_link == NULL)
+    system_call_link = ptreetime_libbpf.bpf_program__attach(system_call_program);
+  if (!count && system_call_link != NULL) {
+    ptreetime_libbpf.bpf_link__destroy(system_call_link);
+    system_call_link = NULL;
+  }
+  control->counts_execs = system_call_link != NULL ? PTREETIME_EXECS_COUNTED_FULLY : PTREETIME_EXECS_UNCOUNTED;
+}
+
+uint64_t ptreetime_parts_runs_left_out(void) {
+  enum { BPF_OBJ_GET_INFO_BY_FD = 15 };
+  uint64_t sum = 0;
+  for (size_t i = 0; i < indispensable_count; i++) {
+    struct { /* of struct bpf_prog_info, include/uapi/linux/bpf.h; older kernels write less of it */
+      char before[208];
+      uint64_t recursion_misses;
+    } info = {0};
+    struct {
+      uint32_t descriptor, size;
+      uint64_t info;
+    } attributes = {(uint32_t)indispensable[i], sizeof info, (uintptr_t)&info};
+    if (syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &attributes, sizeof attributes) == 0)
+      sum += info.recursion_misses;
+  }
+  return sum;
+}
