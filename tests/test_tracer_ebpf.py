@@ -44,7 +44,7 @@ from pytest_ptreetime.tree import ProcessNode, ProcessTree
 NATIVE = Path(__file__).parent.parent / "libptreetime"
 LONG = os.environ.get("PTREETIME_LONG_TESTS") == "1"
 
-BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID = 13, 14
+BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD = 13, 14, 15
 BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}.get(os.uname().machine)
 
 
@@ -147,6 +147,18 @@ def test_failed_execs_are_counted_for_the_image_that_made_them(tracer: EbpfTrace
     assert failed_execs(result.tree, result.facts) == FAILED_EXECS
 
 
+def test_failed_execs_are_counted_at_the_functions_of_the_system_calls_where_the_kernel_allows_it(
+    tracer: EbpfTracer, programs: Programs
+) -> None:
+    loaded = names_of_programs(recorder_pid(tracer))
+    if "on_execve" not in loaded:
+        pytest.skip("this kernel takes no programs at the ends of functions, or may interrupt them")
+    assert "on_execveat" in loaded
+    assert not loaded & {"on_execve_event", "on_execveat_eve", "on_system_call"}
+    result = record(tracer, [programs.path("failed-exec")])
+    assert failed_execs(result.tree, result.facts) == FAILED_EXECS
+
+
 def test_daemon_of_the_recording_before_is_not_in_the_next_one(tracer: EbpfTracer, programs: Programs) -> None:
     script = "(while :; do /bin/true; done) & echo $!"
     before = record(tracer, ["/bin/sh", "-c", script])
@@ -201,12 +213,29 @@ def kernel_objects(pid: int) -> dict[int, set[int]]:
     return found
 
 
+def bpf(command: int, attributes: bytes) -> int:
+    return int(ctypes.CDLL(None, use_errno=True).syscall(BPF_SYSCALL, command, attributes, len(attributes)))
+
+
+def names_of_programs(pid: int) -> set[str]:
+    """The names of the BPF programs that a process holds, cut at 15 bytes as the kernel does."""
+    if BPF_SYSCALL is None or os.geteuid() != 0:
+        pytest.skip("only root may look for BPF programs, and only with a known number of bpf(2)")
+    names = set()
+    for number in kernel_objects(pid)[BPF_PROG_GET_FD_BY_ID]:
+        descriptor = bpf(BPF_PROG_GET_FD_BY_ID, struct.pack("=I124x", number))
+        info = ctypes.create_string_buffer(80)  # struct bpf_prog_info, up to the name
+        assert bpf(BPF_OBJ_GET_INFO_BY_FD, struct.pack("=IIQ", descriptor, 80, ctypes.addressof(info))) == 0
+        os.close(descriptor)
+        names.add(info.raw[64:80].rstrip(b"\0").decode())
+    return names
+
+
 def exists(command: int, number: int) -> bool:
-    attributes = ctypes.create_string_buffer(struct.pack("=I", number), 128)
-    descriptor = ctypes.CDLL(None, use_errno=True).syscall(BPF_SYSCALL, command, attributes, 128)
+    descriptor = bpf(command, struct.pack("=I124x", number))
     if descriptor >= 0:
         os.close(descriptor)
-    return bool(descriptor >= 0)
+    return descriptor >= 0
 
 
 def test_nothing_is_left_in_the_kernel_when_the_tracer_is_closed(tracer: EbpfTracer, programs: Programs) -> None:
@@ -226,6 +255,16 @@ def test_nothing_is_left_in_the_kernel_when_the_tracer_is_closed(tracer: EbpfTra
 # Privileges
 
 
+def kernel_may_interrupt_programs() -> bool:
+    btf = Path("/sys/kernel/btf/vmlinux")
+    return btf.exists() and b"class_srcu_fast_notrace_t\0" in btf.read_bytes()
+
+
+without_tracefs = pytest.mark.skipif(
+    kernel_may_interrupt_programs(), reason="only trace events show every process here, and need tracefs"
+)
+
+
 @pytest.fixture
 def everybodys_recorder() -> Iterator[Path]:
     """A copy of the recorder that every user may run, without capabilities."""
@@ -243,6 +282,19 @@ def test_recorder_without_its_two_capabilities_says_what_it_needs(
         assert control.recv(4096) == b"unavailable needs root, or CAP_BPF and CAP_PERFMON on the recorder"
 
 
+def test_recorder_without_tracefs_where_only_trace_events_show_everything_says_what_it_needs(
+    everybodys_recorder: Path,
+) -> None:
+    if not kernel_may_interrupt_programs():
+        pytest.skip("this kernel does not interrupt BPF programs")
+    give_capabilities(everybodys_recorder, CAP_BPF, CAP_PERFMON)
+    with recorder(everybodys_recorder, user=NOBODY) as control:
+        said = control.recv(4096).decode()
+        assert said.startswith("unavailable ")
+        assert said.endswith("(Permission denied): needs root, and tracefs mounted at /sys/kernel/tracing")
+
+
+@without_tracefs
 def test_recorder_with_file_capabilities_records_processes_of_its_user(
     tracer: EbpfTracer, everybodys_recorder: Path
 ) -> None:
@@ -271,12 +323,15 @@ def looks_at_system_calls(recorder: Path) -> bool:
     raise AssertionError(f"{recorder} does not run")
 
 
+@without_tracefs
 @pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["native", "32-bit"])
 def test_recorder_without_tracefs_counts_failed_execs_when_told_and_only_while_it_records(
     tracer: EbpfTracer, everybodys_recorder: Path, programs: Programs, flags: tuple[str, ...]
 ) -> None:
     if b"btf_trace_sys_exit\0" not in Path("/sys/kernel/btf/vmlinux").read_bytes():
         pytest.skip("this kernel has no tracepoint sys_exit")
+    if "on_execve" in names_of_programs(recorder_pid(tracer)):
+        pytest.skip("this kernel takes programs at the ends of functions, which need no tracefs")
     program = Path(shutil.copy(programs.path("failed-exec", *flags), everybodys_recorder.parent / "failed-exec"))
     give_capabilities(everybodys_recorder, CAP_BPF, CAP_PERFMON)
     for how, expected in (("", [None] * len(FAILED_EXECS)), (" failed-execs", FAILED_EXECS)):
@@ -292,6 +347,7 @@ def test_recorder_without_tracefs_counts_failed_execs_when_told_and_only_while_i
         assert failed_execs(tree, json.loads(output)) == expected
 
 
+@without_tracefs
 def test_recorder_with_file_capabilities_refuses_processes_of_others(
     tracer: EbpfTracer, everybodys_recorder: Path
 ) -> None:
