@@ -7,19 +7,7 @@
         main/                                       a baseline's name
             test_build.py-test_clean-1f0c.5be2.jsonl    one test on one kind of machine (digests of both)
 
-A file is JSON lines, in any order but for the first::
-
-    {"ptreetime_baseline": 1, "test": "...", "host": {...}}
-    {"session": "9f...", "time": "2026-11-23T10:00:00Z", "commit": "4f2a1c9", "tracer": "ptrace",
-     "calibration": {"wall": {part: [a value a repetition]}, "cpu": ...}, "parents": {key: parent}, "rounds": 5,
-     "totals": {key: {metric: [a value a round]}}}
-    {"pin": "9f..."}
-
-A round in which a key did not occur, or a metric was not known, has null there. Times are UTC.
-
-Version history of the format:
-
-1. (0.1.0) the first.
+A file is JSON lines, a session each; baseline_lines.py says what they hold.
 """
 
 from __future__ import annotations
@@ -27,101 +15,25 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from pytest_ptreetime.calibration import Calibration
-from pytest_ptreetime.collector import without_collector
+from pytest_ptreetime.baseline_lines import FORMAT_VERSION, Header, Pin, Session, entry_of, header_of, line_of
 from pytest_ptreetime.errors import (
     BaselineCorrupt,
     BaselineError,
     BaselineMissing,
     BaselineOtherMachine,
-    BaselineOtherVersion,
 )
 from pytest_ptreetime.host import HostFacts
-from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.replace_file import replace_file
 from pytest_ptreetime.user_lock import user_lock
 
 __all__ = ["DEFAULT_HISTORY", "Baseline", "Session", "Store", "file_name"]
 
-FORMAT_VERSION = 1
 DEFAULT_HISTORY = 20
 SLUG_LENGTH = 80
-SIGNIFICANT_DIGITS = 7
-ROUNDS_WITHOUT_VALUES = 100  # of a session that has no value in any: so many are believed
-
-
-class Session(msgspec.Struct):
-    """One session of one test: the profiles of its rounds, and where they came from."""
-
-    session: str
-    time: str
-    rounds: int
-    totals: dict[str, dict[str, list[float | None]]]
-    parents: dict[str, str | None] = {}
-    commit: str | None = None
-    tracer: str | None = None
-    calibration: Calibration | None = None
-
-    @classmethod
-    def from_profiles(
-        cls,
-        profiles: Sequence[Profile],
-        *,
-        commit: str | None,
-        tracer: str,
-        calibration: Calibration | None = None,
-        time: datetime | None = None,
-    ) -> Session:
-        """A session of now (or of ``time``) with a column of values for each key and metric."""
-        totals: dict[str, dict[str, list[float | None]]] = {}
-        parents: dict[str, str | None] = {}
-        for index, profile in enumerate(profiles):
-            parents.update(profile.parents)
-            for key, metrics in profile.totals.items():
-                columns = totals.setdefault(key, {})
-                for metric, value in metrics.items():
-                    columns.setdefault(metric, [None] * len(profiles))[index] = _rounded(value)
-        moment = time or datetime.now(timezone.utc)
-        return cls(
-            session=uuid.uuid4().hex,
-            time=moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            rounds=len(profiles),
-            totals=totals,
-            parents=parents,
-            commit=commit,
-            tracer=tracer,
-            calibration=calibration and _rounded_calibration(calibration),
-        )
-
-    def profiles(self) -> list[Profile]:
-        """The session as it was compared: a profile a round."""
-        rounds: list[dict[str, dict[str, float]]] = [{} for _ in range(self.rounds)]
-        with without_collector():
-            for key, columns in self.totals.items():
-                for metric, values in columns.items():
-                    for index, value in enumerate(values[: self.rounds]):
-                        if value is not None:
-                            rounds[index].setdefault(key, {})[metric] = value
-        return [Profile(totals=totals, parents={key: self.parents.get(key) for key in totals}) for totals in rounds]
-
-
-class _Header(msgspec.Struct):
-    ptreetime_baseline: int
-    test: str
-    host: HostFacts
-
-
-class _Pin(msgspec.Struct):
-    pin: str
 
 
 @dataclass
@@ -226,20 +138,20 @@ class Store:
         :raises BaselineOtherVersion, BaselineCorrupt: with the line that can't be read.
         """
         try:
-            lines = path.read_bytes().splitlines()
+            content = path.read_bytes()
         except OSError as error:
             raise BaselineError(f"can't read the baseline {path}: {error.strerror}") from None
-        if not lines:
+        if not content:
             raise BaselineCorrupt(f"the baseline {path} is empty: delete it, or restore it from version control")
-        header = _header(lines[0], path)
+        lines = _lines(content)
+        header = header_of(next(lines), path)
         baseline = Baseline(header.test, header.host, path)
         sessions: dict[str, Session] = {}
-        for number, line in enumerate(lines[1:], start=2):
-            with without_collector():
-                entry = _entry(line, path, number)
+        for number, line in enumerate(lines, start=2):
+            entry = entry_of(line, path, number)
             if isinstance(entry, Session):
                 sessions[entry.session] = entry
-            elif isinstance(entry, _Pin):
+            elif isinstance(entry, Pin):
                 baseline.pinned = entry.pin
         # Of sessions of one second those stay first that were added first.
         baseline.sessions = sorted(sessions.values(), key=lambda session: session.time)
@@ -251,17 +163,16 @@ class Store:
 
         :raises BaselineError: it can't be written.
         """
-        header = _Header(FORMAT_VERSION, baseline.test, baseline.host)
-        entries: list[Any] = [header, *baseline.sessions]
+        entries: list[Header | Session | Pin] = [Header(FORMAT_VERSION, baseline.test, baseline.host)]
+        entries += baseline.sessions
         if baseline.pinned_session is not None:
-            entries.append(_Pin(baseline.pinned_session.session))
-        encoder = msgspec.json.Encoder(order="sorted")
+            entries.append(Pin(baseline.pinned_session.session))
         try:
             baseline.path.parent.mkdir(parents=True, exist_ok=True)
             attributes = baseline.path.parent.parent / ".gitattributes"
             if not attributes.exists():
                 replace_file(attributes, b"*.jsonl merge=union -diff\n")
-            replace_file(baseline.path, b"".join(encoder.encode(entry) + b"\n" for entry in entries))
+            replace_file(baseline.path, b"".join(map(line_of, entries)))
         except OSError as error:
             raise BaselineError(
                 f"can't write the baseline {baseline.path}: {error.strerror}; it is unchanged"
@@ -290,60 +201,17 @@ class Store:
         return merged
 
 
-def _header(line: bytes, path: Path) -> _Header:
-    try:
-        version = msgspec.json.decode(line)["ptreetime_baseline"]
-        if version != FORMAT_VERSION:
-            raise BaselineOtherVersion(
-                f"the baseline {path} is of format {version!r}, this version reads {FORMAT_VERSION}: "
-                "save a new one with --ptreetime-save-baseline in another directory, or use the version that wrote it"
-            )
-        return msgspec.json.decode(line, type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
-        raise BaselineCorrupt(
-            f"{path} is not a baseline: its first line is not a header; delete it, or restore it from version control"
-        ) from None
-
-
-def _entry(line: bytes, path: Path, number: int) -> Session | _Pin | _Header:
-    try:
-        names = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-        if "session" in names:
-            return _checked(msgspec.json.decode(line, type=Session))
-        if "pin" in names:
-            return msgspec.json.decode(line, type=_Pin)
-        return msgspec.json.decode(line, type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BaselineCorrupt(
-            f"the baseline {path} is damaged at line {number}: {error}; delete the line, or restore the file from "
-            "version control (a merge leaves it whole where .gitattributes says merge=union)"
-        ) from None
-
-
-def _checked(session: Session) -> Session:
-    """``session``, if it has as many rounds as it says: a reader makes so many profiles."""
-    longest = max((len(values) for columns in session.totals.values() for values in columns.values()), default=0)
-    if not 0 <= session.rounds <= max(longest, ROUNDS_WITHOUT_VALUES):
-        raise msgspec.ValidationError(f"{session.rounds} rounds, but values of {longest}")
-    if session.calibration is not None and not session.calibration.is_whole:
-        raise msgspec.ValidationError("the calibration is not one")
-    return session
+def _lines(content: bytes) -> Iterator[memoryview]:
+    """Without copying them: there may be hundreds of megabytes."""
+    view, start = memoryview(content), 0
+    while start < len(content):
+        end = content.find(b"\n", start)
+        end = len(content) if end < 0 else end
+        yield view[start:end]
+        start = end + 1
 
 
 def file_name(test: str) -> str:
     """A file name that shows which test it is of, and differs for every test."""
     readable = re.sub(r"[^\w.-]+", "-", test.replace("::", "-")).strip("-.")[-SLUG_LENGTH:]
     return f"{readable}-{hashlib.sha256(test.encode(errors='surrogateescape')).hexdigest()[:4]}"
-
-
-def _rounded(value: float) -> float:
-    """Seven digits hold a microsecond in ten seconds, and keep the file small and its diffs readable."""
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
-
-
-def _rounded_calibration(calibration: Calibration) -> Calibration:
-    wall, cpu = (
-        {part: [_rounded(value) for value in times] for part, times in clock.items()}
-        for clock in (calibration.wall, calibration.cpu)
-    )
-    return Calibration(wall, cpu)

@@ -27,6 +27,7 @@ from pytest_ptreetime.decision.sentences import (
 )
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.rounds import Rounds
 
 if TYPE_CHECKING:
     from pytest_ptreetime.calibration import Calibration
@@ -155,15 +156,17 @@ def _check(baseline: Sequence[Sequence[Profile]], current: Sequence[Profile], pa
 
 def _complete_sessions(
     baseline: Sequence[Sequence[Profile]], notes: list[str]
-) -> tuple[list[list[Profile]], list[int]]:
+) -> tuple[list[Sequence[Profile]], list[int]]:
     """The complete rounds of the sessions that have any, and these sessions' positions."""
     complete = [_complete(rounds, "baseline, ", notes) for rounds in baseline]
     kept = [position for position, rounds in enumerate(complete) if rounds]
     return [complete[position] for position in kept], kept
 
 
-def _complete(rounds: Sequence[Profile], where: str, remarks: list[str]) -> list[Profile]:
+def _complete(rounds: Sequence[Profile], where: str, remarks: list[str]) -> Sequence[Profile]:
     """The complete rounds; the others are left out, and why."""
+    if isinstance(rounds, Rounds):  # stored ones are complete
+        return rounds
     incomplete = [profile.incomplete_reason for profile in rounds if profile.incomplete_reason is not None]
     if incomplete:
         remarks.append(f"{where}{len(incomplete)} of {len(rounds)} rounds incomplete: {incomplete[0]}")
@@ -190,7 +193,10 @@ def _calibrations(baseline: Sequence[Calibration | None] | None, current: Calibr
 
 
 def _prepare(
-    sessions: list[list[Profile]], rounds: list[Profile], pinned: list[Profile] | None, request: _Request
+    sessions: Sequence[Sequence[Profile]],
+    rounds: Sequence[Profile],
+    pinned: Sequence[Profile] | None,
+    request: _Request,
 ) -> tuple[Panel, Terms]:
     """The arrays, and the settings in their terms."""
     import numpy as np

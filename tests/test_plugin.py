@@ -387,7 +387,7 @@ def test_hooks_when_a_conftest_implements_them_decide(pytester: pytest.Pytester,
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["compared 1 2"])
     (baseline,) = Store(pytester.path / ".ptreetime").files()
-    assert set(Store.read(baseline).sessions[0].totals) > {"everything below"}
+    assert set(Store.read(baseline).sessions[0].columns.keys) > {"everything below"}
     report = json.loads((pytester.path / "lnt.json").read_text())
     assert report["Machine"]["Info"]["room"] == "7"
     assert any("everything below" in test["Name"] for test in report["Tests"])

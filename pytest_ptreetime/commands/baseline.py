@@ -88,7 +88,7 @@ def _show(baselines: list[Baseline], options: argparse.Namespace) -> None:
                 last.time if last else "-",
                 (last.commit or "-")[:9] if last else "-",
                 last.rounds if last else "-",
-                len(last.totals) if last else "-",
+                len(last.columns.keys) if last else "-",
                 baseline.pinned[:8] if baseline.pinned else "-",
                 f"{baseline.host.cpu_model}, {baseline.host.cpu_count} CPUs",
             ]
@@ -122,22 +122,10 @@ def _export(baselines: list[Baseline], options: argparse.Namespace) -> None:
     writer.writerow(["test", "session", "time", "commit", "round", "key", "metric", "value"])
     for baseline in baselines:
         for session in baseline.sessions:
-            for key, columns in session.totals.items():
-                for metric, values in columns.items():
-                    for index, value in enumerate(values):
-                        if value is not None:
-                            writer.writerow(
-                                [
-                                    baseline.test,
-                                    session.session,
-                                    session.time,
-                                    session.commit,
-                                    index,
-                                    key,
-                                    metric,
-                                    value,
-                                ]
-                            )
+            own = [baseline.test, session.session, session.time, session.commit]
+            for index, profile in enumerate(session.profiles()):
+                for key, row in profile.totals.items():
+                    writer.writerows([*own, index, key, metric, value] for metric, value in row.items())
 
 
 def _power(baselines: list[Baseline], options: argparse.Namespace) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.rounds import Rounds
 
 __all__ = ["Panel", "tabulate"]
 
@@ -49,21 +49,19 @@ def tabulate(
     """Align profiles. Metrics that no current round has are left out."""
     sessions = [*baseline, current, *([pinned] if pinned else [])]
     index = _index(sessions)
-    present: set[str] = set().union(*(values for profile in current for values in profile.totals.values()))
+    present = _metrics(current)
     known = tuple(metric for metric in metrics if metric in present)
     names, keys = (*known, "count"), list(index)
     with without_collector():
         tables = [np.empty((len(rounds), len(names), len(keys))) for rounds in sessions]
         for table, rounds in zip(tables, sessions, strict=True):
-            for number, profile in enumerate(rounds):
-                _fill(table[number], profile, index, keys, names)
+            if isinstance(rounds, Rounds):
+                _fill_from_columns(table, rounds, index, keys, names)
+            else:
+                for number, profile in enumerate(rounds):
+                    _fill(table[number], profile, index, keys, names)
     values = [table[:, :-1] for table in tables]
     counts = [np.nan_to_num(table[:, -1]) for table in tables]
-    parents = np.full(len(index), -1, dtype=np.intp)
-    for profile in [*(rounds[0] for rounds in sessions), *current]:
-        for key, parent in profile.parents.items():
-            if parent is not None and key in index:
-                parents[index[key]] = index.get(parent, -1)
     position = len(baseline)
     return Panel(
         keys=keys,
@@ -72,7 +70,7 @@ def tabulate(
         current=values[position],
         baseline_counts=counts[:position],
         current_counts=counts[position],
-        parents=parents,
+        parents=_parents(sessions, current, index, keys),
         pinned=values[position + 1] if pinned else None,
         pinned_counts=counts[position + 1] if pinned else None,
     )
@@ -83,8 +81,7 @@ def _index(sessions: Sequence[Sequence[Profile]]) -> dict[str, int]:
     index: dict[str, int] = {}
     previous: list[str] = []
     for rounds in sessions:
-        for profile in rounds:
-            keys = list(profile.totals)
+        for keys in _keys_of_columns(rounds) if isinstance(rounds, Rounds) else (list(one.totals) for one in rounds):
             if keys != previous:
                 for key in keys:
                     index.setdefault(key, len(index))
@@ -92,29 +89,94 @@ def _index(sessions: Sequence[Sequence[Profile]]) -> dict[str, int]:
     return index
 
 
+def _keys_of_columns(rounds: Rounds) -> Iterator[list[str]]:
+    """Of each round the keys that occurred."""
+    for there in _occurred(rounds):
+        yield rounds.keys if there.all() else list(itertools.compress(rounds.keys, there.tolist()))
+
+
+def _occurred(rounds: Rounds) -> npt.NDArray[np.bool_]:
+    """Rounds x keys: whether any metric is known. Mostly the count says it."""
+    there = np.zeros((len(rounds), len(rounds.keys)), dtype=bool)
+    for metric in sorted(rounds.values, key=lambda metric: metric != "count"):
+        for number, column in enumerate(rounds.values[metric]):
+            there[number] |= ~np.isnan(np.frombuffer(column))
+        if there.all():
+            break
+    return there
+
+
+def _metrics(current: Sequence[Profile]) -> set[str]:
+    """Those that any of the rounds has."""
+    if isinstance(current, Rounds):
+        columns = current.values.items()
+        return {metric for metric, rounds in columns if not all(np.isnan(np.frombuffer(one)).all() for one in rounds)}
+    return set().union(*(values for profile in current for values in profile.totals.values()))
+
+
+def _parents(
+    sessions: Sequence[Sequence[Profile]], current: Sequence[Profile], index: dict[str, int], keys: list[str]
+) -> npt.NDArray[np.intp]:
+    """The position of each key's parent: what the latest session's first round says, or the last current one."""
+    parents = np.full(len(index), -1, dtype=np.intp)
+    for rounds in sessions:
+        if isinstance(rounds, Rounds):
+            own = _positions(rounds, index, keys)
+            above = np.array(rounds.parents, dtype=np.intp)
+            told = _occurred(rounds)[0] & (above >= 0)
+            parents[own[told]] = own[above[told]]
+        else:
+            _note_parents(parents, rounds[0], index)
+    for profile in current:
+        _note_parents(parents, profile, index)
+    return parents
+
+
+def _positions(rounds: Rounds, index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
+    """Where in the panel its keys are, -1 for those that are only somebody's parents."""
+    if rounds.keys == keys:  # as mostly
+        return np.arange(len(keys), dtype=np.intp)
+    return np.array([index.get(key, -1) for key in rounds.keys], dtype=np.intp)
+
+
+def _note_parents(parents: npt.NDArray[np.intp], profile: Profile, index: dict[str, int]) -> None:
+    for key, parent in profile.parents.items():
+        if parent is not None and key in index:
+            parents[index[key]] = index.get(parent, -1)
+
+
+def _fill_from_columns(
+    table: Array, rounds: Rounds, index: dict[str, int], keys: list[str], names: tuple[str, ...]
+) -> None:
+    """A session, in place: rounds x (metrics and the count) x keys."""
+    there = _occurred(rounds)
+    own = _positions(rounds, index, keys)
+    kept = own >= 0
+    same = rounds.keys == keys
+    for place, name in enumerate(names):
+        columns = rounds.values.get(name)
+        for number in range(len(rounds)):
+            values = np.full(len(rounds.keys), np.nan) if columns is None else np.frombuffer(columns[number])
+            if name == "count":
+                values = np.where(np.isnan(values) & there[number], 1.0, values)
+            if same:
+                table[number, place] = values
+            else:
+                table[number, place] = np.nan
+                table[number, place, own[kept]] = values[kept]
+
+
 def _fill(table: Array, profile: Profile, index: dict[str, int], keys: list[str], names: tuple[str, ...]) -> None:
     """One round, in place: (metrics and the count) x keys."""
-    totals = profile.totals
-    own = list(totals)
+    own = list(profile.totals)
+    rows = list(profile.totals.values())
+    # mostly a round has all keys, in order
+    where: slice | list[int] = slice(None)
     if own != keys:
         table[:] = np.nan
-    if not own:
-        return
-    try:
-        # the quick way first: every key has every metric
-        rows = itertools.chain.from_iterable(map(_getter(names), totals.values()))
-        values = np.fromiter(rows, dtype=float, count=len(own) * len(names)).reshape(len(own), -1)
-    except (KeyError, TypeError):
-        values = np.array([[_number(row.get(name)) for name in names] for row in totals.values()])
-        values[:, -1] = np.where(np.isnan(values[:, -1]), 1.0, values[:, -1])
-    # mostly a round has all keys, in order
-    table[:, slice(None) if own == keys else [index[key] for key in own]] = values.T
-
-
-def _getter(names: tuple[str, ...]) -> Callable[[dict[str, float]], tuple[float, ...]]:
-    """The values of ``names`` as a tuple, which itemgetter makes of two names and more."""
-    return itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
+        where = [index[key] for key in own]
+    for place, name in enumerate(names):
+        values = np.array([row.get(name) for row in rows], dtype=float)  # None becomes NaN
+        if name == "count":
+            values[np.isnan(values)] = 1.0
+        table[place, where] = values

@@ -1,0 +1,116 @@
+"""Stored rounds are compared as columns; that must be what comparing their profiles one by one gives."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_ptreetime.compare import compare, power_of_baseline
+from pytest_ptreetime.decision.panel import Panel, tabulate
+from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.rounds import Rounds
+
+KEYS = ["make", "make/cc1[a.c]", "make/cc1[b.c]", "make/ld", "sh"]
+VALUES = st.floats(0, 1e6)
+ROWS = st.dictionaries(st.sampled_from(["count", "wall", "cpu", "max_rss", "odd"]), VALUES, min_size=1)
+
+
+@st.composite
+def rounds_of_profiles(draw: st.DrawFn, fewest: int = 1) -> list[Profile]:
+    totals = draw(st.lists(st.dictionaries(st.sampled_from(KEYS), ROWS), min_size=fewest, max_size=4))
+    parents = {key: draw(st.sampled_from([None, *KEYS, "elsewhere"])) for key in KEYS}
+    return [Profile(totals=one, parents={key: parents[key] for key in one}) for one in totals]
+
+
+def assert_same(one: Panel, other: Panel) -> None:
+    assert (one.keys, one.metrics, one.parents.tolist()) == (other.keys, other.metrics, other.parents.tolist())
+    for name in ("baseline", "baseline_counts"):
+        for mine, others in zip(getattr(one, name), getattr(other, name), strict=True):
+            np.testing.assert_array_equal(mine, others)
+    for name in ("current", "current_counts", "pinned", "pinned_counts"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+@given(rounds_of_profiles(fewest=0))
+def test_profiles_put_into_columns_are_the_same_when_they_are_taken_out(profiles: list[Profile]) -> None:
+    rounds = Rounds.of(profiles)
+    assert len(rounds) == len(profiles)
+    assert list(rounds) == profiles
+    assert rounds[1:] == profiles[1:]
+    assert rounds == Rounds.of(profiles)
+    if profiles:
+        assert rounds[-1] == profiles[-1]
+        assert rounds != Rounds.of(profiles[1:])
+    with pytest.raises(IndexError):
+        rounds[len(profiles)]
+
+
+@given(
+    st.lists(rounds_of_profiles(), min_size=1, max_size=4),
+    rounds_of_profiles(),
+    st.none() | rounds_of_profiles(),
+    st.booleans(),
+)
+def test_panel_of_columns_is_that_of_their_profiles(
+    stored: list[list[Profile]], now: list[Profile], pinned: list[Profile] | None, as_columns: bool
+) -> None:
+    columns = [Rounds.of(one) for one in stored]
+    pin = None if pinned is None else Rounds.of(pinned)
+    current: Sequence[Profile] = Rounds.of(now) if as_columns else now
+    metrics = ["wall", "cpu", "odd", "run_delay"]
+    assert_same(
+        tabulate(columns, current, pin, metrics),
+        tabulate([list(one) for one in columns], list(current), None if pin is None else list(pin), metrics),
+    )
+
+
+def build(chance: random.Random, keys: int, slow: float) -> Profile:
+    """A round in which some keys are missing and some metrics unknown."""
+    totals = {"make": {"count": 1.0, "wall": 9.0 * chance.lognormvariate(0, 0.01)}}
+    for number in range(keys):
+        if number % 11 == 0 and chance.random() < 0.5:
+            continue
+        wall = 0.02 * (number % 40 + 1) * chance.lognormvariate(0, 0.01) * (slow if number == 37 else 1)
+        row = {
+            "count": 1.0 + (number % 13 == 0),
+            "wall": wall,
+            "user": wall * 0.7,
+            "sys": wall * 0.2,
+            "cpu": wall * 0.9,
+        }
+        totals[f"make/cc1[{number}.c]"] = {
+            metric: value for metric, value in row.items() if chance.random() > 0.01 or metric == "count"
+        }
+    return Profile(totals=totals, parents={key: "make" if key != "make" else None for key in totals})
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([1, 2, 6]), st.integers(1, 4), st.sampled_from([1.0, 1.3]), st.booleans())
+def test_comparison_with_columns_is_to_the_digit_that_with_their_profiles(
+    seed: int, sessions: int, rounds: int, slow: float, pinned: bool
+) -> None:
+    chance = random.Random(seed)
+    stored = [Rounds.of([build(chance, 80, 1.0) for _ in range(rounds)]) for _ in range(sessions)]
+    now = [build(chance, 80, slow) for _ in range(rounds)]
+    paired = sessions == 1 and not pinned
+    one = compare(stored, now, paired=paired, pinned=stored[0] if pinned else None)
+    other = compare(
+        [list(session) for session in stored], now, paired=paired, pinned=list(stored[0]) if pinned else None
+    )
+    assert msgspec.json.encode(one) == msgspec.json.encode(other)
+    powers = [power_of_baseline(one, rounds=5) for one in (stored, [list(session) for session in stored])]
+    assert msgspec.json.encode(powers[0]) == msgspec.json.encode(powers[1])
+
+
+def test_key_of_which_only_a_metric_that_is_not_compared_is_known_occurred_once() -> None:
+    stored = Rounds.of([Profile.from_dict({"make": {"count": 1, "wall": 1}, "ld": {"odd": 1}})] * 2)
+    panel = tabulate([stored], list(stored), None, ["wall"])
+    assert panel.baseline_counts[0].tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    assert math.isnan(panel.baseline[0][0, 0, panel.keys.index("ld")])
