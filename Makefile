@@ -35,22 +35,26 @@ test: $(STAMP) ## run the tests (PYTEST_ARGS=--slow for all of them)
 # A start of dtrace takes 5 to 10 s: left out is what it can't do differently from what is tried. DTRACE_TESTS=dtrace
 # runs it all.
 DTRACE_TESTS ?= test_tracer_dtrace or (dtrace and not (closed or available or another_command or session_of_its_own \
-  or arguments_are_exact)) or (arguments_are_exact and dtrace-not-utf8)
+  or arguments_are_exact or test_faults)) or (arguments_are_exact and dtrace-not-utf8) \
+  or (dtrace-profile and test_faults and (recorder-killed or recorder-stopped or measurer-killed or build-timed-out-dtrace \
+  or ctrl-c))
 
 test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own (root only; minutes the first time)
 	PTREETIME_RECORDER=$$($(BIN)/python -c 'from pytest_ptreetime.native import helper; print(helper("ptreetime-recorder"))') \
 	  tests/dtrace_root.sh python3 -m pytest -ra -q -n 2 -p no:cacheprovider --ptreetime-tracer=dtrace -k '$(DTRACE_TESTS)' \
-	  tests/test_tracer_contract.py tests/test_tracer_dtrace.py || test $$? -eq 77
+	  tests/test_tracer_contract.py tests/test_tracer_dtrace.py tests/test_faults.py || test $$? -eq 77
 
 goldens: $(STAMP) ## write the reports' golden files anew, to read the difference
 	PYTHONPATH=. $(BIN)/python tests/report_goldens.py
 
 # The faults that are mounted (a full disk, a read-only directory) and other users' limits need root; the rest does not.
 FAULTS ?= 1000
+DTRACE_FAULTS ?= 32
 FAULT_ARGS ?=
 
 test-faults: $(STAMP) ## inject FAULTS=1000 faults into runs of every tracer, and print what came of them (an hour)
 	PYTHONPATH=tests $(BIN)/python -m faults --faults $(FAULTS) $(FAULT_ARGS)
+	tests/dtrace_root.sh env PYTHONPATH=tests python3 -m faults --only dtrace-profile --faults $(DTRACE_FAULTS) || test $$? -eq 77
 
 FUZZ_SECONDS ?= 60
 FUZZ_ARGS ?=

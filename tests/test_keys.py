@@ -281,6 +281,7 @@ class TestRealBuilds:
             except (NativeHelperMissing, TracerUnavailable) as error:
                 pytest.skip(f"no tracer: {error}")
             assert tree.exit_code == 0
+            assert tree.complete, tree.incomplete_reason
             found.append(Counter(node.key for node in tree if node.name not in ("nice", "make")))
         assert found[0] == found[1]
         assert found[0]["make/gcc/cc1[src/lexer.c]"] == 1
