@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ from pytest_ptreetime.baseline import Baseline, Session, Store
 from pytest_ptreetime.compare import compare
 from pytest_ptreetime.errors import BaselineMissing
 from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.results import typical
 
 SESSIONS, ROUNDS = 10, 3
 BAR_SECONDS = 10.0
@@ -104,15 +106,18 @@ def main() -> None:
             )
         megabytes = large.path_of("large", HOST).stat().st_size / 1e6
         now = [profile(many, chance) for _ in range(ROUNDS)]
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), time.process_time()
         with timed(f"reading it ({megabytes:.0f} MB, {options.sessions} sessions of {ROUNDS} rounds)"):
             stored = large.load("large", HOST)
-        with timed("its profiles"):
+        with timed("its typical round, for the reports"):
             before = [one.profiles() for one in stored.sessions]
+            typical(before)
         with timed("the comparison"):
             verdict = compare(before, now).verdict
-        whole = time.perf_counter() - begun
-        rows.append([f"these three: {options.keys:,} keys, {verdict}", f"{whole:.3f}", "", f"{BAR_SECONDS:.0f}"])
+        whole, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    these = f"these three: {options.keys:,} keys, {verdict}, peak of the whole bench {peak:,.0f} MiB"
+    rows.append([these, f"{whole:.3f}", f"{cpu:.3f}", f"{BAR_SECONDS:.0f}"])
     print(tabulate(rows, headers=["what", "seconds", "cpu s", "bar"], disable_numparse=True))
 
 

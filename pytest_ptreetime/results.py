@@ -20,6 +20,7 @@ from pytest_ptreetime.host import HostFacts, host_facts
 from pytest_ptreetime.keys import Keyer
 from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.rounds import Rounds
 from pytest_ptreetime.tree import ProcessTree
 
 __all__ = ["Measurement", "SessionResult", "decode", "encode", "from_recordings", "typical", "whole_of"]
@@ -228,6 +229,11 @@ def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
         raise ValueError("there is no round to take a median of")
     if sum(map(len, sessions)) == 1:
         return next(rounds[0] for rounds in sessions if rounds)
+    stored = [rounds for rounds in sessions if isinstance(rounds, Rounds)]
+    if len(stored) == len(sessions):  # they may be large
+        from pytest_ptreetime.decision.typical import typical_of_columns
+
+        return typical_of_columns(stored)
     totals: dict[str, dict[str, list[float]]] = {}
     parents: dict[str, str | None] = {}
     for rounds in sessions:

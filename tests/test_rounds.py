@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pytest_ptreetime.compare import compare, power_of_baseline
 from pytest_ptreetime.decision.panel import Panel, tabulate
 from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.results import typical
 from pytest_ptreetime.rounds import Rounds
 
 KEYS = ["make", "make/cc1[a.c]", "make/cc1[b.c]", "make/ld", "sh"]
@@ -69,6 +70,12 @@ def test_panel_of_columns_is_that_of_their_profiles(
         tabulate(columns, current, pin, metrics),
         tabulate([list(one) for one in columns], list(current), None if pin is None else list(pin), metrics),
     )
+
+
+@given(st.lists(rounds_of_profiles(fewest=0), min_size=1, max_size=4).filter(any))
+def test_typical_round_of_columns_is_that_of_their_profiles(stored: list[list[Profile]]) -> None:
+    columns = [Rounds.of(one) for one in stored]
+    assert typical(columns) == typical([list(one) for one in columns])
 
 
 def build(chance: random.Random, keys: int, slow: float) -> Profile:

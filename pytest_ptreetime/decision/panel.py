@@ -13,7 +13,7 @@ from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.rounds import Rounds
 
-__all__ = ["Panel", "tabulate"]
+__all__ = ["Panel", "occurred", "positions_of", "tabulate"]
 
 Array = npt.NDArray[np.float64]
 
@@ -91,11 +91,11 @@ def _index(sessions: Sequence[Sequence[Profile]]) -> dict[str, int]:
 
 def _keys_of_columns(rounds: Rounds) -> Iterator[list[str]]:
     """Of each round the keys that occurred."""
-    for there in _occurred(rounds):
+    for there in occurred(rounds):
         yield rounds.keys if there.all() else list(itertools.compress(rounds.keys, there.tolist()))
 
 
-def _occurred(rounds: Rounds) -> npt.NDArray[np.bool_]:
+def occurred(rounds: Rounds) -> npt.NDArray[np.bool_]:
     """Rounds x keys: whether any metric is known. Mostly the count says it."""
     there = np.zeros((len(rounds), len(rounds.keys)), dtype=bool)
     for metric in sorted(rounds.values, key=lambda metric: metric != "count"):
@@ -121,9 +121,9 @@ def _parents(
     parents = np.full(len(index), -1, dtype=np.intp)
     for rounds in sessions:
         if isinstance(rounds, Rounds):
-            own = _positions(rounds, index, keys)
+            own = positions_of(rounds, index, keys)
             above = np.array(rounds.parents, dtype=np.intp)
-            told = _occurred(rounds)[0] & (above >= 0)
+            told = occurred(rounds)[0] & (above >= 0)
             parents[own[told]] = own[above[told]]
         else:
             _note_parents(parents, rounds[0], index)
@@ -132,8 +132,8 @@ def _parents(
     return parents
 
 
-def _positions(rounds: Rounds, index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
-    """Where in the panel its keys are, -1 for those that are only somebody's parents."""
+def positions_of(rounds: Rounds, index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
+    """Where in ``keys`` its own are, -1 for those that are not."""
     if rounds.keys == keys:  # as mostly
         return np.arange(len(keys), dtype=np.intp)
     return np.array([index.get(key, -1) for key in rounds.keys], dtype=np.intp)
@@ -149,8 +149,8 @@ def _fill_from_columns(
     table: Array, rounds: Rounds, index: dict[str, int], keys: list[str], names: tuple[str, ...]
 ) -> None:
     """A session, in place: rounds x (metrics and the count) x keys."""
-    there = _occurred(rounds)
-    own = _positions(rounds, index, keys)
+    there = occurred(rounds)
+    own = positions_of(rounds, index, keys)
     kept = own >= 0
     same = rounds.keys == keys
     for place, name in enumerate(names):
