@@ -13,6 +13,7 @@ for.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_ptreetime.collector import without_collector
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pytest_ptreetime.tree import ProcessTree
 
 __all__ = ["Segment", "critical_path", "critical_segments"]
+
+_start, _end = operator.attrgetter("start_ns"), operator.attrgetter("exit_ns")
 
 
 class Segment(NamedTuple):
@@ -75,20 +78,24 @@ def critical_segments(tree: ProcessTree) -> list[Segment]:
             if end_ns < time_ns:
                 segments.append(Segment(node, end_ns, time_ns))
                 time_ns = end_ns
-            stack.append((child, _by_end(child)))
-            continue
+            if child.children:
+                stack.append((child, _by_end(child)))
+                continue
+            node = child  # nothing to look for in it
+        else:
+            stack.pop()
         if node.start_ns < time_ns:
             segments.append(Segment(node, node.start_ns, time_ns))
             time_ns = node.start_ns
-        stack.pop()
     segments.reverse()
     return segments
 
 
 def _by_end(node: ProcessNode) -> list[ProcessNode]:
     """The children that have ended within ``node``'s life, the last one last."""
-    if not node.children:
-        return []
-    ended = [child for child in node.children if child.exit_ns is not None and child.exit_ns > node.start_ns]
-    ended.sort(key=lambda child: (child.exit_ns, -child.start_ns))
+    start_ns = node.start_ns
+    ended = [child for child in node.children if child.exit_ns is not None and child.exit_ns > start_ns]
+    if len(ended) > 1:
+        ended.sort(key=_start, reverse=True)
+        ended.sort(key=_end)
     return ended

@@ -140,6 +140,10 @@ class ColumnsEncoder(_Memory):
 class ColumnsDecoder(_Memory):
     """The reverse of :class:`ColumnsEncoder`, for the blocks of one file in their order."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._strings: dict[bytes, bytes] = {}  # of all blocks, each once
+
     def decode(self, raw: bytes, stored_bytes: int) -> list[Event]:
         """The events of a block that takes ``stored_bytes`` in the file.
 
@@ -149,7 +153,9 @@ class ColumnsDecoder(_Memory):
         kinds = block.kinds
         if len(kinds) > EVENTS_PER_BYTE * stored_bytes:
             raise ColumnsDamaged(f"{len(kinds)} events in {stored_bytes} bytes are too many")
-        strings = _Strings([None, *block.strings.split(b"\0")], CELLS_PER_BYTE * stored_bytes)
+        words = block.strings.split(b"\0")
+        words = list(map(self._strings.setdefault, words, words))
+        strings = _Strings([None, *words], CELLS_PER_BYTE * stored_bytes)
         sources: dict[int, Iterator[Any]] = {}
         for kind in _KINDS:
             columns = block.columns.pop(_TAGS[kind], None)
@@ -203,11 +209,12 @@ class _Strings:
 
     def column(self, column: Column, count: int, optional: bool) -> list[bytes | None]:
         numbers = numbers_in(column, count)
-        if numbers and not 0 <= min(numbers) <= max(numbers) < len(self._strings):
+        if numbers and min(numbers) < (0 if optional else 1):
             raise ColumnsDamaged("a string is missing")
-        if not optional and 0 in numbers:
-            raise ColumnsDamaged("a string is missing")
-        return list(map(self._strings.__getitem__, numbers))
+        try:
+            return list(map(self._strings.__getitem__, numbers))
+        except IndexError:
+            raise ColumnsDamaged("a string is missing") from None
 
     def lists(self, lists: _Lists, count: int, optional: bool) -> list[list[bytes] | None]:
         groups = numbers_in(lists.groups, count)

@@ -20,8 +20,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_ptreetime.collector import without_collector
+from pytest_ptreetime.events import Exec
 from pytest_ptreetime.naming.arguments import ArgumentNormalizer
-from pytest_ptreetime.naming.compilers import identity
+from pytest_ptreetime.naming.compilers import Identity, rule_of
 from pytest_ptreetime.naming.decoding import Decoded
 from pytest_ptreetime.naming.substitutions import Substitutions
 from pytest_ptreetime.naming.wrappers import passes_through
@@ -109,38 +110,60 @@ class Keyer:
 class _Arguments:
     """The part of a key in brackets, of the nodes of one tree.
 
-    It is worked out once for each text and each argument: a large build has millions, and few that differ.
+    It is worked out once for each command line, text and argument: a large build has millions, and few that differ.
     """
 
     def __init__(self, build_directory: str | None, substitutions: Substitutions, decoded: Decoded) -> None:
         self._normalizer = ArgumentNormalizer(build_directory, substitutions)
         self._decoded = decoded
         self._bracketed: dict[str, str] = {"": ""}
+        self._commands: dict[tuple[object, ...], str] = {}
 
     def of(self, node: ProcessNode, name: str) -> str:
         """``[...]``, or nothing where there is nothing to say. ``name`` is the node's."""
         if not node._execed and node.forked_only:
             return "(fork)"
         decoded = self._decoded
-        args = decoded.args(node)
-        if args is None:
+        first = decoded.first_argument(node)
+        if first is None:
             return ""
-        cwd = decoded.cwd(node)
+        rule = rule_of(name, first)
+        if rule is not None:
+            known = rule(decoded.text(node))
+            if known is not None:
+                return self._of_identity(node, known)
+        program = node._program
+        if type(program) is not Exec or program.args is None or node._args is not None:
+            return self._of_arguments(node, name)
+        command = (name, program.cwd, *program.args)
+        bracketed = self._commands.get(command)
+        if bracketed is None:
+            before = self._normalizer.asked_for_pids
+            bracketed = self._of_arguments(node, name)
+            if self._normalizer.asked_for_pids == before:
+                self._commands[command] = bracketed
+        return bracketed
+
+    def _of_identity(self, node: ProcessNode, known: Identity) -> str:
         normalizer = self._normalizer
-        known = identity(name, args)
-        if known is None:
-            is_script = len(args) > 1 and args[1].endswith(name) and not args[0].endswith(name)
-            text = " ".join(normalizer.arguments(node, cwd, args[2:] if is_script else args[1:]))
-            directory = normalizer.directory(cwd)
-            if directory:
-                text = f"{directory}: {text}"
-        else:
-            words = normalizer.arguments(node, cwd, known.words) if known.words else []
-            for file in known.files:
-                stable = normalizer.file(node, cwd, file)
-                if stable:
-                    words.append(stable)
-            text = words[0] if len(words) == 1 else " ".join(words)
+        cwd = self._decoded.cwd(node)
+        words = normalizer.arguments(node, cwd, known.words) if known.words else []
+        for file in known.files:
+            stable = normalizer.file(node, cwd, file)
+            if stable:
+                words.append(stable)
+        text = words[0] if len(words) == 1 else " ".join(words)
+        return self._bracketed.get(text) or self._bracket(text)
+
+    def _of_arguments(self, node: ProcessNode, name: str) -> str:
+        normalizer = self._normalizer
+        args = self._decoded.args(node) or []
+        cwd = self._decoded.cwd(node)
+        is_script = len(args) > 1 and args[1].endswith(name) and not args[0].endswith(name)
+        text = " ".join(normalizer.arguments(node, cwd, args[2:] if is_script else args[1:]))
+        directory = normalizer.directory(cwd)
+        if directory:
+            text = f"{directory}: {text}"
         return self._bracketed.get(text) or self._bracket(text)
 
     def as_given(self, words: Sequence[str]) -> str:

@@ -13,6 +13,22 @@ from typing import TypeAlias
 import msgspec
 
 from pytest_ptreetime.events import Exec, Usage, UserExec, UserSpawn, UserStartup
+from pytest_ptreetime.node_metrics import (
+    COUNT,
+    CPU,
+    EXITLAG,
+    KNOWN,
+    MAX_RSS,
+    READ,
+    RUN_DELAY,
+    STARTLAG,
+    SYS,
+    USER,
+    WALL,
+    WRITTEN,
+    known_sums,
+    no_sums,
+)
 
 __all__ = ["ProcessNode", "Program", "split_cpu"]
 
@@ -203,44 +219,35 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
     def metrics(self) -> dict[str, float]:
         """What is known of wall, user, sys, cpu, max_rss, startlag, exitlag, run_delay, read and written.
 
-        The values are those of the attributes; one call is several times as fast as ten attributes.
+        The values are those of the attributes.
         """
-        known: dict[str, float] = {}
-        exit_ns, after = self.exit_ns, self._usage_after
-        if exit_ns is not None:
-            known["wall"] = (exit_ns - self.start_ns) / 1e9
-            if self._user_exit_ns is not None:
-                known["exitlag"] = (exit_ns - self._user_exit_ns) / 1e9
-        if self._startup_ns is not None:
-            known["startlag"] = (self._startup_ns - self.start_ns) / 1e9
-        if after is None:
-            return known
-        if after.max_rss_bytes is not None:
-            known["max_rss"] = after.max_rss_bytes
-        if self._usage_before_known:
-            self._add_shares(known, after, self._usage_before or _NOTHING_USED)
-        return known
+        sums = no_sums()
+        self.add_metrics(sums)
+        return known_sums(sums)
 
-    def _add_shares(self, known: dict[str, float], after: Usage, before: Usage) -> None:
-        cpu_ns = _share(after.cpu_ns, before.cpu_ns)
-        user_ns, sys_ns = _share(after.utime_ns, before.utime_ns), _share(after.stime_ns, before.stime_ns)
-        if user_ns is not None and sys_ns is not None:
-            if cpu_ns is None:
-                cpu_ns = user_ns + sys_ns
-            elif sys_ns == 0:  # as split_cpu() has it
-                user_ns = cpu_ns
-            else:
-                user_ns, sys_ns = split_cpu(cpu_ns, user_ns, sys_ns)
-            known["user"] = user_ns / 1e9
-            known["sys"] = sys_ns / 1e9
-        if cpu_ns is not None:
-            known["cpu"] = cpu_ns / 1e9
-        if after.run_delay_ns is not None and before.run_delay_ns is not None:
-            known["run_delay"] = max(0, after.run_delay_ns - before.run_delay_ns) / 1e9
-        if after.read_bytes is not None and before.read_bytes is not None:
-            known["read"] = max(0, after.read_bytes - before.read_bytes)
-        if after.written_bytes is not None and before.written_bytes is not None:
-            known["written"] = max(0, after.written_bytes - before.written_bytes)
+    def add_metrics(self, sums: list[int]) -> None:
+        """Add the metrics to ``sums`` (node_metrics.py); one call is many times as fast as ten attributes."""
+        known = 0
+        exit_ns, after = self.exit_ns, self._usage_after
+        sums[COUNT] += 1
+        if exit_ns is not None:
+            known = 1 << WALL
+            sums[WALL] += exit_ns - self.start_ns
+            if self._user_exit_ns is not None:
+                known |= 1 << EXITLAG
+                sums[EXITLAG] += exit_ns - self._user_exit_ns
+        if self._startup_ns is not None:
+            known |= 1 << STARTLAG
+            sums[STARTLAG] += self._startup_ns - self.start_ns
+        if after is not None:
+            max_rss_bytes = after.max_rss_bytes
+            if max_rss_bytes is not None:
+                if not sums[KNOWN] & 1 << MAX_RSS or max_rss_bytes > sums[MAX_RSS]:
+                    sums[MAX_RSS] = max_rss_bytes
+                known |= 1 << MAX_RSS
+            if self._usage_before_known:
+                known |= _add_shares(sums, after, self._usage_before)
+        sums[KNOWN] |= known
 
     @property
     def process_exit_ns(self) -> int | None:
@@ -269,6 +276,50 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         return f"<ProcessNode {self.pid} {self.name} {wall}, {len(self.children)} children>"
 
 
+def _add_shares(sums: list[int], after: Usage, before: Usage | None) -> int:
+    """Add an image's shares of what is counted from a process's creation; the bits of those that are known."""
+    known = 0
+    cpu_ns, user_ns, sys_ns, delay_ns = after.cpu_ns, after.utime_ns, after.stime_ns, after.run_delay_ns
+    read_bytes, written_bytes = after.read_bytes, after.written_bytes
+    if before is not None:
+        cpu_ns = _share(cpu_ns, before.cpu_ns)
+        user_ns, sys_ns = _share(user_ns, before.utime_ns), _share(sys_ns, before.stime_ns)
+        delay_ns = _share(delay_ns, before.run_delay_ns)
+        read_bytes, written_bytes = _share(read_bytes, before.read_bytes), _share(written_bytes, before.written_bytes)
+    if cpu_ns is not None and cpu_ns < 0:
+        cpu_ns = 0
+    if user_ns is not None and sys_ns is not None:
+        if user_ns < 0:
+            user_ns = 0
+        if sys_ns <= 0:
+            sys_ns = 0
+            if cpu_ns is not None:
+                user_ns = cpu_ns  # as split_cpu() has it
+        elif cpu_ns is not None:
+            user_ns, sys_ns = split_cpu(cpu_ns, user_ns, sys_ns)
+        if cpu_ns is None:
+            cpu_ns = user_ns + sys_ns
+        sums[USER] += user_ns
+        sums[SYS] += sys_ns
+        known = 1 << USER | 1 << SYS
+    if cpu_ns is not None:
+        sums[CPU] += cpu_ns
+        known |= 1 << CPU
+    if delay_ns is not None:
+        known |= 1 << RUN_DELAY
+        if delay_ns > 0:
+            sums[RUN_DELAY] += delay_ns
+    if read_bytes is not None:
+        known |= 1 << READ
+        if read_bytes > 0:
+            sums[READ] += read_bytes
+    if written_bytes is not None:
+        known |= 1 << WRITTEN
+        if written_bytes > 0:
+            sums[WRITTEN] += written_bytes
+    return known
+
+
 def split_cpu(cpu_ns: int, utime_ns: int, stime_ns: int) -> tuple[int, int]:
     """User and system nanoseconds that add up to the exact ``cpu_ns``.
 
@@ -286,7 +337,9 @@ def split_cpu(cpu_ns: int, utime_ns: int, stime_ns: int) -> tuple[int, int]:
 
 
 def _share(after: int | None, before: int | None) -> int | None:
-    return None if after is None or before is None else max(0, after - before)
+    if after is None or before is None:
+        return None
+    return after - before if after > before else 0
 
 
 def _program_name(program: Program | None) -> str:

@@ -145,7 +145,10 @@ def _unpacked(column: _Planes, rows: int) -> list[int]:
     values = numbers.tolist()
     base, scale = column.base, column.scale
     if base or scale != 1:
-        values = [base + scale * value for value in values]
+        if scale != 1:
+            values = list(map(scale.__mul__, values))
+        if base:
+            values = list(map(base.__add__, values))
     elif column.first is None:
         return values
     if column.first is not None:

@@ -9,18 +9,13 @@ import msgspec
 
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.node_metrics import METRICS, known_sums, no_sums
 
 if TYPE_CHECKING:
     from pytest_ptreetime.keys import Keyer
-    from pytest_ptreetime.node import ProcessNode
     from pytest_ptreetime.tree import ProcessTree
 
 __all__ = ["METRICS", "Profile"]
-
-#: What is totalled besides ``count``; ``ProcessNode.metrics`` says what each is of one node.
-METRICS = ("wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_delay", "read", "written")
-
-_INTEGERS = ("max_rss", "read", "written")  # as a node has them
 
 
 class Profile(msgspec.Struct):
@@ -46,20 +41,20 @@ class Profile(msgspec.Struct):
         from pytest_ptreetime.keys import Keyer
 
         keys = (keyer or Keyer()).keys(tree)
-        totals: dict[str, dict[str, float]] = {}
+        sums: dict[str, list[int]] = {}
         one_parent: dict[str, str | None] = {}
         candidates: dict[str, set[str | None]] = {}  # of those keys that have several
         with without_collector():
             for node, key in keys.items():
-                sums = totals.get(key)
+                of_key = sums.get(key)
                 parent = None if node.parent is None else keys[node.parent]
-                if sums is None:
-                    totals[key] = _first(node)
+                if of_key is None:
+                    of_key = sums[key] = no_sums()
                     one_parent[key] = parent
-                    continue
-                _add(sums, node)
-                if parent != one_parent[key]:
+                elif parent != one_parent[key]:
                     candidates.setdefault(key, {one_parent[key]}).add(parent)
+                node.add_metrics(of_key)
+            totals = {key: {"count": float(of_key[0]), **known_sums(of_key)} for key, of_key in sums.items()}
         return cls(
             totals=totals,
             parents=_one_parent_each(one_parent, candidates),
@@ -96,24 +91,6 @@ class Profile(msgspec.Struct):
         for key in _circles(parents):
             raise UsageError(f"profile: {key!r} is its own ancestor: correct the parents")
         return cls(totals=totals, parents=parents)
-
-
-def _first(node: ProcessNode) -> dict[str, float]:
-    totals = {"count": 1.0}
-    totals.update(node.metrics())
-    for metric in _INTEGERS:
-        if metric in totals:
-            totals[metric] = float(totals[metric])
-    return totals
-
-
-def _add(totals: dict[str, float], node: ProcessNode) -> None:
-    totals["count"] += 1
-    for metric, value in node.metrics().items():
-        if metric == "max_rss":
-            totals[metric] = max(totals.get(metric, 0.0), float(value))
-        else:
-            totals[metric] = totals.get(metric, 0.0) + value
 
 
 def _one_parent_each(

@@ -37,6 +37,22 @@ class Decoded(dict[bytes, str]):
         program = node._program
         return None if program is None or program.args is None else list(map(self.__getitem__, program.args))
 
+    def text(self, node: ProcessNode) -> str:
+        """``node.args`` with a NUL before and behind each."""
+        program = node._program
+        if node._args is not None or program is None or program.args is None:
+            return "\0".join(("", *(node._args or ()), ""))
+        return b"\0".join((b"", *program.args, b"")).decode(_ENCODING, _ERRORS)
+
+    def first_argument(self, node: ProcessNode) -> str | None:
+        """``node.args[1]``, empty where there are none behind element 0; None where they are not known."""
+        if node._args is not None:
+            return node._args[1] if len(node._args) > 1 else ""
+        program = node._program
+        if program is None or program.args is None:
+            return None
+        return self[program.args[1]] if len(program.args) > 1 else ""
+
     def cwd(self, node: ProcessNode) -> str | None:
         """``node.cwd``."""
         program = node._program
