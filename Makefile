@@ -64,14 +64,15 @@ fuzz: $(STAMP) ## any bytes to every reader, guided by coverage, FUZZ_SECONDS fo
 	  echo "atheris can't be installed: Python's readers are left out"
 	$(BIN)/python tests/fuzz/drive.py --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
-# In an emulated machine everything takes ten times as long and more: without the trap of 5,000 processes, and without the
-# one that has an upper limit to the cpu time of a short program.
+# In an emulated machine everything takes ten times as long and more: ptrace goes without the trap of many processes, and
+# both without the one that has an upper limit to the cpu time of a short program. Of the tests of ebpf alone, those of
+# what differs between kernels.
 KERNELS ?= bullseye bookworm trixie trixie-backports
-KERNEL_TESTS ?= (ebpf or ptrace) and not many_short and not reexec
+KERNEL_TESTS ?= (ebpf or ptrace) and not (many_short and ptrace) and not reexec and (contract or failed_execs or tracefs)
 
 test-kernels: $(STAMP) ## the tracers ebpf and ptrace on Debian's kernels from 5.10 on, emulated (an hour)
 	tests/kernels.sh '$(KERNELS)' $(abspath $(BIN))/python -m pytest -ra -q -p no:cacheprovider -k '$(KERNEL_TESTS)' \
-	  tests/test_tracer_contract.py || test $$? -eq 77
+	  tests/test_tracer_contract.py tests/test_tracer_ebpf.py || test $$? -eq 77
 
 lint: $(STAMP) ## ruff, mypy, import-linter, promises, and clang-format where there is one
 	@status=0; \

@@ -35,7 +35,7 @@ shift
 for tool in qemu-system-x86_64 apt-get dpkg-deb cpio xz; do
   command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
-busybox=$(command -v busybox) && busybox --list | grep -qx switch_root && ! ldd "$busybox" >/dev/null 2>&1 ||
+busybox=$(command -v busybox) && busybox --list | grep -x switch_root >/dev/null && ! ldd "$busybox" >/dev/null 2>&1 ||
   skip 'a static busybox is not installed (busybox-static)'
 [ -e "$keyring" ] || skip "$keyring is missing: the kernels can't be verified"
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
