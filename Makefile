@@ -36,7 +36,7 @@ test: $(STAMP) ## run the tests (PYTEST_ARGS=--slow for all of them)
 # runs it all.
 DTRACE_TESTS ?= test_tracer_dtrace or (dtrace and not (closed or available or another_command or session_of_its_own \
   or arguments_are_exact or test_faults)) or (arguments_are_exact and dtrace-not-utf8) \
-  or (dtrace-profile and test_faults and (recorder-killed or recorder-stopped or measurer-killed or build-timed-out-dtrace \
+  or (dtrace-profile and test_faults and (recorder-killed or measurer-killed or build-timed-out-dtrace \
   or ctrl-c))
 
 test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own (root only; minutes the first time)
