@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from itertools import compress, count
 
 import msgspec
 
@@ -48,7 +49,7 @@ def in_order(events: Sequence[Event]) -> Sequence[Event]:
     if not all(map(operator.le, times, times[1:])):
         ordered = sorted(events, key=_time)
         times = list(map(_time, ordered))
-    ties = [i for i, same in enumerate(map(operator.eq, times, times[1:])) if same]
+    ties = list(compress(count(), map(operator.eq, times, times[1:])))
     return _with_ties_ordered(list(ordered), times, ties) if ties else ordered
 
 

@@ -11,7 +11,7 @@ import math
 import operator
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import msgspec
@@ -96,7 +96,7 @@ def numbers_in(column: Column, rows: int, *, optional: bool = False, partial: bo
         has_none = None in column.values
     else:
         values = _unpacked(column, rows)
-        if not partial and (column.base or column.scale != 1 or column.first is not None):
+        if not partial and _may_exceed(column, rows):
             check_range(values)
         has_none = column.absent is not None
         if column.absent is not None:
@@ -142,18 +142,22 @@ def _unpacked(column: _Planes, rows: int) -> list[int]:
     numbers.frombytes(buffer)
     if sys.byteorder == "big":
         numbers.byteswap()
-    values = numbers.tolist()
-    base, scale = column.base, column.scale
-    if base or scale != 1:
-        if scale != 1:
-            values = list(map(scale.__mul__, values))
-        if base:
-            values = list(map(base.__add__, values))
-    elif column.first is None:
-        return values
+    base, scale, first = column.base, column.scale, column.first
+    values: Iterable[int] = numbers
+    if scale != 1:
+        values = map(scale.__mul__, values)
+    if base:
+        values = map(base.__add__, values)
+    return list(values if first is None else accumulate(values, initial=first))
+
+
+def _may_exceed(column: _Planes, rows: int) -> bool:
+    """Whether a value of ``column`` may be out of range, by what is known without looking at each."""
+    most = column.scale * ((1 << 8 * column.width) - 1)
+    lowest, highest = min(column.base, column.base + most), max(column.base, column.base + most)
     if column.first is not None:
-        values = list(accumulate(values, initial=column.first))
-    return values
+        lowest, highest = column.first + rows * min(0, lowest), column.first + rows * max(0, highest)
+    return lowest < _LOWEST or highest > _HIGHEST
 
 
 def check_range(numbers: Sequence[int]) -> None:

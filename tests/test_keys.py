@@ -154,6 +154,9 @@ class TestCompilers:
         assert key_of("cc1", "../src/a.c", "-dumpbase", "a.c", cwd="/b/lib") == "cc1[src/a.c]"
         assert key_of("cc1", "/b/src/a.c", "-dumpbase", "a.c", cwd="/b/lib") == "cc1[src/a.c]"
 
+    def test_argument_with_a_nul_from_a_made_up_file_is_let_be(self) -> None:
+        identity("cc1", ["cc1", "-dumpbase", "a.c", "q\0q\0q/a.c"])
+
     @pytest.mark.parametrize("program", ["gcc", "make", "clang", "lldb", "aspell", "cold", "python3"])
     def test_ordinary_program_keeps_its_arguments(self, program: str) -> None:
         assert identity(program, [program, "-o", "x"]) is None
