@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -467,6 +468,15 @@ def test_progress_counts_processes(tracer: Tracer, programs: Programs) -> None:
     assert counts[-1] in (2, 3)
 
 
+def child_named(name: str, parent: int) -> int | None:
+    """A process's child that runs the program ``name`` already."""
+    for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with contextlib.suppress(OSError):  # it may end while we look
+            if Path(f"/proc/{word}/comm").read_text() == f"{name}\n":
+                return int(word)
+    return None
+
+
 def test_ctrl_c_reaches_the_build_and_the_recording_is_kept(tracer: Tracer, tmp_path: Path) -> None:
     """The terminal sends SIGINT to the build and to us; the build ends as it likes, and is recorded to its end."""
     script = f"trap 'sleep 0.1; exit 3' INT; echo $$ >{tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; sleep 100"
@@ -475,11 +485,10 @@ def test_ctrl_c_reaches_the_build_and_the_recording_is_kept(tracer: Tracer, tmp_
         while not (tmp_path / "pid").exists():
             time.sleep(0.01)
         pid = int((tmp_path / "pid").read_text())
-        children = Path(f"/proc/{pid}/task/{pid}/children")
-        while not (words := children.read_text().split()):
+        while (child := child_named("sleep", pid)) is None:  # mv may take its time to end
             time.sleep(0.01)
         os.kill(pid, signal.SIGINT)
-        os.kill(int(words[0]), signal.SIGINT)
+        os.kill(child, signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
 
     presser = threading.Thread(target=press)
