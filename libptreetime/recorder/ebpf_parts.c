@@ -61,7 +61,7 @@ static const struct part {
 static struct bpf_program *function_programs[2], *event_programs[2], *system_call_program;
 static struct bpf_link *system_call_link; /* of the last while it is attached */
 
-static int indispensable[PARTS_COUNT + 2]; /* descriptors */
+static int indispensable[PARTS_COUNT]; /* descriptors */
 static size_t indispensable_count;
 
 /* The kernel's description of itself as it is, *size bytes of it; NULL where there is no memory or it can't be read. */
@@ -188,10 +188,6 @@ const char *ptreetime_parts_choose(struct bpf_object *object) {
   return NULL;
 }
 
-static void note_indispensable(const struct bpf_program *program) {
-  indispensable[indispensable_count++] = ptreetime_libbpf.bpf_program__fd(program);
-}
-
 /* Whether both are attached, or none. */
 static bool attach_both(struct bpf_program *const programs[2]) {
   if (!ptreetime_libbpf.bpf_program__autoload(programs[0]))
@@ -203,8 +199,6 @@ static bool attach_both(struct bpf_program *const programs[2]) {
     ptreetime_libbpf.bpf_link__destroy(first);
     return false;
   }
-  note_indispensable(programs[0]);
-  note_indispensable(programs[1]);
   return true;
 }
 
@@ -223,7 +217,7 @@ bool ptreetime_parts_attach(struct bpf_object *object, volatile struct ptreetime
   for (size_t i = 0; i < PARTS_COUNT; i++) {
     program = find(object, PARTS[i].name);
     if (PARTS[i].indispensable && ptreetime_libbpf.bpf_program__autoload(program))
-      note_indispensable(program);
+      indispensable[indispensable_count++] = ptreetime_libbpf.bpf_program__fd(program);
   }
   control->counts_execs = attach_both(function_programs) || attach_both(event_programs) ? PTREETIME_EXECS_COUNTED
                                                                                         : PTREETIME_EXECS_UNCOUNTED;
