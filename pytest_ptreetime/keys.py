@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_ptreetime.collector import without_collector
-from pytest_ptreetime.events import Exec
 from pytest_ptreetime.naming.arguments import ArgumentNormalizer
 from pytest_ptreetime.naming.compilers import Identity, rule_of
 from pytest_ptreetime.naming.decoding import Decoded
@@ -110,14 +109,13 @@ class Keyer:
 class _Arguments:
     """The part of a key in brackets, of the nodes of one tree.
 
-    It is worked out once for each command line, text and argument: a large build has millions, and few that differ.
+    It is worked out once for each text and each argument: a large build has millions, and few that differ.
     """
 
     def __init__(self, build_directory: str | None, substitutions: Substitutions, decoded: Decoded) -> None:
         self._normalizer = ArgumentNormalizer(build_directory, substitutions)
         self._decoded = decoded
         self._bracketed: dict[str, str] = {"": ""}
-        self._commands: dict[tuple[object, ...], str] = {}
 
     def of(self, node: ProcessNode, name: str) -> str:
         """``[...]``, or nothing where there is nothing to say. ``name`` is the node's."""
@@ -132,17 +130,7 @@ class _Arguments:
             known = rule(decoded.text(node))
             if known is not None:
                 return self._of_identity(node, known)
-        program = node._program
-        if type(program) is not Exec or program.args is None or node._args is not None:
-            return self._of_arguments(node, name)
-        command = (name, program.cwd, *program.args)
-        bracketed = self._commands.get(command)
-        if bracketed is None:
-            before = self._normalizer.asked_for_pids
-            bracketed = self._of_arguments(node, name)
-            if self._normalizer.asked_for_pids == before:
-                self._commands[command] = bracketed
-        return bracketed
+        return self._of_arguments(node, name)
 
     def _of_identity(self, node: ProcessNode, known: Identity) -> str:
         normalizer = self._normalizer

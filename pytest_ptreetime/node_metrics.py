@@ -13,8 +13,11 @@ METRICS = ("wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_
 
 COUNT, WALL, USER, SYS, CPU, MAX_RSS, STARTLAG, EXITLAG, RUN_DELAY, READ, WRITTEN, KNOWN = range(len(METRICS) + 2)
 
-_PLACES = tuple(
-    (name, place, 1.0 if place in (MAX_RSS, READ, WRITTEN) else 1e9) for place, name in enumerate(METRICS, 1)
+# In the order in which a profile has them, and so its report as JSON.
+_PLACES = (
+    *(("wall", WALL, 1e9), ("exitlag", EXITLAG, 1e9), ("startlag", STARTLAG, 1e9), ("max_rss", MAX_RSS, 1.0)),
+    *(("user", USER, 1e9), ("sys", SYS, 1e9), ("cpu", CPU, 1e9), ("run_delay", RUN_DELAY, 1e9)),
+    *(("read", READ, 1.0), ("written", WRITTEN, 1.0)),
 )
 
 

@@ -66,7 +66,6 @@ class ArgumentNormalizer:
         self._known: dict[str | None, _Stable] = {}
         self._numbered: set[str] = set()  # those that have a number which may be a process id
         self._directories: dict[str | None, str] = {}
-        self.asked_for_pids = 0  # how often a result depended on the pid of its node
 
     def directory(self, cwd: str | None) -> str:
         """Where a process runs, for its label: empty in the build directory itself or where it is not known."""
@@ -81,7 +80,6 @@ class ArgumentNormalizer:
         stable = list(filter(None, map((self._known.get(cwd) or self._of(cwd)).__getitem__, arguments)))
         numbered = self._numbered
         if not numbered.isdisjoint(stable):
-            self.asked_for_pids += 1
             return [_without_pids(one, node) if one in numbered else one for one in stable]
         return stable
 
@@ -90,10 +88,7 @@ class ArgumentNormalizer:
         if cwd is not None and cwd != self._build and path[:1] != "/":
             path = posixpath.normpath(posixpath.join(cwd, path))
         one = (self._known.get(cwd) or self._of(cwd))[path]
-        if one not in self._numbered:
-            return one
-        self.asked_for_pids += 1
-        return _without_pids(one, node)
+        return _without_pids(one, node) if one in self._numbered else one
 
     def _of(self, cwd: str | None) -> _Stable:
         """The arguments of processes in ``cwd`` so far."""
