@@ -495,6 +495,38 @@ def test_one_round_on_each_side_is_too_little(builds: Builds) -> None:
     assert "more rounds" in comparison.sentence
 
 
+@pytest.mark.parametrize("paired", [False, True])
+def test_one_round_on_each_side_of_few_processes_accuses_none(paired: bool) -> None:
+    """Nothing tells how noisy they are: neither rounds nor a spread over many processes."""
+    keys = [f"cargo/rustc[{number}.rs]" for number in range(8)]
+
+    def build(factors: Sequence[float]) -> Profile:
+        return Profile.from_dict(
+            {key: {"count": 1, "wall": 0.5 * f, "cpu": 0.4 * f} for key, f in zip(keys, factors, strict=True)}
+        )
+
+    comparison = compare([[build([1.0] * 8)]], [build([1.0, 0.6, 1.9, 0.8, 1.3, 0.5, 1.6, 1.1])], paired=paired)
+    assert comparison.findings == []
+    assert comparison.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_sampled_times_that_agree_in_two_rounds_are_not_taken_for_exact(paired: bool) -> None:
+    """Of 4 ms ticks a process of 10 ms gets none to four; two rounds with the same number of them mean nothing."""
+    random = np.random.default_rng(3)
+    keys = [f"make/gcc/as[{number}.o]" for number in range(100)]
+
+    def build() -> Profile:
+        ticks = random.binomial(5, 0.4, len(keys)) * 0.004
+        return Profile.from_dict(
+            {key: {"count": 1, "sys": one, "cpu": 0.02} for key, one in zip(keys, ticks, strict=True)}
+        )
+
+    for _ in range(20):
+        before = [build() for _ in range(2 if paired else 1)]
+        assert compare([before], [build(), build()], paired=paired).findings == []
+
+
 @pytest.mark.promise("no-ok-by-silence")
 def test_noise_that_hides_a_quarter_is_inconclusive_and_says_what_it_could_have_seen() -> None:
     random = np.random.default_rng(1)
@@ -531,7 +563,7 @@ def test_chain_of_programs_is_not_taken_for_the_machine() -> None:
         walls |= {f"cargo/rustc[{number}]": 0.1 for number in range(3)}
         return Profile.from_dict({key: {"count": 1, "wall": wall, "cpu": 0.05} for key, wall in walls.items()})
 
-    comparison = compare([[build(0.8)]], [build(0.4)])
+    comparison = compare([[build(0.8), build(0.81)]], [build(0.4), build(0.41)])
     assert [found.key for found in comparison.findings if found.is_worse] == []
     assert comparison.host_shifts["wall"] == 1.0
 

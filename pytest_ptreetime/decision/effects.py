@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pytest_ptreetime.decision import host_speed
 from pytest_ptreetime.decision.host_speed import CalibrationShift, CommonShift
 from pytest_ptreetime.decision.metric_noise import HOST_NOISE, MetricNoise
-from pytest_ptreetime.decision.shrinkage import natural_spline_basis, shrink_with_stated_prior
+from pytest_ptreetime.decision.shrinkage import STATED_DF, natural_spline_basis, shrink_with_stated_prior
 from pytest_ptreetime.statistics import huber_location, leave_one_out, median_of_rounds, tail_df, two_sided_quantile
 
 __all__ = ["Effects", "Samples", "effects_of_pairs", "effects_since"]
@@ -68,6 +68,13 @@ class Samples:
         if not self.noise.follows_machine:
             return None
         return host_speed.voters(self.sizes, self.noise.start, self.leaves)
+
+    @property
+    def tells_noise(self) -> bool:
+        """Whether the noise can be seen at all: between rounds, or in the spread over enough nodes."""
+        replicated = len(self.baseline) > 1 or len(self.baseline[0]) > 1 or len(self.current) > 1
+        voters = None if replicated else self.voters()
+        return replicated or (voters is not None and bool(np.count_nonzero(voters) >= ENOUGH_FOR_SPREAD))
 
     def voices(self, amounts: Array) -> Array:
         """Plain logarithms, for the nodes that say how fast the machine was: they are large."""
@@ -120,7 +127,7 @@ def effects_of_pairs(samples: Samples) -> Effects:
     location, variances = huber_location(differences, scales, medians)
     stated = 2.0 * noise.variance(samples.sizes)
     variances, df, _ = shrink_with_stated_prior(variances, pairs - 1.0, log_sizes, stated)
-    variances = np.maximum(variances, 2.0 * noise.grain(samples.sizes))
+    variances = np.maximum(variances, 2.0 * _least_noise(samples, pairs - 1.0))
     result = Effects(
         location,
         np.sqrt(variances / pairs),
@@ -157,10 +164,10 @@ def effects_since(
     counts = np.array([len(logs) for logs in rounds], dtype=float)
     within_df = float(np.sum(counts - 1))
     pooled = sum((v * (n - 1) for v, n in zip(within_each, counts, strict=True)), np.zeros_like(grain))
-    within, _, _ = shrink_with_stated_prior(
+    within, shrunk_df, _ = shrink_with_stated_prior(
         pooled / max(within_df, 1.0), within_df, log_sizes, noise.variance(samples.sizes)
     )
-    within = np.maximum(within, grain)
+    within = np.maximum(within, _least_noise(samples, within_df))
     if planned is not None:
         counts[len(sessions)] = planned
     stored = np.stack(locations[: len(sessions)])
@@ -169,6 +176,8 @@ def effects_since(
         unseen = HOST_NOISE**2
     stated_between = noise.between**2 + unseen
     noise_between = _Between.of(stored, within, counts[: len(sessions)], log_sizes, stated_between)
+    if len(sessions) == 1 and planned is None:
+        noise_between = replace(noise_between, df=min(noise_between.df, shrunk_df))
 
     def against(reference: Array, reference_rounds: float, variance: Array, shift: CommonShift) -> Effects:
         effects = locations[len(sessions)] - reference
@@ -224,6 +233,15 @@ class _Between:
         """Of the location of one further session with so many rounds."""
         adjusted = self.variances + self.within * (1 / rounds - np.mean(1 / self.rounds))
         return np.asarray(np.maximum(adjusted, self.within / rounds), dtype=float)
+
+
+def _least_noise(samples: Samples, df: float) -> Array:
+    """The least variance of a round: the grain, or all that sampling may do where few rounds can't tell.
+
+    Of a clock that is sampled, two rounds often show the same value by chance, and the nodes together seem exact.
+    """
+    noise = samples.noise
+    return noise.sampling(samples.sizes) if df < STATED_DF else noise.grain(samples.sizes)
 
 
 def _machine(

@@ -167,6 +167,8 @@ def _test_group(
         pinned = np.where(comparable, values, np.median(amounts[-1], axis=0)) if comparable.any() else None
     samples = Samples(noise, amounts, panel.current[:, column, positions], leaves, pinned)
     before, own = samples.sizes - noise.start, reported[positions]
+    if terms.planned is None and not samples.tells_noise:
+        return []
     if terms.paired:
         return [_tested(metric, "baseline", positions, effects_of_pairs(samples), before, own, terms)]
     calibration = None if terms.calibrations is None else terms.calibrations.shift(metric, chosen)
