@@ -145,6 +145,11 @@ class TestCompilers:
                 "rustc --crate-name serde /home/me/.cargo/crates.io-6f17d22bba15001f/serde/lib.rs --crate-type lib",
                 "rustc[serde lib ~/.cargo/crates.io-HASH/serde/lib.rs]",
             ),
+            (
+                "cc rustcaBRAzl/symbols.o app-e276012cb2761c15.0mwc3li8.0w812cn.rcgu.o -o app-e276012cb2761c15",
+                "cc[app-HASH]",
+            ),
+            ("clang @target/deps/rustc4k0Yqk/linker-arguments", "clang[@target/deps/TMP/linker-arguments]"),
         ],
     )
     def test_inner_program_is_named_by_its_main_file(self, command: str, key: str) -> None:

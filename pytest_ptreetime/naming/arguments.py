@@ -26,7 +26,8 @@ _VOLATILE = re.compile(
     | (?P<uuid> (?<![0-9a-fA-F]) [0-9a-fA-F]{8} (?: -[0-9a-fA-F]{4} ){3} -[0-9a-fA-F]{12} (?![0-9a-fA-F]) )
     | (?P<hash> (?<![0-9A-Za-z]) (?= [0-9a-f]{0,63}[a-f] ) (?= [a-f]{0,63}[0-9] ) [0-9a-f]{12,64} (?![0-9A-Za-z]) )
     | (?P<try> (?<= TryCompile- ) [A-Za-z0-9]{6} (?![A-Za-z0-9]) | (?<= cmTC_ ) [0-9a-f]{5} (?![0-9A-Za-z]) )
-    | (?P<mktemp> (?<![0-9A-Za-z]) (?: tmp\.[A-Za-z0-9]{6,12} | tmp[a-z0-9_]{8} ) (?![A-Za-z0-9_]) )
+    | (?P<mktemp> (?<![0-9A-Za-z]) (?: tmp\.[A-Za-z0-9]{6,12} | tmp[a-z0-9_]{8} ) (?![A-Za-z0-9_])
+        | (?<= / ) (?: rustc | rmeta ) [A-Za-z0-9]{6} (?= / ) )
     | (?P<pid> (?<= tmp[.-] ) \d+ (?!\w) | (?<![0-9A-Za-z]) \d{2,10} (?= [.-]tmp\b ) )
     | (?P<time> (?<![0-9A-Za-z.]) 1[5-9]\d{8} (?![0-9A-Za-z.]) | (?<!\d) 20\d\d-[01]\d-[0-3]\d
         (?: [T_\ ] [0-2]\d:?[0-5]\d (?: :?[0-5]\d )? )? (?!\d) )
@@ -43,7 +44,7 @@ _PLACEHOLDERS = {
     "time": "TIME",
 }
 # What makes _VOLATILE worth trying on an argument: one of these words, or a run of digits as in a hash or a date.
-_TELLING = ("tmp", "/home", "/Users", "/root", "/var", "/shm", "cmTC_", "TryCompile-")
+_TELLING = ("tmp", "/home", "/Users", "/root", "/var", "/shm", "cmTC_", "TryCompile-", "/rustc", "/rmeta")
 _DIGITS = re.compile(r"\d[\da-f]{5}|\d\d-\d\d|[a-f][\da-f]{11}|-[\da-fA-F]{4}-")
 _DIGITS_OR_DASHES = re.compile(r"[\da-fA-F-]{5}")  # what _DIGITS finds has that, and this is fast
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])\d{4,10}(?![0-9A-Za-z])")

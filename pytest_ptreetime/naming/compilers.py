@@ -43,6 +43,8 @@ def _rule(name: str) -> Rule | None:
         return _linker
     if _GCC_COMPILER.fullmatch(name):
         return _gcc_compiler
+    if _C_DRIVER.fullmatch(name):
+        return _linker_of_rustc
     return _RULES.get(name)
 
 
@@ -89,6 +91,11 @@ def _linker(text: str) -> Identity | None:
     return Identity([], [output])
 
 
+def _linker_of_rustc(text: str) -> Identity | None:
+    """A C compiler's driver that links for rustc, whose objects have other names each time: the output."""
+    return _linker(text) if ".rcgu.o\0" in text else None
+
+
 def _swift_frontend(text: str) -> Identity | None:
     """swift-frontend: the module, and the primary files that it compiles."""
     args = _arguments(text)
@@ -118,6 +125,7 @@ _RULES: dict[str, Rule] = {
     "swift-frontend": _swift_frontend,
 }
 _LINKER = re.compile(r"(?:[\w.]+-)*(?:collect2|ld(?:\.\w+|64)?|lld|mold|wild)(?:-[\d.]+)?")
+_C_DRIVER = re.compile(r"(?:[\w.]+-)*(?:cc|gcc|clang|c\+\+|g\+\+|clang\+\+)(?:-[\d.]+)?")
 _GCC_COMPILER = re.compile(r"cc1|cc1plus|cc1obj|cc1objplus|f951|gnat1|d21|gm2|gccgo|go1|lto1|cobol1|crab1")
 _SOURCE = re.compile(
     r"\.(?:c|cc|cp|cxx|cpp|c\+\+|C|CPP|i|ii|m|mm|M|mi|mii|h|hh|hpp|f|for|f90|f95|f03|f08|F|F90|adb|ads|d|go|mod|s|S)$"

@@ -1,0 +1,80 @@
+"""Real toolchains other than make and gcc: two builds of the same sources have the same keys, wherever they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_ptreetime import record
+
+
+@dataclass(frozen=True)
+class Project:
+    """Sources, what builds them, and programs that must have run."""
+
+    files: dict[str, str]
+    commands: str
+    programs: set[str]
+
+
+CARGO = {
+    "Cargo.toml": '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\nbuild = "build.rs"\n'
+    '[dependencies]\ndep = { path = "dep" }\nnothing = { path = "nothing" }\n[workspace]\n',
+    "build.rs": 'fn main() { println!("cargo:rerun-if-changed=build.rs"); }\n',
+    "src/main.rs": "use nothing::nothing;\nnothing!();\nmod a;\nmod b;\n"
+    'fn main() { println!("{}", a::f() + dep::g()); }\n',
+    "src/a.rs": "pub fn f() -> i32 { let v: Vec<i32> = (0..10).collect(); v.iter().sum::<i32>() + crate::b::f() }\n",
+    "src/b.rs": 'pub fn f() -> i32 { format!("{}", 3).len() as i32 }\n',
+    "dep/Cargo.toml": '[package]\nname = "dep"\nversion = "0.1.0"\nedition = "2021"\n'
+    '[lib]\ncrate-type = ["lib", "cdylib"]\n',
+    "dep/src/lib.rs": "pub fn g() -> i32 { 4 }\n",
+    "nothing/Cargo.toml": '[package]\nname = "nothing"\nversion = "0.1.0"\nedition = "2021"\n'
+    "[lib]\nproc-macro = true\n",
+    "nothing/src/lib.rs": "use proc_macro::TokenStream;\n"
+    "#[proc_macro] pub fn nothing(_: TokenStream) -> TokenStream { TokenStream::new() }\n",
+}
+CMAKE = {
+    "CMakeLists.txt": "cmake_minimum_required(VERSION 3.16)\nproject(app C CXX)\ninclude(CheckIncludeFile)\n"
+    "check_include_file(stdint.h HAVE_STDINT)\nadd_library(one SHARED one.cpp)\nadd_library(two STATIC two.c)\n"
+    "add_executable(app main.cpp)\ntarget_link_libraries(app one two)\n",
+    "one.cpp": "#include <vector>\nint one() { return static_cast<int>(std::vector<int>(3).size()); }\n",
+    "two.c": "int two(void) { return 2; }\n",
+    "main.cpp": 'int one();\nextern "C" int two(void);\nint main() { return one() - two() - 1; }\n',
+}
+PROJECTS = {
+    "cargo": Project(CARGO, "cargo build --offline", {"rustc", "cc", "build-script-build"}),
+    "cargo-test-release": Project(CARGO, "cargo test --offline --release", {"rustc", "cc"}),
+    "cmake-ninja-clang": Project(
+        CMAKE, "CC=clang CXX=clang++ cmake -G Ninja -S . -B build && ninja -C build", {"ninja", "clang"}
+    ),
+    "cmake-make-gcc": Project(
+        CMAKE, "CC=gcc CXX=g++ cmake -G 'Unix Makefiles' -S . -B build && make -C build -j2", {"make", "cc1plus"}
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS.keys())
+def test_two_builds_in_two_directories_have_the_same_keys(project: Project, tmp_path: Path) -> None:
+    tools = [word for word in ("cargo", "cmake", "ninja", "make", "clang", "gcc") if word in project.commands.split()]
+    for tool in tools + [word for word in ("clang", "gcc") if f"={word} " in project.commands]:
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
+    keys = []
+    for name in ("first", "second/further"):
+        directory = tmp_path / name
+        for file, text in project.files.items():
+            path = directory / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        tree = record(["sh", "-c", project.commands], cwd=directory, env=os.environ).tree()
+        assert tree.exit_code == 0
+        assert tree.complete, tree.incomplete_reason
+        assert project.programs <= {node.name for node in tree}
+        keys.append(Counter(node.key for node in tree))
+    assert keys[0] == keys[1]
