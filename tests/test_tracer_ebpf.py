@@ -449,7 +449,8 @@ def test_ebpf_and_ptrace_agree_on_every_process_of_one_compilation(tracer: EbpfT
 def libbpf_load(path: Path) -> int:
     """What libbpf answers when it loads the object: 0, or a negative errno.
 
-    Without the two programs for which the recorder has to find a place first.
+    Without the two programs for which the recorder has to find a place first, and without the two at functions of the
+    kernel: the recorder loads them only where the kernel takes such programs.
     """
     try:
         library = ctypes.CDLL("libbpf.so.1", use_errno=True)
@@ -460,7 +461,7 @@ def libbpf_load(path: Path) -> int:
     opened = library.bpf_object__open_file(os.fsencode(path), None)
     assert opened
     try:
-        for name in (b"on_execve", b"on_execveat"):
+        for name in (b"on_execve", b"on_execveat", b"on_memory_replaced", b"on_memory_left"):
             program = library.bpf_object__find_program_by_name(ctypes.c_void_p(opened), name)
             library.bpf_program__set_autoload(ctypes.c_void_p(program), ctypes.c_bool(False))
         return int(library.bpf_object__load(ctypes.c_void_p(opened)))

@@ -27,7 +27,8 @@ _VOLATILE = re.compile(
     | (?P<hash> (?<![0-9A-Za-z]) (?= [0-9a-f]{0,63}[a-f] ) (?= [a-f]{0,63}[0-9] ) [0-9a-f]{12,64} (?![0-9A-Za-z]) )
     | (?P<try> (?<= TryCompile- ) [A-Za-z0-9]{6} (?![A-Za-z0-9]) | (?<= cmTC_ ) [0-9a-f]{5} (?![0-9A-Za-z]) )
     | (?P<mktemp> (?<![0-9A-Za-z]) (?: tmp\.[A-Za-z0-9]{6,12} | tmp[a-z0-9_]{8} ) (?![A-Za-z0-9_])
-        | (?<= / ) (?: rustc | rmeta ) [A-Za-z0-9]{6} (?= / ) )
+        | (?<= / ) (?: rustc | rmeta ) [A-Za-z0-9]{6} (?= / )
+        | (?<= /tmp/ ) cc [A-Za-z0-9]{6} (?= \. ) )  # gcc, where TMPDIR is another directory than /tmp
     | (?P<pid> (?<= tmp[.-] ) \d+ (?!\w) | (?<![0-9A-Za-z]) \d{2,10} (?= [.-]tmp\b ) )
     | (?P<time> (?<![0-9A-Za-z.]) 1[5-9]\d{8} (?![0-9A-Za-z.]) | (?<!\d) 20\d\d-[01]\d-[0-3]\d
         (?: [T_\ ] [0-2]\d:?[0-5]\d (?: :?[0-5]\d )? )? (?!\d) )

@@ -96,6 +96,8 @@ def _check_times(trial: Trial) -> None:
             trial.violations.append(f"the session lasts from {started} to {ended}")
 
 
+# Interned names that come and go (each Path interns its parts) make CPython rebuild its table of them once in a while,
+# with room to spare: the program has it do so before it measures.
 ROW = """
 import gc, os, sys
 from pathlib import Path
@@ -120,6 +122,8 @@ for number in range(int(sys.argv[2])):
     assert len(tree) == 3, len(tree)
     assert sys.argv[1] == "interpose" or tree.complete, tree.incomplete_reason
     if number == 20:
+        for name in range(500_000):
+            sys.intern(f"interned and gone {name}")
         before = all_used(tracer)
 after = all_used(tracer)
 tracer.close()
