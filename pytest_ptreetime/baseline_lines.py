@@ -38,7 +38,7 @@ from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.rounds import Rounds
 
-__all__ = ["Header", "Pin", "Session", "entry_of", "header_of", "line_of"]
+__all__ = ["Header", "Pin", "Session", "entry_of", "header_of", "line_of", "session_of"]
 
 FORMAT_VERSION = 2
 SIGNIFICANT_DIGITS = 7
@@ -228,6 +228,11 @@ def line_of(entry: Header | Session | Pin) -> bytes:
     else:
         line = entry
     return msgspec.json.encode(line, order="sorted") + b"\n"
+
+
+def session_of(line: bytes) -> Session:
+    """The session whose line :func:`line_of` has made in another process of the same version."""
+    return _session(msgspec.json.decode(line, type=_Columns))
 
 
 def _entry(line: bytes | memoryview) -> Session | Pin | Header:

@@ -33,6 +33,7 @@ _settings_key: pytest.StashKey[Settings] = pytest.StashKey()
 _fixture_key: pytest.StashKey[PtreetimeFixture] = pytest.StashKey()
 _outcome_key: pytest.StashKey[Outcome] = pytest.StashKey()
 _harvests_key: pytest.StashKey[list[bytes]] = pytest.StashKey()
+_lost_key: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,6 +71,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[_harvests_key] = []
+    config.stash[_lost_key] = []
     try:
         config.stash[_settings_key] = _settings(config, {})
     except UsageError as error:
@@ -161,9 +163,13 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """An xdist worker has ended: keep what it measured."""
-    harvest = getattr(node, "workeroutput", {}).get("ptreetime")
-    if harvest is not None:
-        node.config.stash[_harvests_key].append(harvest)
+    sent = getattr(node, "workeroutput", {})
+    if "ptreetime" in sent:
+        node.config.stash[_harvests_key].append(sent["ptreetime"])
+    if "ptreetime_lost" in sent:
+        node.config.stash[_lost_key].append(
+            f"what {node.gateway.id} measured is neither stored nor reported: {sent['ptreetime_lost']}"
+        )
 
 
 @pytest.hookimpl(trylast=True)
@@ -172,9 +178,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workeroutput"):
         if _session_key in config.stash:
-            config.workeroutput["ptreetime"] = _session(config).harvest()
+            _send(config)
         return
-    if _session_key not in config.stash and not config.stash[_harvests_key]:
+    if _session_key not in config.stash and not config.stash[_harvests_key] and not config.stash[_lost_key]:
         return
     try:
         outcome = _finish(config)
@@ -182,11 +188,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         from pytest_ptreetime.session_end import nothing_done
 
         outcome = nothing_done(error)
+    lost = config.stash[_lost_key]
+    outcome.errors.extend(lost)
     config.stash[_outcome_key] = outcome
     if outcome.interrupted:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif outcome.errors and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _send(config: pytest.Config) -> None:
+    """Let xdist send the worker's measurements; it says nothing of what goes wrong here, so the controller has to."""
+    from pytest_ptreetime.refusals import words_of
+
+    sent: dict[str, bytes | str]
+    try:
+        sent = {"ptreetime": _session(config).harvest()}
+    except (KeyboardInterrupt, Exception) as error:
+        sent = {"ptreetime_lost": words_of(error)}
+    config.workeroutput.update(sent)  # type: ignore[attr-defined]
 
 
 def _finish(config: pytest.Config) -> Outcome:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pytest_ptreetime import baseline as store
-from pytest_ptreetime import results
+from pytest_ptreetime import baseline_lines, results
 from pytest_ptreetime.calibration import Calibration, calibrate
 from pytest_ptreetime.compare import Comparison, compare
 from pytest_ptreetime.errors import BaselineError, RecordingFailed, ReportFailed
@@ -77,10 +77,13 @@ class Judged:
 
 
 class Harvest(msgspec.Struct):
-    """What an xdist worker sends to its controller: finished measurements, and sessions to be stored."""
+    """What an xdist worker sends to its controller: finished measurements, and sessions to be stored by their test.
+
+    Both are encoded by the modules whose they are, a session as the store's own line.
+    """
 
     result: bytes
-    to_save: list[tuple[str, store.Session]]
+    to_save: list[tuple[str, bytes]]
 
 
 class MeasuringSession:
@@ -283,13 +286,14 @@ class MeasuringSession:
     def harvest(self) -> bytes:
         """Everything that a controller needs of this worker."""
         self.collect()
-        return msgspec.msgpack.encode(Harvest(results.encode(self.result()), self.to_save))
+        to_save = [(test, baseline_lines.line_of(session)) for test, session in self.to_save]
+        return msgspec.msgpack.encode(Harvest(results.encode(self.result()), to_save))
 
     def add_harvest(self, data: bytes) -> None:
         """Take over what a worker has sent."""
         harvest = msgspec.msgpack.decode(data, type=Harvest)
         self.others.extend(results.decode(harvest.result).measurements)
-        self.to_save.extend(harvest.to_save)
+        self.to_save.extend((test, baseline_lines.session_of(line)) for test, line in harvest.to_save)
 
     def save(self) -> list[Path]:
         """Store the sessions that were collected.

@@ -192,6 +192,8 @@ class TestArguments:
             ("x/b/y", "x/b/y"),
             ("a:/b/c:/b", "a:c:."),
             ("/tmp/ccAbCdEf.s", "TMP.s"),
+            ("/scratch/agent/tmp/ccAbCdEf.s", "/scratch/agent/tmp/TMP.s"),
+            ("/tmp/run.1/tmp/ccAbCdEf.o", "TMP/tmp/TMP.o"),
             ("/tmp/lvm-1a2b3c.o", "lvm-TMP.o"),
             ("-o/tmp/x8Jq/out.o", "-oTMP/out.o"),
             ("/tmp/pytest-of-me/pytest-12/test_a0/a.c", "TMP/test_a0/a.c"),

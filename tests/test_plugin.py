@@ -337,6 +337,30 @@ def test_xdist_when_workers_measure_lets_the_controller_store_and_report(pyteste
     times = sorted((tree.root.start_ns or 0, tree.root.exit_ns or 0) for tree in trees)
     assert len(times) == 8
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(times)), "two ran at once"
+    again = run(pytester, "-n2", "--ptreetime-baseline", "--ptreetime-save-baseline", "--ptreetime-rounds=2")
+    again.assert_outcomes(passed=4)
+    stored = [Store.read(path).sessions for path in Store(pytester.path / ".ptreetime").files()]
+    assert [[session.rounds for session in sessions] for sessions in stored] == [[2, 2]] * 4
+
+
+def test_xdist_when_a_worker_can_not_send_what_it_measured_says_so_and_fails(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    pytester.makeconftest(
+        """
+        import msgspec
+
+        def pytest_sessionfinish(session):
+            if hasattr(session.config, "workeroutput"):
+                def no_memory(*_, **__):
+                    raise MemoryError
+                msgspec.msgpack.encode = no_memory
+        """
+    )
+    pytester.makepyfile("def test_build(ptreetime): ptreetime(['true'])")
+    result = run(pytester, "-n1", "--ptreetime-save-baseline")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["error: what gw0 measured is neither stored nor reported: there is no memory left*"])
+    assert Store(pytester.path / ".ptreetime").files() == []
 
 
 def test_hooks_when_a_conftest_implements_them_decide(pytester: pytest.Pytester, build: Path) -> None:
