@@ -18,8 +18,4 @@ def without_collector() -> Iterator[None]:
         yield
     finally:
         if was_on:
-            if not gc.get_freeze_count():
-                # What was made is taken to the oldest generation at once: else the next two collections would walk it.
-                gc.freeze()
-                gc.unfreeze()
             gc.enable()

@@ -338,6 +338,60 @@ def test_calibration_of_a_build_of_few_processes_acquits_and_never_accuses() -> 
     assert slower.verdict == "regression"
 
 
+def tiny_build(factor: float, rounds: tuple[float, ...]) -> list[Profile]:
+    """Three processes of 20 ms below a shell, too few to tell the machine's speed; a round took so many times that."""
+    steps = {f"sh/sh[step{n}]": 0.02 * factor for n in (1, 2, 3)}
+    return [
+        Profile(
+            {
+                "sh": {"count": 1.0, "wall": 0.06 * factor * slow, "cpu": 0.001},
+                **{key: {"count": 1.0, "wall": cpu * slow, "cpu": cpu * slow} for key, cpu in steps.items()},
+            },
+            {"sh": None, **dict.fromkeys(steps, "sh")},
+        )
+        for slow in rounds
+    ]
+
+
+def test_machine_that_moved_between_calibrations_may_have_moved_either_way_for_a_tiny_build() -> None:
+    steady = (1.0, 1.01, 0.99, 1.0, 1.02)
+
+    def compared(slower: float) -> Comparison:
+        return compare(
+            [tiny_build(1.0, steady)],
+            tiny_build(slower, steady),
+            baseline_calibration=[calibrated(1.6)],
+            current_calibration=calibrated(1.0),
+        )
+
+    assert compared(1.5).findings == []
+    worse = compared(2.5)
+    assert worse.verdict == "regression"
+    assert worse.findings[0].current == pytest.approx(0.05, rel=0.1)
+
+
+def test_machine_that_was_busy_while_calibrating_accuses_no_tiny_build_that_took_less_than_twice_as_long() -> None:
+    steady = (1.0, 1.01, 0.99, 1.0, 1.02)
+    findings = {
+        slower: compare(
+            [tiny_build(1.0, steady)],
+            tiny_build(slower, steady),
+            baseline_calibration=[calibrated()],
+            current_calibration=calibrated(spread=0.3, wall=1.6),
+        ).findings
+        for slower in (1.8, 12.0)
+    }
+    assert not findings[1.8]
+    assert findings[12.0]
+
+
+def test_machine_whose_rounds_differ_may_differ_as_much_between_sessions_of_a_tiny_build() -> None:
+    noisy = (0.8, 1.25, 0.82, 1.2, 1.0)
+    assert compare([tiny_build(1.0, noisy)], tiny_build(1.8, noisy)).findings == []
+    steady = (1.0, 1.01, 0.99, 1.0, 1.02)
+    assert compare([tiny_build(1.0, steady)], tiny_build(1.45, steady)).verdict == "regression"
+
+
 def test_finding_on_a_slower_machine_shows_what_was_measured(baseline: list[list[Profile]], builds: Builds) -> None:
     now = builds.session(machine=1.3, slower={LARGE: 1.3})
     finding = next(found for found in compare(baseline, now).findings if found.metric == "cpu")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lnt_server import lnt_command, lnt_python, needs_lnt
 from report_sessions import HOSTILE_SOURCE, measurement, rounds, session
@@ -97,6 +97,7 @@ def test_schema_has_every_metric_and_field_that_a_report_uses() -> None:
 
 
 @given(st.text(st.characters(), max_size=600))
+@example(" (")
 def test_name_is_what_lnt_can_store(name: str) -> None:
     stored = lnt_name(name)
     assert len(stored) <= 256

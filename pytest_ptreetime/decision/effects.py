@@ -32,6 +32,8 @@ Mask = npt.NDArray[np.bool_]
 ENOUGH_FOR_SPREAD = 20
 #: Degrees of freedom of the stated variance between sessions, where the baseline has a single one.
 STATED_BETWEEN_DF = 10.0
+#: By which logarithm cpu times grow while the other half of each core, in hardware that shares it, is busy.
+BUSY = float(np.log(2.0))
 #: Half of the squares of a standard normal variable are below this.
 MEDIAN_OF_SQUARE = 0.4549
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
@@ -97,6 +99,8 @@ class Effects:
     inflation: float = 1.0
     #: Where too few nodes vote: the largest change that the calibration leaves open to be the machine's.
     acquitted: float = 0.0
+    #: By how much more than its threshold a node has to change, as the machine may have moved without being seen.
+    doubt: Array | float = 0.0
 
     def only(self, chosen: Mask, thresholds: Array) -> Effects:
         """Those of the chosen nodes, with other thresholds (of all nodes)."""
@@ -107,6 +111,7 @@ class Effects:
             thresholds=thresholds[chosen],
             voters=None if self.voters is None else self.voters[chosen],
             round_noise=self.round_noise[chosen],
+            doubt=np.broadcast_to(self.doubt, chosen.shape)[chosen],
         )
 
 
@@ -171,10 +176,10 @@ def effects_since(
     if planned is not None:
         counts[len(sessions)] = planned
     stored = np.stack(locations[: len(sessions)])
-    unseen = 0.0
+    stated_between = np.full_like(within, noise.between**2)
     if chosen is None and noise.follows_machine:
-        unseen = HOST_NOISE**2
-    stated_between = noise.between**2 + unseen
+        # the machine moves from one session to the next, and no less than from one round to the next
+        stated_between += np.maximum(HOST_NOISE**2, within)
     noise_between = _Between.of(stored, within, counts[: len(sessions)], log_sizes, stated_between)
     if len(sessions) == 1 and planned is None:
         noise_between = replace(noise_between, df=min(noise_between.df, shrunk_df))
@@ -211,7 +216,7 @@ class _Between:
     rounds: Array
 
     @classmethod
-    def of(cls, stored: Array, within: Array, rounds: Array, log_sizes: Array, stated: float) -> _Between:
+    def of(cls, stored: Array, within: Array, rounds: Array, log_sizes: Array, stated: Array) -> _Between:
         sessions = len(stored)
         scale = stated + within * np.mean(1 / rounds)
         if sessions == 1:
@@ -265,13 +270,19 @@ def _machine(
 
 
 def _acquitted(result: Effects, calibration: CalibrationShift | None) -> Effects:
-    """Where no nodes tell the machine's speed: what of each change the calibration leaves to be the build's."""
+    """Where no nodes tell the machine's speed: what of each change the calibration leaves to be the build's.
+
+    A machine that was seen to move so far between two calibrations can as well have moved the other way when the build
+    ran; one that was busy may have been busy then or not.
+    """
     if calibration is None:
         return result
     low, high = calibration.acquits()
+    reach = max(-low, high, BUSY if calibration.disturbed else 0.0)
+    doubt = np.where(result.effects > 0, reach - high, reach + low)
     effects = result.effects - np.clip(result.effects, low, high)
     errors = np.sqrt(result.errors**2 + calibration.error**2)
-    return replace(result, effects=effects, errors=errors, acquitted=max(-low, high))
+    return replace(result, effects=effects, errors=errors, acquitted=reach, doubt=doubt)
 
 
 def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, least: Array) -> Array:
@@ -305,7 +316,7 @@ def _with_error_of_median(result: Effects) -> Effects:
     return replace(result, errors=np.sqrt(result.errors**2 + variance))
 
 
-def _with_spread(result: Effects, within: Array, between: float) -> Effects:
+def _with_spread(result: Effects, within: Array, between: Array) -> Effects:
     """One stored session says nothing of the noise between sessions; the nodes together do, most being unchanged.
 
     The stated variance ``between`` is scaled so that half of the effects are as small as half of them should be; it
@@ -313,11 +324,11 @@ def _with_spread(result: Effects, within: Array, between: float) -> Effects:
     """
     if result.voters is None or np.count_nonzero(result.voters) < ENOUGH_FOR_SPREAD:
         return result
-    squares, known = result.effects[result.voters] ** 2, within[result.voters]
+    squares, known, unknown = result.effects[result.voters] ** 2, within[result.voters], between[result.voters]
     low, high = 0.0, 1e4
     for _ in range(50):  # the median falls as the factor grows
         factor = (low + high) / 2
-        if np.median(squares / (known + factor * between)) > MEDIAN_OF_SQUARE:
+        if np.median(squares / (known + factor * unknown)) > MEDIAN_OF_SQUARE:
             low = factor
         else:
             high = factor

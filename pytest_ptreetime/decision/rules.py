@@ -196,7 +196,7 @@ def _tested(
         matching = mask[positions]
         thresholds[matching] = model.thresholds(before[matching] + model.start)
     effects = effects.only(own, thresholds)
-    p_values = treat_p_values(effects.effects, effects.errors, effects.df, effects.thresholds)
+    p_values = treat_p_values(effects.effects, effects.errors, effects.df, effects.thresholds + effects.doubt)
     return _Tested(metric, against, positions[own], effects, before[own], p_values)
 
 

@@ -219,7 +219,7 @@ def lnt_name(name: str) -> str:
 
     A name that had to be changed ends in a hash of what it was, so that two different names stay different.
     """
-    printable = re.sub(r"(?:(?<=/)|^)\(", "_(", shown(name)).strip()
+    printable = re.sub(r"(?:(?<=/)|^)\(", "_(", shown(name).strip())
     if printable == name and len(name) <= MAX_NAME_LENGTH:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -96,8 +96,6 @@ def _check_times(trial: Trial) -> None:
             trial.violations.append(f"the session lasts from {started} to {ended}")
 
 
-# Interned names that come and go (each Path interns its parts) make CPython rebuild its table of them once in a while,
-# with room to spare: the program has it do so before it measures.
 ROW = """
 import gc, os, sys
 from pathlib import Path
@@ -105,8 +103,8 @@ from pytest_ptreetime.recording import Recording
 from pytest_ptreetime.tracers import Command, builtin_tracers
 
 def used(pid):
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return len(os.listdir(f"/proc/{pid}/fd")), pages * os.sysconf("SC_PAGESIZE") >> 10
+    resident = Path(f"/proc/{pid}/smaps_rollup").read_text().partition("Rss:")[2]  # statm counts in batches
+    return len(os.listdir(f"/proc/{pid}/fd")), int(resident.split()[0])
 
 def all_used(tracer):
     gc.collect()
@@ -122,8 +120,6 @@ for number in range(int(sys.argv[2])):
     assert len(tree) == 3, len(tree)
     assert sys.argv[1] == "interpose" or tree.complete, tree.incomplete_reason
     if number == 20:
-        for name in range(500_000):
-            sys.intern(f"interned and gone {name}")
         before = all_used(tracer)
 after = all_used(tracer)
 tracer.close()
