@@ -353,6 +353,7 @@ def tiny_build(factor: float, rounds: tuple[float, ...]) -> list[Profile]:
     ]
 
 
+@pytest.mark.promise("no-false-alarm")
 def test_machine_that_moved_between_calibrations_may_have_moved_either_way_for_a_tiny_build() -> None:
     steady = (1.0, 1.01, 0.99, 1.0, 1.02)
 
@@ -370,6 +371,7 @@ def test_machine_that_moved_between_calibrations_may_have_moved_either_way_for_a
     assert worse.findings[0].current == pytest.approx(0.05, rel=0.1)
 
 
+@pytest.mark.promise("no-false-alarm")
 def test_machine_that_was_busy_while_calibrating_accuses_no_tiny_build_that_took_less_than_twice_as_long() -> None:
     steady = (1.0, 1.01, 0.99, 1.0, 1.02)
     findings = {
@@ -385,6 +387,7 @@ def test_machine_that_was_busy_while_calibrating_accuses_no_tiny_build_that_took
     assert findings[12.0]
 
 
+@pytest.mark.promise("no-false-alarm")
 def test_machine_whose_rounds_differ_may_differ_as_much_between_sessions_of_a_tiny_build() -> None:
     noisy = (0.8, 1.25, 0.82, 1.2, 1.0)
     assert compare([tiny_build(1.0, noisy)], tiny_build(1.8, noisy)).findings == []
