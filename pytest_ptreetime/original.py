@@ -281,7 +281,9 @@ def _read_tolerantly(data: bytes, source: str) -> OriginalRecording:
 def _parsed(data: bytes, source: str, offset: int | None = None) -> Any:
     text = data.decode("utf-8", "surrogateescape")
     try:
-        return json.loads(text, strict=False, parse_constant=_no_constant)
+        parsed = json.loads(text, strict=False, parse_constant=_no_constant)
+        # Twice: an escaped high surrogate before a byte that is not UTF-8 looks like a pair where they are saved.
+        return json.loads(json.dumps(parsed))
     except json.JSONDecodeError as error:
         position = len(text[: error.pos].encode("utf-8", "surrogateescape"))
         where = f" at byte {position}" if offset is None else ""
