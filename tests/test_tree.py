@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 
 import pytest
 from hypothesis import given
@@ -411,3 +412,13 @@ def _starts_within(node: ProcessNode, parent: ProcessNode) -> bool:
         first = first.previous_image
     end_ns = parent.process_exit_ns
     return first.start_ns <= node.start_ns and (end_ns is None or node.start_ns <= end_ns)
+
+
+def test_trees_that_nobody_has_any_more_are_collected() -> None:
+    """Parents and children refer to each other: only the collector frees them, and it has to be told of them."""
+    trees = []
+    for _ in range(100):
+        events: list[Event] = [Start(0, 1, 0), Exec(1, 1, b"make", None, [b"make"], None)]
+        events += [Create(2 + pid, pid, 1) for pid in range(2, 3000)]
+        trees.append(weakref.ref(build_tree(events).root))
+    assert sum(tree() is not None for tree in trees) < len(trees) / 2
