@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from pytest_ptreetime.calibration import Calibration
 from pytest_ptreetime.compare import COMMON_KEY, Comparison, compare, power_of_baseline
+from pytest_ptreetime.decision.finding import PowerLevel
+from pytest_ptreetime.decision.sentences import power_statement
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.profile import Profile
 
@@ -134,6 +136,21 @@ def test_unchanged_build_is_ok_and_says_what_would_have_been_found(
     assert comparison.power is not None
     assert comparison.power.effect < 0.15
     assert "would have been found with 90 %" in comparison.sentence
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        (0.031, "a change of cpu by 3.1 % or more in nodes above 50 ms would"),
+        (1.5, "a change of cpu by a factor of 2.5 or more in nodes above 50 ms would"),
+        (117011.3, "no change of cpu, however large, in nodes above 50 ms would"),
+    ],
+)
+def test_power_is_told_in_words_that_mean_something(effect: float, words: str) -> None:
+    power = power_statement([PowerLevel("cpu", 0.05, 3, effect)], sessions=1, rounds=2, paired=True)
+    assert power is not None
+    assert power.effect == effect
+    assert power.sentence == f"with these 2 interleaved rounds {words} have been found with 90 %"
 
 
 def test_slower_compiler_is_the_one_cause_and_the_sentence_says_it_all(

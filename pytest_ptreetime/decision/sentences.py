@@ -17,6 +17,8 @@ NOTABLE_SHIFT = 0.02
 OK_RESOLUTION = 0.25
 #: "Nodes above 50 ms" is what the power sentence speaks of, where there are such nodes.
 SIZEABLE = 0.05
+#: Of a change that multiplies a time by more than a hundred, the number says nothing more.
+LARGEST_IN_WORDS = 99.0
 
 
 def amount_in_words(value: float, metric: str) -> str:
@@ -115,13 +117,19 @@ def power_statement(
         data = f"these {_plural(rounds, 'interleaved round')}"
     else:
         data = f"{_plural(rounds, 'round')} and a baseline of {_plural(sessions, 'session')}"
-    change = f"{100 * chosen.effect:.1f} %" if chosen.effect < 1 else f"a factor of {1 + chosen.effect:.1f}"
     sentence = (
-        f"with {data} a change of {metric} by {change} or more in nodes above "
+        f"with {data} {_detectable_change(metric, chosen.effect)} in nodes above "
         f"{amount_in_words(chosen.above, metric)} would {'be' if planned else 'have been'} found with "
         f"{100 * chosen.probability:.0f} %"
     )
     return Power(chosen.effect, chosen.above, metric, list(levels), sentence)
+
+
+def _detectable_change(metric: str, effect: float) -> str:
+    if effect >= LARGEST_IN_WORDS:
+        return f"no change of {metric}, however large,"
+    by = f"{100 * effect:.1f} %" if effect < 1 else f"a factor of {1 + effect:.1f}"
+    return f"a change of {metric} by {by} or more"
 
 
 def _plural(count: int, noun: str) -> str:
