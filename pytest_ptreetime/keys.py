@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_ptreetime.collector import without_collector
+from pytest_ptreetime.events import Exec
 from pytest_ptreetime.naming.arguments import ArgumentNormalizer
 from pytest_ptreetime.naming.compilers import Identity, rule_of
 from pytest_ptreetime.naming.decoding import Decoded
@@ -109,50 +110,63 @@ class Keyer:
 class _Arguments:
     """The part of a key in brackets, of the nodes of one tree.
 
-    It is worked out once for each text and each argument: a large build has millions, and few that differ.
+    It is worked out once for each text, each argument and each command of an ordinary program: a large build has
+    millions, and few that differ. (Those of inner programs differ all the time: they have temporary files' names.)
     """
 
     def __init__(self, build_directory: str | None, substitutions: Substitutions, decoded: Decoded) -> None:
         self._normalizer = ArgumentNormalizer(build_directory, substitutions)
         self._decoded = decoded
         self._bracketed: dict[str, str] = {"": ""}
+        self._commands: dict[tuple[str | bytes | None, ...], str] = {}
 
     def of(self, node: ProcessNode, name: str) -> str:
         """``[...]``, or nothing where there is nothing to say. ``name`` is the node's."""
         if not node._execed and node.forked_only:
             return "(fork)"
-        decoded = self._decoded
+        program = node._program
+        if type(program) is not Exec or program.args is None:
+            return self._worked_out(node, name, None)
+        command = (name, program.cwd, *program.args)
+        return self._commands.get(command) or self._worked_out(node, name, command)
+
+    def _worked_out(self, node: ProcessNode, name: str, command: tuple[str | bytes | None, ...] | None) -> str:
+        decoded, normalizer = self._decoded, self._normalizer
         first = decoded.first_argument(node)
         if first is None:
             return ""
+        cwd = decoded.cwd(node)
         rule = rule_of(name, first)
-        if rule is not None:
-            known = rule(decoded.text(node))
-            if known is not None:
-                return self._of_identity(node, known)
-        return self._of_arguments(node, name)
+        inner = None if rule is None else rule(decoded.text(node))
+        before = ""
+        if inner is not None:
+            words = self._of_identity(cwd, inner)
+        else:
+            words = self._of_arguments(cwd, name, decoded.args(node) or [])
+            directory = normalizer.directory(cwd)
+            if directory:
+                before = f"{directory}: "
+        own_pids = normalizer.may_have_pids(words)
+        if own_pids:
+            words = normalizer.without_pids(words, node)
+        text = before + (words[0] if len(words) == 1 else " ".join(words))
+        bracketed = self._bracketed.get(text) or self._bracket(text)
+        if command is not None and inner is None and not own_pids:
+            self._commands[command] = bracketed
+        return bracketed
 
-    def _of_identity(self, node: ProcessNode, known: Identity) -> str:
+    def _of_identity(self, cwd: str | None, inner: Identity) -> list[str]:
         normalizer = self._normalizer
-        cwd = self._decoded.cwd(node)
-        words = normalizer.arguments(node, cwd, known.words) if known.words else []
-        for file in known.files:
-            stable = normalizer.file(node, cwd, file)
+        words = normalizer.arguments(cwd, inner.words) if inner.words else []
+        for file in inner.files:
+            stable = normalizer.file(cwd, file)
             if stable:
                 words.append(stable)
-        text = words[0] if len(words) == 1 else " ".join(words)
-        return self._bracketed.get(text) or self._bracket(text)
+        return words
 
-    def _of_arguments(self, node: ProcessNode, name: str) -> str:
-        normalizer = self._normalizer
-        args = self._decoded.args(node) or []
-        cwd = self._decoded.cwd(node)
+    def _of_arguments(self, cwd: str | None, name: str, args: list[str]) -> list[str]:
         is_script = len(args) > 1 and args[1].endswith(name) and not args[0].endswith(name)
-        text = " ".join(normalizer.arguments(node, cwd, args[2:] if is_script else args[1:]))
-        directory = normalizer.directory(cwd)
-        if directory:
-            text = f"{directory}: {text}"
-        return self._bracketed.get(text) or self._bracket(text)
+        return self._normalizer.arguments(cwd, args[2:] if is_script else args[1:])
 
     def as_given(self, words: Sequence[str]) -> str:
         """``words`` in brackets, if they are any."""

@@ -68,6 +68,7 @@ class ArgumentNormalizer:
         self._known: dict[str | None, _Stable] = {}
         self._numbered: set[str] = set()  # those that have a number which may be a process id
         self._directories: dict[str | None, str] = {}
+        self._files: dict[tuple[str | None, str], str] = {}
 
     def directory(self, cwd: str | None) -> str:
         """Where a process runs, for its label: empty in the build directory itself or where it is not known."""
@@ -77,20 +78,27 @@ class ArgumentNormalizer:
             self._directories[cwd] = known = "" if known == "." else known
         return known
 
-    def arguments(self, node: ProcessNode, cwd: str | None, arguments: Sequence[str]) -> list[str]:
-        """``arguments`` (of ``node``, which runs in ``cwd``), each normalised, empty ones left out."""
-        stable = list(filter(None, map((self._known.get(cwd) or self._of(cwd)).__getitem__, arguments)))
-        numbered = self._numbered
-        if not numbered.isdisjoint(stable):
-            return [_without_pids(one, node) if one in numbered else one for one in stable]
-        return stable
+    def arguments(self, cwd: str | None, arguments: Sequence[str]) -> list[str]:
+        """``arguments`` of a process that runs in ``cwd``, each normalised, empty ones left out."""
+        return list(filter(None, map((self._known.get(cwd) or self._of(cwd)).__getitem__, arguments)))
 
-    def file(self, node: ProcessNode, cwd: str | None, path: str) -> str:
-        """A file that ``node`` was given, relative to the build directory where it is below it."""
-        if cwd is not None and cwd != self._build and path[:1] != "/":
-            path = posixpath.normpath(posixpath.join(cwd, path))
-        one = (self._known.get(cwd) or self._of(cwd))[path]
-        return _without_pids(one, node) if one in self._numbered else one
+    def file(self, cwd: str | None, path: str) -> str:
+        """A file that a process in ``cwd`` was given, relative to the build directory where it is below it."""
+        known = self._files.get((cwd, path))
+        if known is None:
+            absolute = path
+            if cwd is not None and cwd != self._build and path[:1] != "/":
+                absolute = posixpath.normpath(posixpath.join(cwd, path))
+            self._files[cwd, path] = known = (self._known.get(cwd) or self._of(cwd))[absolute]
+        return known
+
+    def may_have_pids(self, words: Sequence[str]) -> bool:
+        """Whether one of ``words``, which are normalised, has a number that could be a process id."""
+        return not self._numbered.isdisjoint(words)
+
+    def without_pids(self, words: Sequence[str], node: ProcessNode) -> list[str]:
+        """``words``, which are normalised, without the pids of ``node`` and its next ancestors."""
+        return [_without_pids(one, node) if one in self._numbered else one for one in words]
 
     def _of(self, cwd: str | None) -> _Stable:
         """The arguments of processes in ``cwd`` so far."""
