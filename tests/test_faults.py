@@ -20,7 +20,7 @@ from faults.trial import NATIVE_RECORDERS, PROFILE
 from pytest_ptreetime.native import helper
 
 STARTS = 60
-TRIES = 5  # for a fault that comes when the run is over
+TRIES = 7  # for a fault that comes when the run is over, each at twice the haste of the one before
 
 # One pytest run takes as long as five of `ptreetime profile`: every stage and place once, with the tracers in turns.
 WHOLE_SESSIONS = {
@@ -58,7 +58,7 @@ def injected(one: Combination) -> None:
     seed = int(os.environ.get("PTREETIME_FAULT_SEED") or secrets.randbelow(1_000_000))
     for number in range(TRIES):
         print(f"{one.name}, seed {seed + number}")  # noqa: T201 - pytest shows it where the test hangs or fails
-        result = inject(one, seed + number)
+        result = inject(one, seed + number, haste=2**number)
         if result.outcome == "not here":
             pytest.skip(result.output)
         if result.injected:

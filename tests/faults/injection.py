@@ -70,14 +70,14 @@ def combinations() -> Iterator[Combination]:
                     yield Combination(fault, tracer, kind)
 
 
-def inject(one: Combination, seed: int, *, long: bool = False) -> Result:
-    """Inject a fault at the moments that ``seed`` decides, and check everything."""
+def inject(one: Combination, seed: int, *, long: bool = False, haste: float = 1.0) -> Result:
+    """Inject a fault at the moments that ``seed`` decides, ``haste`` times sooner, and check everything."""
     if why_not(one.tracer) is not None:
         return Result(seed, "not here", output=f"{one.tracer}: {why_not(one.tracer)}")
     directory = Path(tempfile.mkdtemp(prefix="faults-"))
     objects = kernel_objects.existing() if kernel_objects.can_be_looked_for() else set()
     pinned = kernel_objects.pinned()
-    trial = Trial(one.fault, one.tracer, one.kind, seed, directory, long)
+    trial = Trial(one.fault, one.tracer, one.kind, seed, directory, long, haste)
     try:
         with subreaper() as before:
             try:

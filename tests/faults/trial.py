@@ -47,6 +47,7 @@ class Trial:
     seed: int
     directory: Path
     long: bool = False
+    haste: float = 1.0  # moments come so many times sooner: what came too late is tried again
     project: Project = field(init=False)
     random: random.Random = field(init=False)
     victim: Victim = field(init=False)
@@ -118,11 +119,11 @@ class Trial:
         return found
 
     def moment(self, seconds: float) -> None:
-        """Let a random part of ``seconds`` pass.
+        """Let a random part of ``seconds`` pass, less in haste.
 
         :raises Missed: the run was over by then.
         """
-        delay = self.random.uniform(0, seconds)
+        delay = self.random.uniform(0, seconds / self.haste)
         try:
             self.victim.process.wait(delay)
         except subprocess.TimeoutExpired:

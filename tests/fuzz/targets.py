@@ -23,6 +23,11 @@ C_TARGETS = {
     "control": ("recorder/sink.c",),
     "interposer_event": ("interposer/event.c",),
 }
+SMALLEST_TARGET = """
+#include <sanitizer/asan_interface.h>
+#include <stdint.h>
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { return (void)data, (void)size, 0; }
+"""
 C_FLAGS = ("-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 
 
@@ -46,10 +51,18 @@ def build(target: str, program: Path) -> str:
         return "clang is not installed"
     includes = [f"-I{LIBRARY}", f"-I{LIBRARY / 'recorder'}", f"-I{LIBRARY / 'interposer'}"]
     sources = [HERE / f"{target}.c", *(LIBRARY / source for source in C_TARGETS[target])]
-    built = subprocess.run(
-        [clang, *C_FLAGS, *includes, *sources, "-o", program], capture_output=True, text=True, check=False
-    )
-    if built.returncode != 0 and "error:" not in built.stderr.replace("linker command failed", ""):
-        return "this clang has no libFuzzer"
+    if why_not := _why_nothing_compiles(clang, program):
+        return why_not
+    built = _compiled([clang, *C_FLAGS, *includes, *map(str, sources), "-o", str(program)])
     assert built.returncode == 0, built.stderr
     return ""
+
+
+def _why_nothing_compiles(clang: str, program: Path) -> str:
+    """Clang comes without its sanitizers' libraries where a distribution has them in a package of their own."""
+    built = _compiled([clang, *C_FLAGS, "-x", "c", "-", "-o", str(program)], SMALLEST_TARGET)
+    return "" if built.returncode == 0 else f"this clang has no libFuzzer: {built.stderr.strip().splitlines()[0]}"
+
+
+def _compiled(command: list[str], source: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=False)
