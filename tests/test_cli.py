@@ -28,7 +28,7 @@ def ptreetime(*args: str, status: int | None = 0, stdin: str | None = None) -> s
         capture_output=True,
         text=True,
         input=stdin,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "120"},  # xdist says 80
     )
     assert "Traceback" not in done.stderr, done.stderr
     if status is not None:
