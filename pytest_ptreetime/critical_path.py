@@ -14,7 +14,9 @@ for.
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_ptreetime.collector import without_collector
 
@@ -27,7 +29,7 @@ __all__ = ["Segment", "critical_path", "critical_segments"]
 _start, _end = operator.attrgetter("start_ns"), operator.attrgetter("exit_ns")
 
 
-class Segment(NamedTuple):
+class Segment(msgspec.Struct, frozen=True, gc=False):
     """``node`` itself, and none of its children, was what the build waited for from ``start_ns`` to ``end_ns``."""
 
     node: ProcessNode

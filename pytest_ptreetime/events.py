@@ -36,6 +36,7 @@ from pytest_ptreetime.errors import FileUnreadable
 from pytest_ptreetime.foreign_text import valid_unicode
 
 __all__ = [
+    "COMM_BYTES",
     "WIRE_VERSION",
     "Create",
     "End",
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 WIRE_VERSION = 1
+COMM_BYTES = 15  # the kernel's TASK_COMM_LEN, 16, holds the final NUL too
 FRAME_HEADER = struct.Struct("<2sBxI")
 FRAME_MAGIC = b"PT"
 LATEST_DATE_NS = 2**34 * 10**9  # the year 2514: any time of 64 bits more is still in the calendar

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_ptreetime.collector import without_collector
-from pytest_ptreetime.events import Exec
 from pytest_ptreetime.naming.arguments import ArgumentNormalizer
 from pytest_ptreetime.naming.compilers import Identity, rule_of
 from pytest_ptreetime.naming.decoding import Decoded
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from pytest_ptreetime.tree import ProcessTree
 
 __all__ = ["Keyer"]
+
+_Command = tuple[str, bytes | None, tuple[bytes, ...]]  # a name, the directory, the arguments
 
 LONGEST_ARGUMENTS = 160
 LONGEST_PATH = 200
@@ -65,25 +66,29 @@ class Keyer:
 
     def keys(self, tree: ProcessTree) -> dict[ProcessNode, str]:
         """The key of every node, in preorder."""
+        return dict(zip(tree, self.keys_in_preorder(tree), strict=True))
+
+    def keys_in_preorder(self, tree: ProcessTree) -> list[str]:
+        """The keys alone: of a million nodes the dictionary would take a second and 100 MB."""
         if self.is_default and tree.root._key is not None:
-            return {node: node._key or node.key for node in tree}
+            return [node._key or node.key for node in tree]
         return self._keys(list(tree))
 
     def assign(self, root: ProcessNode) -> None:
         """Give every node of a tree the key that ``node.key`` reads."""
         self._keys(preorder(root))
 
-    def _keys(self, nodes: list[ProcessNode]) -> dict[ProcessNode, str]:
+    def _keys(self, nodes: list[ProcessNode]) -> list[str]:
         with without_collector():
             return self._keys_of(nodes)
 
-    def _keys_of(self, nodes: list[ProcessNode]) -> dict[ProcessNode, str]:
+    def _keys_of(self, nodes: list[ProcessNode]) -> list[str]:
         decoded = Decoded()
         arguments = _Arguments(nodes[0].cwd, self._substitutions, decoded)
         passed = passes_through(nodes, decoded)
         below: dict[int, str] = {}  # the path that a node's children have, by its id
         names: dict[str, str] = {}
-        keys: dict[ProcessNode, str] = {}
+        keys: list[str] = []
         known: dict[str, str] = {}  # each key once: nodes of one key share it
         remember, key_hook, normalize_hook = self.is_default, self._key_hook, self._normalize_hook
         for node in nodes:
@@ -101,7 +106,8 @@ class Keyer:
             else:
                 words = None if normalize_hook is None else normalize_hook(node)
                 key = path + printed + (arguments.of(node, name) if words is None else arguments.as_given(words))
-            keys[node] = key = known.setdefault(key, key)
+            key = known.setdefault(key, key)
+            keys.append(key)
             if remember:
                 node._key = key
         return keys
@@ -118,19 +124,20 @@ class _Arguments:
         self._normalizer = ArgumentNormalizer(build_directory, substitutions)
         self._decoded = decoded
         self._bracketed: dict[str, str] = {"": ""}
-        self._commands: dict[tuple[str | bytes | None, ...], str] = {}
+        self._commands: dict[_Command, str] = {}
+        self._inner: set[str] = set()  # names of inner programs
 
     def of(self, node: ProcessNode, name: str) -> str:
         """``[...]``, or nothing where there is nothing to say. ``name`` is the node's."""
         if not node._execed and node.forked_only:
             return "(fork)"
         program = node._program
-        if type(program) is not Exec or program.args is None:
+        if program is None or program.args is None or name in self._inner:
             return self._worked_out(node, name, None)
-        command = (name, program.cwd, *program.args)
+        command = name, program.cwd, program.args
         return self._commands.get(command) or self._worked_out(node, name, command)
 
-    def _worked_out(self, node: ProcessNode, name: str, command: tuple[str | bytes | None, ...] | None) -> str:
+    def _worked_out(self, node: ProcessNode, name: str, command: _Command | None) -> str:
         decoded, normalizer = self._decoded, self._normalizer
         first = decoded.first_argument(node)
         if first is None:
@@ -140,6 +147,7 @@ class _Arguments:
         inner = None if rule is None else rule(decoded.text(node))
         before = ""
         if inner is not None:
+            self._inner.add(name)
             words = self._of_identity(cwd, inner)
         else:
             words = self._of_arguments(cwd, name, decoded.args(node) or [])

@@ -1,18 +1,17 @@
 """One image of one process: what the tree is made of.
 
-A node keeps references to the events that told of it and decodes their strings, and works out its numbers, when it is
-asked: a tree of 200,000 processes is built in a second because nothing is worked out that nobody reads.
+A node keeps what the events told of it as it came: it decodes strings, and works out its numbers, when it is asked. A
+tree of 200,000 processes is built in a second because nothing is worked out that nobody reads.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TypeAlias
 
 import msgspec
 
-from pytest_ptreetime.events import Exec, Usage, UserExec, UserSpawn, UserStartup
+from pytest_ptreetime.events import Usage
 from pytest_ptreetime.node_metrics import (
     COUNT,
     CPU,
@@ -29,17 +28,15 @@ from pytest_ptreetime.node_metrics import (
     known_sums,
     no_sums,
 )
+from pytest_ptreetime.program import Program, program_name
 
-__all__ = ["ProcessNode", "Program", "split_cpu"]
+__all__ = ["ProcessNode", "split_cpu"]
 
 # os.fsdecode without its call of a Python function for each of a build's millions of arguments.
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
 
 _NOTHING_USED = Usage(*[0] * len(Usage.__struct_fields__))
-COMM_BYTES = 15  # the kernel's TASK_COMM_LEN, 16, holds the final NUL too
-
-Program: TypeAlias = Exec | UserStartup | UserExec | UserSpawn
 
 
 class ProcessNode(msgspec.Struct, eq=False, weakref=True):
@@ -70,6 +67,7 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
     reparented: bool = False
     _program: Program | None = None
     _execed: bool = False
+    _exec_ns: int | None = None  # of the newest exec
     _usage_before: Usage | None = None
     _usage_after: Usage | None = None
     _usage_before_known: bool = True
@@ -86,16 +84,14 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         The kernel cuts it to 15 bytes; it is completed from the arguments or the executable where they begin with it.
         """
         if self._name is None:
-            self._name = _program_name(self._program)
+            self._name = program_name(self._program)
         return self._name
 
     @property
     def exe(self) -> str | None:
         """The absolute path of the file that ran (of the interpreter, for a script)."""
         program = self._program
-        if isinstance(program, (Exec, UserStartup)):
-            return None if program.exe is None else os.fsdecode(program.exe)
-        return None if program is None else os.fsdecode(program.path)
+        return None if program is None or program.exe is None else os.fsdecode(program.exe)
 
     @property
     def args(self) -> list[str] | None:
@@ -108,9 +104,7 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
     def cwd(self) -> str | None:
         """The working directory when the program started."""
         program = self._program
-        if type(program) is Exec or type(program) is UserStartup:
-            return None if program.cwd is None else program.cwd.decode(_ENCODING, _ERRORS)
-        return None
+        return None if program is None or program.cwd is None else program.cwd.decode(_ENCODING, _ERRORS)
 
     @property
     def forked_only(self) -> bool:
@@ -340,21 +334,3 @@ def _share(after: int | None, before: int | None) -> int | None:
     if after is None or before is None:
         return None
     return after - before if after > before else 0
-
-
-def _program_name(program: Program | None) -> str:
-    if program is None:
-        return "?"
-    args = program.args or []
-    exe = program.exe if isinstance(program, (Exec, UserStartup)) else program.path
-    comm = program.name if isinstance(program, Exec) else None
-    if comm is None or (comm.isdigit() and exe is not None):  # fexecve names the process after the descriptor
-        path = exe if comm is not None or not args or not args[0] else args[0]
-        return os.fsdecode(path.rpartition(b"/")[2]) if path else "?"
-    if len(comm) >= COMM_BYTES:
-        for path in (*args[:1], exe, *args[1:2]):
-            if path is not None:
-                base = path.rpartition(b"/")[2]
-                if base.startswith(comm):
-                    return os.fsdecode(base)
-    return os.fsdecode(comm)

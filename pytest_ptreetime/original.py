@@ -164,13 +164,14 @@ class OriginalRecording(Recording):
     ) -> None:
         super().__init__([], tracer=TRACER, command=command, incomplete_reason=incomplete_reason, versions=versions)
         self.original_events = list(original_events)
+        self._ours: list[Event] = []
 
     @property
     def events(self) -> list[Event]:
         """The events in our vocabulary, with the original's wall-clock times as nanoseconds."""
-        if not self._events:
-            self._events = [_ours(event) for event in self.original_events]
-        return self._events
+        if not self._ours:
+            self._ours = [_ours(event) for event in self.original_events]
+        return self._ours
 
     @property
     def started(self) -> float | None:

@@ -40,14 +40,15 @@ class Profile(msgspec.Struct):
         """
         from pytest_ptreetime.keys import Keyer
 
-        keys = (keyer or Keyer()).keys(tree)
+        keys = (keyer or Keyer()).keys_in_preorder(tree)
+        key_of = dict(zip(map(id, tree), keys, strict=True))
         sums: dict[str, list[int]] = {}
         one_parent: dict[str, str | None] = {}
         candidates: dict[str, set[str | None]] = {}  # of those keys that have several
         with without_collector():
-            for node, key in keys.items():
+            for node, key in zip(tree, keys, strict=True):
                 of_key = sums.get(key)
-                parent = None if node.parent is None else keys[node.parent]
+                parent = None if node.parent is None else key_of[id(node.parent)]
                 if of_key is None:
                     of_key = sums[key] = no_sums()
                     one_parent[key] = parent
@@ -59,7 +60,7 @@ class Profile(msgspec.Struct):
             totals=totals,
             parents=_one_parent_each(one_parent, candidates),
             incomplete_reason=tree.incomplete_reason,
-            critical_path=list(dict.fromkeys(keys[node] for node in tree.critical_path())),
+            critical_path=list(dict.fromkeys(key_of[id(node)] for node in tree.critical_path())),
         )
 
     @classmethod

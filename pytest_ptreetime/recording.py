@@ -17,7 +17,7 @@ import msgspec
 
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.event_columns import ColumnsDamaged, ColumnsDecoder
+from pytest_ptreetime.event_order import EventsInBlocks, ListedEvents
 from pytest_ptreetime.events import WIRE_VERSION, Event, Start, date
 from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.recording_file import FILE_VERSION, MAGIC, Header, blocks_of_columns, file_of, read_header
@@ -41,7 +41,7 @@ class Recording:
 
     def __init__(
         self,
-        events: Sequence[Event],
+        events: Sequence[Event] | EventsInBlocks,
         *,
         host: HostFacts | None = None,
         tracer: str | None = None,
@@ -49,7 +49,7 @@ class Recording:
         incomplete_reason: str | None = None,
         versions: dict[str, str] | None = None,
     ) -> None:
-        self._events = list(events)
+        self._events = events if isinstance(events, EventsInBlocks) else list(events)
         self.host = host
         self.tracer = tracer
         self.command = list(command)
@@ -72,13 +72,16 @@ class Recording:
 
     @property
     def events(self) -> list[Event]:
-        """What happened; times are CLOCK_MONOTONIC nanoseconds."""
+        """What happened; times are CLOCK_MONOTONIC nanoseconds. Those of a file are made when they are asked for."""
+        if not isinstance(self._events, list):
+            with without_collector():
+                self._events = list(self._events)
         return self._events
 
     @property
     def started(self) -> float | None:
         """When it began, in seconds since the epoch; None where START is missing."""
-        return next((date(event.realtime_ns) for event in self.events if isinstance(event, Start)), None)
+        return next((date(event.realtime_ns) for event in self._events if isinstance(event, Start)), None)
 
     def tree(self) -> ProcessTree:
         """The process tree, built anew at each call.
@@ -88,7 +91,7 @@ class Recording:
         from pytest_ptreetime.tree import build_tree
 
         return build_tree(
-            self.events,
+            self._events,
             host=self.host,
             tracer=self.tracer,
             command=self.command,
@@ -163,36 +166,40 @@ def as_bytes(text: str) -> bytes:
 
 
 def _read(data: bytes, source: str) -> Recording:
+    from pytest_ptreetime.number_columns import ColumnsDamaged
     from pytest_ptreetime.original import OriginalRecording, decode_block
+    from pytest_ptreetime.stored_events import ColumnsDecoder
 
     version, header, blocks = read_header(data, source)
     columns = ColumnsDecoder()
     kinds = set()
-    events: list[Any] = []
+    events = EventsInBlocks()
+    original_events: list[Any] = []
     for number, (position, kind, raw, stored_bytes) in enumerate(blocks, 1):
         try:
             if kind == b"C" and version > 1:
-                events += columns.decode(raw, stored_bytes)
+                events.append(columns.decode(raw, stored_bytes))
             elif kind == b"E":
                 columns.forget()
-                events += _event_decoder.decode(raw)
+                events.append(ListedEvents(_event_decoder.decode(raw)))
             elif kind == b"O":
-                events += decode_block(raw)
+                original_events += decode_block(raw)
             elif kind != b"Z" or msgspec.msgpack.decode(raw, type=int) != number:
                 raise FileUnreadable(f"{source}: damaged at byte {position}: block {number} can't be {kind!r}")
         except (msgspec.MsgspecError, ColumnsDamaged, UnicodeError, RecursionError) as error:  # thousands in a block
             raise FileUnreadable(f"{source}: damaged block at byte {position}: {error}") from None
-        if len(events) > header.events:
+        read = len(events) + len(original_events)
+        if read > header.events:
             raise FileUnreadable(f"{source}: damaged block at byte {position}: more events than the file can have")
         kinds.add(kind)
     if b"O" in kinds and kinds & {b"C", b"E"}:
         raise FileUnreadable(f"{source}: damaged: it has events of two vocabularies")
-    if version > 1 and len(events) != header.events:
-        raise FileUnreadable(f"{source}: damaged: {len(events)} events instead of {header.events}")
+    if version > 1 and read != header.events:
+        raise FileUnreadable(f"{source}: damaged: {read} events instead of {header.events}")
     command = [os.fsdecode(word) for word in header.command]
     reason = None if header.incomplete_reason is None else os.fsdecode(header.incomplete_reason)
     if b"O" in kinds:
-        return OriginalRecording(events, command=command, incomplete_reason=reason, versions=header.versions)
+        return OriginalRecording(original_events, command=command, incomplete_reason=reason, versions=header.versions)
     return Recording(
         events,
         host=header.host,

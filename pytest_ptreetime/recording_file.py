@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -90,11 +91,11 @@ def file_of(header: Header, encoded: Sequence[tuple[bytes, int]], events: int) -
     yield _stored(b"Z", _encoder.encode(1 + len(encoded)))[0]
 
 
-def blocks_of_columns(events: Sequence[Event]) -> Iterator[tuple[bytes, int]]:
+def blocks_of_columns(events: Iterable[Event]) -> Iterator[tuple[bytes, int]]:
     """Blocks C of ``events``, each with its raw length; blocks E of what columns don't suit."""
     columns = ColumnsEncoder()
-    for begin in range(0, len(events), EVENTS_PER_BLOCK):
-        part = events[begin : begin + EVENTS_PER_BLOCK]
+    left = iter(events)
+    while part := list(islice(left, EVENTS_PER_BLOCK)):
         encoded = columns.encode(part)
         if encoded is not None and len(encoded[0]) <= BLOCK_LIMIT_BYTES:
             raw, cells = encoded

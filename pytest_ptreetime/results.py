@@ -61,7 +61,7 @@ class Measurement:
         trees = [recording.tree() for recording in self.rounds]
         keyer = Keyer(substitutions=self.substitutions)
         for number, tree in enumerate(trees):
-            keys = self.keys[number] if self.keys else keyer.keys(tree).values()
+            keys = self.keys[number] if self.keys else keyer.keys_in_preorder(tree)
             for node, key in zip(tree, keys, strict=True):
                 node._key = key
         return trees

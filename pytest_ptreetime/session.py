@@ -366,7 +366,7 @@ class MeasuringSession:
         profiles = self.profiles(rounds, settings)
         if self.hooks.key is not None or self.hooks.normalize_args is not None:
             keyer = self._keyer(settings)
-            measurement.keys = [list(keyer.keys(done.tree).values()) for done in rounds]
+            measurement.keys = [keyer.keys_in_preorder(done.tree) for done in rounds]
             measurement.round_profiles = profiles
         return Judged(measurement, label, settings, profiles, self.profiles(baseline_rounds, settings))
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from itertools import tee
 
 from pytest_ptreetime.certificate import Certificate
 from pytest_ptreetime.collector import without_collector
 from pytest_ptreetime.errors import RecordingFailed
-from pytest_ptreetime.event_order import in_order
+from pytest_ptreetime.event_order import EventsInBlocks, in_order
 from pytest_ptreetime.events import Create, Event, Exec, Start, date
 from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.node import ProcessNode
@@ -140,7 +142,7 @@ class ProcessTree:
 
 
 def build_tree(
-    events: Sequence[Event],
+    events: Sequence[Event] | EventsInBlocks,
     *,
     host: HostFacts | None = None,
     tracer: str | None = None,
@@ -153,15 +155,16 @@ def build_tree(
     :raises RecordingFailed: there are no events of any process.
     """
     with without_collector():
-        ordered = in_order(events)
-        start = next((event for event in ordered if isinstance(event, Start)), None)
-        root_pid = _guess_root(ordered) if start is None else start.root_pid
-        first_exec = next((event for event in ordered if type(event) is Exec and event.pid == root_pid), None)
+        # Each copy reads on from the beginning; what it has read is kept for the next ones.
+        (ordered,) = tee(events.in_order() if isinstance(events, EventsInBlocks) else in_order(events), 1)
+        start = next((event for event in copy(ordered) if isinstance(event, Start)), None)
+        root_pid = _guess_root(copy(ordered)) if start is None else start.root_pid
+        first_exec = next((event for event in copy(ordered) if type(event) is Exec and event.pid == root_pid), None)
         builder = TreeBuilder(
             root_pid,
             None if first_exec is None else first_exec.time_ns,
-            ordered[0].time_ns if start is None else start.time_ns,
-            interposer_only=not any(type(event) is Create or type(event) is Exec for event in ordered),
+            next(copy(ordered)).time_ns if start is None else start.time_ns,
+            interposer_only=not any(type(event) is Create or type(event) is Exec for event in copy(ordered)),
         )
         builder.take(ordered)
         nodes = builder.finish()
@@ -181,16 +184,17 @@ def build_tree(
     )
 
 
-def _guess_root(events: Sequence[Event]) -> int:
+def _guess_root(events: Iterable[Event]) -> int:
     """The root's pid where START is missing: who forked first, else whoever is seen first."""
+    seen: int | None = None
     for event in events:
         if isinstance(event, Create):
             return event.parent_pid
-    for event in events:
-        pid = getattr(event, "pid", None)
-        if isinstance(pid, int):
-            return pid
-    raise RecordingFailed("the recording has no events of any process: nothing was traced")
+        if seen is None:
+            seen = getattr(event, "pid", None)
+    if seen is None:
+        raise RecordingFailed("the recording has no events of any process: nothing was traced")
+    return seen
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:

@@ -33,6 +33,7 @@ from pytest_ptreetime.events import (
     UserStartup,
 )
 from pytest_ptreetime.node import ProcessNode
+from pytest_ptreetime.program import Program
 
 __all__ = ["TreeBuilder", "mark_reparented", "preorder"]
 
@@ -138,11 +139,12 @@ class TreeBuilder:
             if node is None:
                 return
         node._execed = True
-        node._program = event if event.args is not None else self._with_arguments(event, node)
+        node._exec_ns = event.time_ns
+        node._program = Program.of(event) if event.args is not None else self._with_arguments(event, node)
         self._user_execs.pop(pid, None)
 
     def _next_image(self, node: ProcessNode, event: Exec) -> ProcessNode | None:
-        if isinstance(node._program, Exec) and node._program.time_ns == event.time_ns:
+        if node._exec_ns == event.time_ns:
             self.certificate.contradictions += 1
             return None
         usage = event.usage
@@ -165,8 +167,8 @@ class TreeBuilder:
         self._several_images[id(parent)] = parent
         return image
 
-    def _with_arguments(self, event: Exec, node: ProcessNode) -> Exec:
-        """``event`` with the arguments that the interposer saw where the tracer could not read them."""
+    def _with_arguments(self, event: Exec, node: ProcessNode) -> Program:
+        """What ``event`` says, with the arguments that the interposer saw where the tracer could not read them."""
         call: UserExec | UserSpawn | None = self._user_execs.get(event.pid)
         if call is None and node.previous_image is None and node.parent is not None:
             call = self._spawned.pop(event.pid, None)
@@ -174,8 +176,8 @@ class TreeBuilder:
             if call is None and waiting:
                 call = waiting.popleft()
         if call is None:
-            return event
-        return Exec(event.time_ns, event.pid, event.name, event.exe or call.path, call.args, event.cwd)
+            return Program.of(event)
+        return Program(event.name, event.exe or call.path, tuple(call.args), event.cwd)
 
     def _exit(self, event: Exit) -> None:
         node = self._current.get(event.pid)
@@ -212,7 +214,7 @@ class TreeBuilder:
             node = self._image_after(node, time_ns, Usage(utime_ns=event.user_ns, stime_ns=event.sys_ns))
         node._startup_ns = event.time_ns
         if event.args is not None and (not node._execed or node._program is None or node._program.args is None):
-            node._program = event
+            node._program = Program.of(event)
             node._execed = True
 
     def _user_exec(self, event: UserExec) -> None:
@@ -232,7 +234,7 @@ class TreeBuilder:
             parent = self._current.get(event.pid)
             if parent is not None:
                 child = self._add(event.child_pid, parent, event.time_ns, reparented=False)
-                child._program, child._execed = event, True
+                child._program, child._execed = Program.of(event), True
                 self.certificate.unseen_creates += 1
 
     def _user_exit(self, event: UserExit) -> None:

@@ -16,7 +16,8 @@ suite=sid
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
   grep -v security | head -n 1 || true)}
 packages=(dtrace gcc libc6-dev libbpf1 make python3 python3-pip python3-pytest python3-pytest-xdist python3-msgspec
-  python3-filelock python3-platformdirs python3-jinja2 python3-tabulate python3-scikit-build-core cmake ninja-build)
+  python3-numpy python3-filelock python3-platformdirs python3-jinja2 python3-tabulate python3-scikit-build-core cmake
+  ninja-build)
 cache=${PTREETIME_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pytest-ptreetime}
 repository=$(cd "$(dirname "$0")/.." && pwd)
 

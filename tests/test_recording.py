@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import stat
 import zlib
 from pathlib import Path
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from replicated_builds import lua_build, replicated
 from report_sessions import build
 from simulated_processes import Simulation, simulations
+from test_tree import signature
 
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.event_columns import ColumnsDecoder, ColumnsEncoder
+from pytest_ptreetime.event_columns import ColumnsEncoder
 from pytest_ptreetime.events import (
     Create,
     Event,
@@ -30,9 +32,11 @@ from pytest_ptreetime.events import (
     UserStartup,
 )  # fmt: skip
 from pytest_ptreetime.host import HostFacts
-from pytest_ptreetime.number_columns import Column, ColumnsDamaged, column_of, numbers_in
+from pytest_ptreetime.number_columns import Column, ColumnsDamaged, column_of
 from pytest_ptreetime.recording import FILE_VERSION, MAGIC, Recording
 from pytest_ptreetime.recording_file import _BLOCK, _BLOCK_BEFORE_CHECKSUM
+from pytest_ptreetime.stored_events import ColumnsDecoder
+from pytest_ptreetime.stored_numbers import numbers_in
 from pytest_ptreetime.tracers import Capture
 
 GOLDEN = Path(__file__).parent / "golden" / "recording-version-1.ptreetime"
@@ -91,6 +95,24 @@ def test_events_survive_the_file_whatever_they_are(events: list[Event]) -> None:
     assert len(loaded.tree()) == len(Recording(events).tree())
 
 
+@pytest.mark.promise("order-of-events")
+@settings(deadline=None)
+@given(simulations(), st.sampled_from([1, 7, 100]), st.randoms(use_true_random=False))
+def test_tree_of_a_file_is_that_of_its_events_in_any_order(
+    events: list[Event], events_per_block: int, chance: random.Random
+) -> None:
+    chance.shuffle(events)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pytest_ptreetime.event_columns.RARE", 0)
+        patch.setattr("pytest_ptreetime.recording_file.EVENTS_PER_BLOCK", events_per_block)
+        data = Recording(events).to_bytes()
+    loaded = Recording.from_bytes(data)
+    assert signature(loaded.tree()) == signature(Recording(events).tree())
+    assert loaded.events == events
+    assert signature(loaded.tree()) == signature(Recording(events).tree())
+    assert loaded.to_bytes() == Recording.from_bytes(data).to_bytes()
+
+
 @pytest.mark.parametrize(("what", "kept"), [("log \udcff.c", "log \\xff.c"), ("log \ud800", "log \\ud800")])
 def test_loss_that_quotes_what_is_no_unicode_can_be_saved(what: str, kept: str) -> None:
     lost = Lost(7, 1, what)
@@ -112,7 +134,7 @@ def test_events_of_any_content_survive_columns(events: list[Event], events_per_b
 @given(st.lists(st.none() | st.integers(-(2**63), 2**64 - 1) | st.integers(-300, 300), max_size=40))
 def test_column_gives_back_its_numbers(values: list[int | None]) -> None:
     column = msgspec.msgpack.decode(msgspec.msgpack.encode(column_of(values)), type=Column)
-    assert numbers_in(column, len(values), optional=True) == values
+    assert numbers_in(column, len(values), optional=True).tolist() == values
     with pytest.raises(ColumnsDamaged):
         numbers_in(column_of([*values, 1, 2]), len(values), optional=True)
 
@@ -221,7 +243,7 @@ def test_columns_with_bytes_changed_are_refused_or_read_as_something(noise: byte
     position %= len(raw)
     raw[position : position + len(noise)] = noise
     with contextlib.suppress(ColumnsDamaged, msgspec.MsgspecError, UnicodeError):
-        ColumnsDecoder().decode(bytes(raw), len(raw))
+        ColumnsDecoder().decode(bytes(raw), len(raw)).events()
 
 
 def test_file_can_be_read_by_its_owner_only_and_nothing_else_is_left(tmp_path: Path) -> None:

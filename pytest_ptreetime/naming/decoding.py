@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from pytest_ptreetime.events import Exec
-from pytest_ptreetime.node import COMM_BYTES, ProcessNode
+from pytest_ptreetime.events import COMM_BYTES
+from pytest_ptreetime.node import ProcessNode
 
 __all__ = ["Decoded"]
 
@@ -24,10 +24,9 @@ class Decoded(dict[bytes, str]):
         """``node.name``."""
         if node._name is None:
             program = node._program
-            if type(program) is Exec:
-                comm = program.name
-                if comm is not None and len(comm) < COMM_BYTES and not comm.isdigit():
-                    node._name = self[comm]
+            comm = None if program is None else program.comm
+            if comm is not None and len(comm) < COMM_BYTES and not comm.isdigit():
+                node._name = self[comm]
         return node._name or node.name
 
     def args(self, node: ProcessNode) -> list[str] | None:
@@ -56,13 +55,9 @@ class Decoded(dict[bytes, str]):
     def cwd(self, node: ProcessNode) -> str | None:
         """``node.cwd``."""
         program = node._program
-        if type(program) is Exec:
-            return None if program.cwd is None else self[program.cwd]
-        return node.cwd
+        return None if program is None or program.cwd is None else self[program.cwd]
 
     def exe(self, node: ProcessNode) -> str | None:
         """``node.exe``."""
         program = node._program
-        if type(program) is Exec:
-            return None if program.exe is None else self[program.exe]
-        return node.exe
+        return None if program is None or program.exe is None else self[program.exe]

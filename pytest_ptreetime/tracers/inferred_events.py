@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from pytest_ptreetime.event_order import in_order
 from pytest_ptreetime.events import (
+    COMM_BYTES,
     Create,
     Event,
     Exec,
@@ -30,7 +31,6 @@ from pytest_ptreetime.events import (
     UserSpawn,
     UserStartup,
 )
-from pytest_ptreetime.node import COMM_BYTES
 
 __all__ = ["Inferred", "Root", "infer_events"]
 
