@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from pytest_ptreetime.errors import PtreetimeError
-from pytest_ptreetime.refusals import words_of
+from pytest_ptreetime.refusals import REFUSALS, words_of
 
 __all__ = ["main"]
 
@@ -51,6 +51,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (``sys.argv``'s by default) and return the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in words if not word.startswith("-")), None)
+    try:
+        status = _run(words, chosen)
+        sys.stdout.flush()
+    except PtreetimeError as error:
+        print(f"ptreetime {chosen}: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except REFUSALS as error:
+        print(f"ptreetime {chosen}: {words_of(error)}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return status
+
+
+def _run(words: list[str], chosen: str | None) -> int:
     parser = argparse.ArgumentParser(
         prog="ptreetime", description="Where the time of a build goes, process by process.", allow_abbrev=False
     )
@@ -73,20 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.subcommand is None:
         parser.print_help(sys.stderr)
         return EXIT_ERROR
-    try:
-        status: int = options.run(options)
-        sys.stdout.flush()
-    except PtreetimeError as error:
-        print(f"ptreetime {options.subcommand}: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (OSError, MemoryError) as error:
-        print(f"ptreetime {options.subcommand}: {words_of(error)}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    status: int = options.run(options)
     return status
 
 

@@ -27,6 +27,7 @@ from pytest_ptreetime.decision.sentences import (
 )
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.refusals import refuse_without_room_for
 from pytest_ptreetime.rounds import Rounds
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def _prepare(
     request: _Request,
 ) -> tuple[Panel, Terms]:
     """The arrays, and the settings in their terms."""
+    refuse_without_room_for("numpy", "scipy.special")
     import numpy as np
 
     from pytest_ptreetime.decision.metric_noise import DEFAULT_METRICS, metric_noise, with_min_effects

@@ -21,6 +21,7 @@ from pytest_ptreetime.event_order import EventsInBlocks, ListedEvents
 from pytest_ptreetime.events import WIRE_VERSION, Event, Start, date
 from pytest_ptreetime.host import HostFacts
 from pytest_ptreetime.recording_file import FILE_VERSION, MAGIC, Header, blocks_of_columns, file_of, read_header
+from pytest_ptreetime.refusals import refuse_without_room_for
 from pytest_ptreetime.replace_file import replace_file
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def as_bytes(text: str) -> bytes:
 
 
 def _read(data: bytes, source: str) -> Recording:
+    refuse_without_room_for("numpy")
     from pytest_ptreetime.number_columns import ColumnsDamaged
     from pytest_ptreetime.original import OriginalRecording, decode_block
     from pytest_ptreetime.stored_events import ColumnsDecoder

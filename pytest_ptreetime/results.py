@@ -20,6 +20,7 @@ from pytest_ptreetime.host import HostFacts, host_facts
 from pytest_ptreetime.keys import Keyer
 from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.refusals import refuse_without_room_for
 from pytest_ptreetime.rounds import Rounds
 from pytest_ptreetime.tree import ProcessTree
 
@@ -231,6 +232,7 @@ def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
         return next(rounds[0] for rounds in sessions if rounds)
     stored = [rounds for rounds in sessions if isinstance(rounds, Rounds)]
     if len(stored) == len(sessions):  # they may be large
+        refuse_without_room_for("numpy")
         from pytest_ptreetime.decision.typical import typical_of_columns
 
         return typical_of_columns(stored)

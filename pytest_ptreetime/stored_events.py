@@ -144,13 +144,6 @@ class _Values(Protocol):
     def values(self) -> Iterable[Any]: ...
 
 
-class _Plain(NamedTuple):
-    numbers: Numbers
-
-    def values(self) -> Iterable[Any]:
-        return _plain(self.numbers)
-
-
 class _Texts(NamedTuple):
     strings: Sequence[bytes | None]
     numbers: Numbers
@@ -184,7 +177,7 @@ class _Usages(NamedTuple):
 
     def values(self) -> Iterable[Usage | None]:
         usages = map(Usage, *map(_plain, self.fields))
-        return (next(usages) if one else None for one in self.known.tolist()) if not self.known.all() else usages
+        return usages if self.known.all() else (next(usages) if one else None for one in self.known.tolist())
 
 
 class _Rows:
@@ -195,7 +188,6 @@ class _Rows:
 
     def __init__(self, kind: type[Any], columns: KindColumns, count: int, strings: _Strings) -> None:
         self.kind = kind
-        self.count = count
         self.numbers: dict[str, Numbers] = {}
         self._others: dict[str, _Values] = {}
         numbers, lists, used = iter(columns.numbers), iter(columns.lists), iter(columns.used)
@@ -281,9 +273,9 @@ class _Said:
 
     def _grow(self, size: int) -> None:
         if size > len(self._known):
-            more = size  # so that it is twice as large and more
-            self._numbers = np.concatenate((self._numbers, np.zeros(more, self._numbers.dtype)))
-            self._known = np.concatenate((self._known, np.zeros(more, bool)))
+            # by more than is needed: so it seldom happens
+            self._numbers = np.concatenate((self._numbers, np.zeros(size, self._numbers.dtype)))
+            self._known = np.concatenate((self._known, np.zeros(size, bool)))
 
 
 def _usages(used: UsageColumns, count: int) -> _Usages:

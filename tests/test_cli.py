@@ -241,3 +241,29 @@ def test_command_when_called_without_anything_shows_its_help() -> None:
 
 def test_version_when_asked_for_is_printed() -> None:
     assert ptreetime("--version").stdout.strip()
+
+
+@pytest.mark.promise("limits")
+@pytest.mark.parametrize("megabytes", [40, 60, 100, 150, 200, 260, 300, 340, 400])
+def test_compare_when_memory_is_short_says_so_and_never_that_there_is_a_regression(
+    recorded: str, megabytes: int
+) -> None:
+    """OpenBLAS, which numpy and scipy bring, would end the process with status 1, or hang."""
+    done = subprocess.run(
+        [
+            "prlimit",
+            f"--as={megabytes << 20}",
+            sys.executable,
+            "-m",
+            "pytest_ptreetime.cli",
+            "compare",
+            recorded,
+            recorded,
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        timeout=60,
+    )
+    assert done.returncode == 3 or (done.returncode == 2 and "ulimit -v" in done.stderr), done
+    assert "Traceback" not in done.stderr
