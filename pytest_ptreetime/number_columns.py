@@ -70,7 +70,7 @@ def column_of(values: Sequence[int | None]) -> Column:
         first, numbers = numbers[0], _differences(numbers)
     base, scale, packed = _packed(numbers)
     width = (max(packed, default=0).bit_length() + 7) // 8
-    if width > WIDEST or not LOWEST <= base <= HIGHEST:
+    if width > WIDEST or not LOWEST <= base <= HIGHEST or scale > HIGHEST:
         return Listed(list(values))
     size = _size(width)
     numbers_as_bytes = array(_typecode(size), packed)

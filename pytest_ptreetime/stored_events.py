@@ -42,34 +42,38 @@ class StoredBlock:
     """
 
     def __init__(self, kinds: bytes, sources: dict[int, _Rows], rare: list[Event]) -> None:
+        self._kinds = kinds
         self._sources = sources
         self._rare = rare
-        tags = np.frombuffer(kinds, np.uint8)
-        columns = [rows.numbers["time_ns"] for rows in sources.values()]
-        # Events are made kind by kind, the rare ones last: their places in the block, and their times.
-        self._places = np.concatenate([*(np.flatnonzero(tags == tag) for tag in sources), _other_than(sources, tags)])
-        self._times = np.concatenate([*columns, array_of([event.time_ns for event in rare])])
 
     @property
     def earliest_ns(self) -> int:
         """The first one's time."""
-        return int(self._times.min())
+        return int(self._times().min())
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._kinds)
 
     def events(self) -> list[Event]:
         """The events as they were, made anew."""
-        return self._made(np.argsort(self._places))
+        kinds, tags = np.frombuffer(self._kinds, np.uint8), list(self._sources)
+        places = [*(np.flatnonzero(kinds == tag) for tag in tags), np.flatnonzero(np.isin(kinds, tags, invert=True))]
+        return self._made(np.argsort(np.concatenate(places)))
 
     def by_time(self) -> list[Event]:
         """The events by time, made anew."""
-        return self._made(np.argsort(self._times, kind="stable"))
+        return self._made(np.argsort(self._times(), kind="stable"))
 
     def _made(self, order: Numbers) -> list[Event]:
+        """The events, which are made kind by kind, the rare ones last, in this order."""
         made = chain(*(rows.events() for rows in self._sources.values()), self._rare)
         arranged: list[Event] = np.fromiter(made, object, len(order))[order].tolist()
         return arranged
+
+    def _times(self) -> Numbers:
+        """The times of the events as they are made."""
+        columns = [rows.numbers["time_ns"] for rows in self._sources.values()]
+        return np.concatenate([*columns, array_of([event.time_ns for event in self._rare])])
 
 
 class ColumnsDecoder:
@@ -284,11 +288,6 @@ def _usages(used: UsageColumns, count: int) -> _Usages:
     if rows + np.count_nonzero(known == 0) != count or len(used.fields) != len(Usage.__struct_fields__):
         raise ColumnsDamaged("usages are not as they should be")
     return _Usages(known, [numbers_in(field, rows, optional=True) for field in used.fields])
-
-
-def _other_than(tags: Iterable[int], all_tags: Numbers) -> Numbers:
-    """Where ``all_tags`` has none of ``tags``."""
-    return np.flatnonzero(np.isin(all_tags, list(tags), invert=True))
 
 
 def _is_same(numbers: Numbers) -> bool:

@@ -59,9 +59,10 @@ def exact_sum(some: Numbers, others: Numbers) -> Numbers:
     """
     if len(some) == 0:
         return some
-    low, high = (a + b for a, b in zip(lowest_and_highest(some), lowest_and_highest(others), strict=True))
-    if _fits(low, high):
-        return some.astype(np.int64) + others.astype(np.int64)
+    if object not in (some.dtype, others.dtype):
+        low, high = (a + b for a, b in zip(lowest_and_highest(some), lowest_and_highest(others), strict=True))
+        if _fits(low, high):
+            return some.astype(np.int64) + others.astype(np.int64)
     sums: Numbers = some.astype(object) + others.astype(object)
     check_range(sums)
     return sums

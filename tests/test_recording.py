@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from replicated_builds import lua_build, replicated
 from report_sessions import build
@@ -123,6 +123,7 @@ def test_loss_that_quotes_what_is_no_unicode_can_be_saved(what: str, kept: str) 
 @pytest.mark.promise("recording-lossless")
 @settings(deadline=None)
 @given(st.lists(st.one_of(*map(any_event, COLUMN_KINDS)), max_size=30), st.sampled_from([1, 5, 100]))
+@example([Create(0, 0, 1 - 2**63), UserStartup(0, 0, 1, 0, 0)], 1)  # 64 bits hold the sum, and not what is added
 def test_events_of_any_content_survive_columns(events: list[Event], events_per_block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pytest_ptreetime.event_columns.RARE", 0)
@@ -132,6 +133,7 @@ def test_events_of_any_content_survive_columns(events: list[Event], events_per_b
 
 @pytest.mark.promise("recording-lossless")
 @given(st.lists(st.none() | st.integers(-(2**63), 2**64 - 1) | st.integers(-300, 300), max_size=40))
+@example([None, -(2**63), None])  # differences of which the scale is 2**64
 def test_column_gives_back_its_numbers(values: list[int | None]) -> None:
     column = msgspec.msgpack.decode(msgspec.msgpack.encode(column_of(values)), type=Column)
     assert numbers_in(column, len(values), optional=True).tolist() == values
