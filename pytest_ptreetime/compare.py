@@ -87,6 +87,7 @@ def compare(
     :param node_settings: by pattern of keys: ``{"min_effect": ..., "metrics": [...], "ignore": True}``.
     :param tracing_cost: the seconds that tracing adds to a process; findings that are smaller say so.
     :raises UsageError: there is no current round, a paired baseline of several sessions, or an impossible setting.
+    :raises MemoryError: a limit of address space leaves no room for numpy and scipy.
     """
     _check(baseline, current, paired, fdr)
     reasons: list[str] = []

@@ -112,6 +112,7 @@ class Recording:
 
         :raises FileUnreadable: there is no such file, it is something else, truncated, damaged, or of a newer version;
             the message names the file and the byte.
+        :raises MemoryError: a limit of address space leaves no room for numpy, which reads the columns of a file.
         """
         try:
             data = Path(path).read_bytes()
