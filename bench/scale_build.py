@@ -1,6 +1,6 @@
 """A build of more than 20,000 real processes, traced: is all of it there, what does it cost, can the reports be used?
 
-    python bench/scale_build.py [--compiles 5200] [--jobs 2] [--rounds 1] [--tracer ebpf]
+    python bench/scale_build.py [--compiles 5200] [--jobs 2] [--rounds 1] [--tracer ebpf] [--no-interposer]
 
 A generated C project of tiny files under ninja (make where there is none): a shell, gcc, cc1 and as for each file. A
 round is untraced, traced, traced, untraced. The two traced ones are compared with each other, and shown as HTML in a
@@ -37,7 +37,7 @@ from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
 BARS = {"ebpf": 1.01, "ptrace": 1.02}
 
 
-def timed_build(project: Path, jobs: int, tracer: Tracer | None) -> tuple[float, Recording | None]:
+def timed_build(project: Path, jobs: int, tracer: Tracer | None, interpose: bool) -> tuple[float, Recording | None]:
     """Seconds that the caller waits, and what was recorded."""
     shutil.rmtree(project / "objects", ignore_errors=True)
     command = build_of(project, jobs)
@@ -45,19 +45,21 @@ def timed_build(project: Path, jobs: int, tracer: Tracer | None) -> tuple[float,
     if tracer is None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - begun, None
-    capture = tracer.record(Command(args=command, stdout=subprocess.DEVNULL, interpose=True))
+    capture = tracer.record(Command(args=command, stdout=subprocess.DEVNULL, interpose=interpose))
     seconds = time.perf_counter() - begun
     assert capture.returncode == 0, capture.returncode
     return seconds, Recording.from_capture(capture, command=command, tracer=tracer.name)
 
 
-def measure(project: Path, jobs: int, rounds: int, tracer: Tracer) -> tuple[list[float], list[Recording]]:
+def measure(
+    project: Path, jobs: int, rounds: int, tracer: Tracer, interpose: bool
+) -> tuple[list[float], list[Recording]]:
     ratios: list[float] = []
     recordings: list[Recording] = []
     for number in range(rounds):
         seconds: dict[bool, list[float]] = {False: [], True: []}
         for traced in (False, True, True, False):
-            spent, recording = timed_build(project, jobs, tracer if traced else None)
+            spent, recording = timed_build(project, jobs, tracer if traced else None, interpose)
             seconds[traced].append(spent)
             if recording is not None and len(recordings) < 2:
                 recordings.append(recording)
@@ -110,6 +112,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--tracer", default="ebpf", choices=sorted(BARS))
+    parser.add_argument("--no-interposer", action="store_true", help="trace without the library in the build")
     options = parser.parse_args()
     tracer = builtin_tracers()[options.tracer]()
     reason = tracer.available()
@@ -118,7 +121,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ptreetime-scale-") as directory:
         write_project(Path(directory) / "project", options.compiles)
         try:
-            ratios, recordings = measure(Path(directory) / "project", options.jobs, options.rounds, tracer)
+            ratios, recordings = measure(
+                Path(directory) / "project", options.jobs, options.rounds, tracer, not options.no_interposer
+            )
         finally:
             tracer.close()
         rows = described(recordings, Path(directory), options.compiles)
