@@ -106,15 +106,19 @@ class EventsInBlocks:
         return chain.from_iterable(self._batches_in_order())
 
     def _batches_in_order(self) -> Iterator[Sequence[Event]]:
-        blocks = sorted(self._blocks, key=lambda block: block.earliest_ns)
-        waiting: Sequence[Event] = []
-        for block, following in zip_longest(blocks, blocks[1:]):
-            waiting = in_order([*waiting, *block.by_time()])
-            if following is not None:
-                ready = bisect_left(waiting, following.earliest_ns, key=_time)
-                yield waiting[:ready]
-                waiting = waiting[ready:]
-        yield waiting
+        begins = sorted((block.earliest_ns, number) for number, block in enumerate(self._blocks))
+        waiting: list[Event] = []
+        left_over = 0  # of them were sorted before
+        for (_, number), following in zip_longest(begins, begins[1:]):
+            waiting += self._blocks[number].by_time()
+            # Sorted are twice as many as last time: so blocks that all overlap are not sorted with every other.
+            if following is not None and len(waiting) >= 2 * left_over:
+                ordered = in_order(waiting)
+                ready = bisect_left(ordered, following[0], key=_time)
+                yield ordered[:ready]
+                waiting = list(ordered[ready:])
+                left_over = len(waiting)
+        yield in_order(waiting)
 
 
 def in_order(events: Sequence[Event]) -> Sequence[Event]:

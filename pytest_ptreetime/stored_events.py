@@ -271,7 +271,7 @@ class _Said:
         if new:
             self._last = next(reversed(new))
         if numbers.dtype == object:
-            self._numbers = self._numbers.astype(object)
+            self._numbers = self._numbers.astype(object, copy=False)
         self._numbers[places] = numbers  # of one place the last number
         self._known[places] = True
 

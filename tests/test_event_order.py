@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -52,6 +53,23 @@ def test_no_block_is_opened_before_its_time_has_come() -> None:
         seen.append(event.time_ns)
         assert not any(block.opened for block in blocks if block.earliest_ns > event.time_ns)
     assert seen == list(range(80))
+
+
+@pytest.mark.promise("scale-linear")
+def test_blocks_that_all_overlap_are_sorted_a_few_times_each_and_not_with_every_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[Event] = [Create(time, 2, 1) for number in range(1000) for time in (0, 10**6 - number)]
+    together, _ = in_blocks(events, 2)
+    sorted_at_once = []
+
+    def counting(some: Sequence[Event]) -> Sequence[Event]:
+        sorted_at_once.append(len(some))
+        return in_order(some)
+
+    monkeypatch.setattr("pytest_ptreetime.event_order.in_order", counting)
+    assert list(together.in_order()) == list(in_order(events))
+    assert sum(sorted_at_once) <= 4 * len(events)
 
 
 def test_no_events_in_blocks_are_no_events() -> None:
