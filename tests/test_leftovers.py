@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -101,6 +102,8 @@ def test_directory_when_a_build_that_goes_on_uses_it_is_removed_after_that(
 ) -> None:
     (directory,) = tmp_path.iterdir()
     with subprocess.Popen(["sleep", "100"], env={"PTREETIME_LOG": f"{directory}/interposer.events"}) as build:
+        while not Path(f"/proc/{build.pid}/environ").read_bytes():
+            time.sleep(0.001)  # exec closes Popen's pipe before its environment can be seen
         holder.kill()
         holder.wait()
         make_another(tmp_path)
