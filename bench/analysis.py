@@ -70,8 +70,8 @@ def histories(processes: int) -> Iterator[tuple[str, Job]]:
 
 
 def write_ours(path: Path, processes: int) -> int:
-    from pytest_ptreetime.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
-    from pytest_ptreetime.recording import Recording
+    from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
+    from pytest_ptreetime.recording.recording import Recording
 
     chance = random.Random(1)
     time_ns = 10**13
@@ -135,10 +135,10 @@ def write_original(path: Path, processes: int) -> int:
 
 def analyse(path: str) -> None:
     """One analysis, in a process of its own: prints seconds and bytes as JSON."""
-    from pytest_ptreetime.critical_path import critical_path
-    from pytest_ptreetime.keys import Keyer
-    from pytest_ptreetime.profile import Profile
-    from pytest_ptreetime.recording import Recording
+    from pytest_ptreetime.decision.profile import Profile
+    from pytest_ptreetime.keys.keyer import Keyer
+    from pytest_ptreetime.recording.recording import Recording
+    from pytest_ptreetime.tree.critical_path import critical_path
 
     cpu_before = time.process_time()
     marks = [time.perf_counter()]

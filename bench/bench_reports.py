@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from report_sessions import MILLISECOND, BuildEvents, measurement, session
 
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.events import Usage
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import Usage
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import find_report, report_names, write_report
 
 SLOTS = 16

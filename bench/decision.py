@@ -30,11 +30,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from pytest_ptreetime.compare import DEFAULT_FDR, compare
+from pytest_ptreetime.decision.comparing import DEFAULT_FDR, compare
 from pytest_ptreetime.decision.metric_noise import metric_noise
 from pytest_ptreetime.decision.panel import Panel
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rules import Terms, decide
-from pytest_ptreetime.profile import Profile
 
 Array = npt.NDArray[np.float64]
 

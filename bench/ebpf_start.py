@@ -22,7 +22,7 @@ from tabulate import tabulate
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pytest_ptreetime.events import Create, Exit, Lost
+from pytest_ptreetime.recording.events import Create, Exit, Lost
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.ebpf import EbpfTracer
 

@@ -32,10 +32,10 @@ from pathlib import Path
 import numpy as np
 from decision import share_with_interval
 
-from pytest_ptreetime.calibration import Calibration, calibrate
-from pytest_ptreetime.compare import Comparison, compare
-from pytest_ptreetime.measure import Build, measure, measure_interleaved
-from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.decision.comparing import Comparison, compare
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.session.measure import Build, measure, measure_interleaved
+from pytest_ptreetime.system.calibration import Calibration, calibrate
 from pytest_ptreetime.tracers import Tracer, builtin_tracers, choose
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))

@@ -36,7 +36,7 @@ def write_builds(directory: Path, processes: int) -> None:
     import msgspec
     from replicated_builds import replicated
 
-    from pytest_ptreetime.profile import Profile
+    from pytest_ptreetime.decision.profile import Profile
 
     replicated(processes, seed=2).save(directory / "now")
     before = Profile.from_tree(replicated(processes, seed=1).tree())
@@ -47,11 +47,11 @@ def analyse(directory: Path, reports: list[str]) -> None:
     """One analysis, in a process of its own: prints seconds and bytes as JSON."""
     import msgspec
 
-    from pytest_ptreetime.compare import compare
-    from pytest_ptreetime.profile import Profile
-    from pytest_ptreetime.recording import Recording
+    from pytest_ptreetime.decision.comparing import compare
+    from pytest_ptreetime.decision.profile import Profile
+    from pytest_ptreetime.recording.recording import Recording
     from pytest_ptreetime.reports import find_report, write_report
-    from pytest_ptreetime.results import from_recordings
+    from pytest_ptreetime.reports.results import from_recordings
 
     before = msgspec.msgpack.decode((directory / "before").read_bytes(), type=Profile)
     at_first = peak_bytes()

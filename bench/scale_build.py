@@ -27,11 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench_reports import open_in_browser
 from generated_project import build_of, write_project
 
-from pytest_ptreetime.compare import compare
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import find_report, write_report
-from pytest_ptreetime.results import from_recordings
+from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
 
 BARS = {"ebpf": 1.01, "ptrace": 1.02}

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from report_sessions import HOST
 
-from pytest_ptreetime.baseline import Baseline, Session, Store
-from pytest_ptreetime.compare import compare
+from pytest_ptreetime.baselines.store import Baseline, Session, Store
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import BaselineMissing
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.results import typical
+from pytest_ptreetime.reports.results import typical
 
 SESSIONS, ROUNDS = 10, 3
 BAR_SECONDS = 10.0

@@ -1,4 +1,4 @@
-/* The wire format, written from C. Its description and its reader are pytest_ptreetime/events.py.
+/* The wire format, written from C. Its description and its reader are pytest_ptreetime/recording/events.py.
  *
  * A cursor writes MessagePack into memory that the caller owns: no heap, no libc, no failure visible to anyone. When
  * the memory is too small the cursor is marked as overflowed and writes nothing more, and still counts the bytes that

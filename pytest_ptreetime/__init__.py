@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.compare import Comparison, Finding, compare
+    from pytest_ptreetime.decision.comparing import Comparison, Finding, compare
+    from pytest_ptreetime.decision.profile import Profile
     from pytest_ptreetime.errors import PtreetimeError
-    from pytest_ptreetime.measure import record
-    from pytest_ptreetime.profile import Profile
-    from pytest_ptreetime.recording import Recording
-    from pytest_ptreetime.tree import ProcessNode, ProcessTree
+    from pytest_ptreetime.recording.recording import Recording
+    from pytest_ptreetime.session.measure import record
+    from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = [
     "Comparison",
@@ -30,15 +30,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Comparison": "compare",
-    "Finding": "compare",
-    "ProcessNode": "tree",
-    "ProcessTree": "tree",
-    "Profile": "profile",
+    "Comparison": "decision.comparing",
+    "Finding": "decision.comparing",
+    "ProcessNode": "tree.process_tree",
+    "ProcessTree": "tree.process_tree",
+    "Profile": "decision.profile",
     "PtreetimeError": "errors",
-    "Recording": "recording",
-    "compare": "compare",
-    "record": "measure",
+    "Recording": "recording.recording",
+    "compare": "decision.comparing",
+    "record": "session.measure",
 }
 
 

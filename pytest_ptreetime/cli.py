@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from pytest_ptreetime.errors import PtreetimeError
-from pytest_ptreetime.refusals import REFUSALS, words_of
+from pytest_ptreetime.system.os_errors import REFUSALS, words_of
 
 __all__ = ["main"]
 

@@ -24,7 +24,7 @@ a traceback of one of these reaching a user is a bug.
 
 from __future__ import annotations
 
-from pytest_ptreetime.foreign_text import shown_lines
+from pytest_ptreetime.system.untrusted_text import shown_lines
 
 __all__ = [
     "BaselineCorrupt",

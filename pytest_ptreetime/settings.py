@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.user_pattern import UserPattern
+from pytest_ptreetime.system.user_pattern import UserPattern
 
 __all__ = ["OPTIONS", "MinEffect", "Option", "Settings", "min_effect_terms", "resolve"]
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pytest_ptreetime.events import Event, UserExit, UserStartup, decode_stream
 from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording.events import Event, UserExit, UserStartup, decode_stream
 from pytest_ptreetime.tracers.preload import preload_value
 
 SOURCES = Path(__file__).parent / "programs"

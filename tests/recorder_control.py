@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from pytest_ptreetime.errors import NativeHelperMissing
-from pytest_ptreetime.events import Event, decode_stream
 from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording.events import Event, decode_stream
 
 NOBODY = 65534
 CAP_SYS_PTRACE, CAP_PERFMON, CAP_BPF = 19, 38, 39

@@ -6,8 +6,8 @@ import random
 import re
 from pathlib import Path
 
-from pytest_ptreetime.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
+from pytest_ptreetime.recording.recording import Recording
 
 __all__ = ["LUA_BUILD", "lua_build", "replicated"]
 

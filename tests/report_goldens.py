@@ -22,9 +22,9 @@ from report_sessions import regressed_session
 from pytest_ptreetime.reports import find_report
 from pytest_ptreetime.reports.markdown import workflow_commands
 from pytest_ptreetime.reports.process_tables import aggregate_table, top_table
+from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import failure_text, properties, summary_text
 from pytest_ptreetime.reports.tree_drawing import draw_tree
-from pytest_ptreetime.results import SessionResult
 
 DIRECTORY = Path(__file__).with_name("golden") / "reports"
 PARQUET_ROWS = 8

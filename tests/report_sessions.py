@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pytest_ptreetime.compare import compare
-from pytest_ptreetime.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
-from pytest_ptreetime.host import HostFacts
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.results import Measurement, SessionResult, typical
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.reports.results import Measurement, SessionResult, typical
+from pytest_ptreetime.system.host import HostFacts
 
 HOST = HostFacts(
     cpu_model="Example CPU 3000",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from pytest_ptreetime.events import (
+from pytest_ptreetime.recording.events import (
     Create,
     End,
     Event,

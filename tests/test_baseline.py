@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_ptreetime.baseline import Baseline, Session, Store, file_name
-from pytest_ptreetime.baseline_lines import entry_of, line_of
+from pytest_ptreetime.baselines.lines import entry_of, line_of
+from pytest_ptreetime.baselines.store import Baseline, Session, Store, file_name
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import (
     BaselineCorrupt,
     BaselineError,
@@ -19,8 +20,7 @@ from pytest_ptreetime.errors import (
     BaselineOtherMachine,
     BaselineOtherVersion,
 )
-from pytest_ptreetime.host import HostFacts
-from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.system.host import HostFacts
 
 HOST = HostFacts("EPYC", 2, 24 << 30, "Linux 6.18", "Debian 12", "x86_64", "builder-1")
 TEST = "tests/test_build.py::test_clean_build"

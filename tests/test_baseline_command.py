@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ptreetime.baseline import Session, Store
+from pytest_ptreetime.baselines.store import Session, Store
 from pytest_ptreetime.cli import main
-from pytest_ptreetime.host import HostFacts
-from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.system.host import HostFacts
 
 HOST = HostFacts("EPYC", 2, 24 << 30, "Linux 6.18", "Debian 12", "x86_64", "builder-1")
 CLEAN, ALL = "test_build.py::test_clean", "test_build.py::test_all"

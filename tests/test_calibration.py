@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_ptreetime.calibration import PARTS, Calibration, calibrate
 from pytest_ptreetime.decision.host_speed import Calibrations
+from pytest_ptreetime.system.calibration import PARTS, Calibration, calibrate
 
 
 def steady(factor: float = 1.0) -> Calibration:

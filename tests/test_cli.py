@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import builtin_tracers
 
 SECOND = 1_000_000

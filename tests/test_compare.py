@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_ptreetime.calibration import Calibration
-from pytest_ptreetime.compare import COMMON_KEY, Comparison, compare, power_of_baseline
+from pytest_ptreetime.decision.comparing import COMMON_KEY, Comparison, compare, power_of_baseline
 from pytest_ptreetime.decision.finding import PowerLevel
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.sentences import power_statement
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.system.calibration import Calibration
 
 FILES = 30
 LARGE = FILES - 3
@@ -840,5 +840,5 @@ def test_comparison_survives_being_sent(baseline: list[list[Profile]], builds: B
 
 
 def test_importing_compare_does_not_import_numpy() -> None:
-    program = "import sys, pytest_ptreetime.compare; sys.exit(bool({'numpy', 'scipy'} & set(sys.modules)))"
+    program = "import sys, pytest_ptreetime.decision.comparing; sys.exit(bool({'numpy', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -5,9 +5,9 @@ import itertools
 from hypothesis import given
 from simulated_processes import Simulation, simulations
 
-from pytest_ptreetime.critical_path import critical_segments
-from pytest_ptreetime.events import Event
-from pytest_ptreetime.tree import ProcessTree, build_tree
+from pytest_ptreetime.recording.events import Event
+from pytest_ptreetime.tree.critical_path import critical_segments
+from pytest_ptreetime.tree.process_tree import ProcessTree, build_tree
 
 
 def path(tree: ProcessTree) -> list[str]:

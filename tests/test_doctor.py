@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ptreetime import doctor
-from pytest_ptreetime.doctor import Diagnosis, diagnose, render, sees_everything
 from pytest_ptreetime.tracers import Capture, Command, builtin_tracers
+from pytest_ptreetime.tracers import diagnosis as doctor
+from pytest_ptreetime.tracers.diagnosis import Diagnosis, diagnose, render, sees_everything
 
 
 class Patient:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, Usage, UserStartup
+from pytest_ptreetime.recording.events import Create, Event, Exec, Exit, Lost, Usage, UserStartup
 from pytest_ptreetime.tracers.dtrace import explain
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, clock_shift_ns, lost_records, with_programs
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_processes import simulations
 
-from pytest_ptreetime.event_order import EventsInBlocks, ListedEvents, in_order
-from pytest_ptreetime.events import Create, Event
+from pytest_ptreetime.recording.event_order import EventsInBlocks, ListedEvents, in_order
+from pytest_ptreetime.recording.events import Create, Event
 
 
 class Watched(ListedEvents):
@@ -67,7 +67,7 @@ def test_blocks_that_all_overlap_are_sorted_a_few_times_each_and_not_with_every_
         sorted_at_once.append(len(some))
         return in_order(some)
 
-    monkeypatch.setattr("pytest_ptreetime.event_order.in_order", counting)
+    monkeypatch.setattr("pytest_ptreetime.recording.event_order.in_order", counting)
     assert list(together.in_order()) == list(in_order(events))
     assert sum(sorted_at_once) <= 4 * len(events)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.events import (
+from pytest_ptreetime.recording.events import (
     FRAME_HEADER,
     Create,
     End,

@@ -18,11 +18,11 @@ from fuzz.bounds import SECONDS, Violation, bounded
 from fuzz.mutations import mutated
 from fuzz.targets import C_TARGETS, CORPUS, PYTHON_TARGETS, build, corpus, one_input
 
-from pytest_ptreetime.baseline import Store
+from pytest_ptreetime.baselines.store import Store
 from pytest_ptreetime.errors import BaselineCorrupt, BaselineMissing, FileUnreadable, UsageError
-from pytest_ptreetime.events import Create, Event, Exec, Lost, Start
-from pytest_ptreetime.lnt_submit import submission_url
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import Create, Event, Exec, Lost, Start
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.reports.lnt_submit import submission_url
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput
 
 LONG = bool(os.environ.get("PTREETIME_LONG_TESTS"))

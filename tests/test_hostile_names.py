@@ -20,19 +20,19 @@ from pathlib import Path
 import pytest
 from simulated_processes import ROOT, Simulation
 
-from pytest_ptreetime.baseline import Session, Store
+from pytest_ptreetime.baselines.store import Session, Store
 from pytest_ptreetime.cli import main
-from pytest_ptreetime.compare import compare
-from pytest_ptreetime.foreign_text import valid_unicode
-from pytest_ptreetime.host import host_facts
-from pytest_ptreetime.keys import Keyer
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import find_report, report_names
 from pytest_ptreetime.reports.process_tables import aggregate_table, top_table
+from pytest_ptreetime.reports.results import SessionResult, decode, encode, from_recordings
 from pytest_ptreetime.reports.terminal import failure_text, summary_text
 from pytest_ptreetime.reports.tree_drawing import draw_tree
-from pytest_ptreetime.results import SessionResult, decode, encode, from_recordings
+from pytest_ptreetime.system.host import host_facts
+from pytest_ptreetime.system.untrusted_text import valid_unicode
 
 pytestmark = pytest.mark.promise("names-hostile")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from interposed_runs import INTERPOSE, SOURCES, STARTUP, Interposed, compiled, compiler, run
 
-from pytest_ptreetime.events import (
+from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording.events import (
     Create,
     Event,
     UserExec,
@@ -22,7 +23,6 @@ from pytest_ptreetime.events import (
     UserStartup,
     decode_stream,
 )
-from pytest_ptreetime.native import helper
 from pytest_ptreetime.tracers.preload import LOADER_OF_32_BIT_PROGRAMS, preload_value
 
 LIBPTREETIME = Path(__file__).parent.parent / "libptreetime"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ptreetime.events import Create, Event, UserExec, UserExit, UserStartup, decode_stream
+from pytest_ptreetime.recording.events import Create, Event, UserExec, UserExit, UserStartup, decode_stream
 
 TESTS = Path(__file__).parent
 INTERPOSER = TESTS.parent / "libptreetime" / "interposer"

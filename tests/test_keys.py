@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from simulated_processes import ROOT, Simulation, simulations
 
 from pytest_ptreetime.errors import NativeHelperMissing, TracerUnavailable, UsageError
-from pytest_ptreetime.events import Event
-from pytest_ptreetime.keys import Keyer
-from pytest_ptreetime.measure import record
-from pytest_ptreetime.naming.compilers import identity
-from pytest_ptreetime.tree import ProcessNode, build_tree
+from pytest_ptreetime.keys.compilers import identity
+from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.recording.events import Event
+from pytest_ptreetime.session.measure import record
+from pytest_ptreetime.tree.process_tree import ProcessNode, build_tree
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "calc"
 

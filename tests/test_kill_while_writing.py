@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 import pytest_ptreetime
-from pytest_ptreetime.baseline import Store
+from pytest_ptreetime.baselines.store import Store
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.lnt_submit import submit
-from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.replace_file import replace_file
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.lnt import lnt_report, render_lnt
+from pytest_ptreetime.reports.lnt_submit import submit
+from pytest_ptreetime.system.atomic_write import replace_file
 
 ROOT = Path(pytest_ptreetime.__file__).parents[1]
 KILLS = 12
@@ -30,17 +30,17 @@ KILLS = 12
 # Each writes for ever, a line for each write that is done; the sizes differ, so that half a file would be noticed.
 WRITERS = {
     "recording": """
-from pytest_ptreetime.events import Create, Start
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import Create, Start
+from pytest_ptreetime.recording.recording import Recording
 for number in count(1):
     events = [Start(1, 1, 1), *(Create(i, i + 2, 1) for i in range(number * 5000 % 60000))]
     Recording(events, command=[str(number)]).save("file.ptreetime")
     done(number)
 """,
     "baseline": """
-from pytest_ptreetime.baseline import Session, Store
-from pytest_ptreetime.host import host_facts
-from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.baselines.store import Session, Store
+from pytest_ptreetime.system.host import host_facts
+from pytest_ptreetime.decision.profile import Profile
 profile = Profile.from_dict({f"key {i}": {"wall": 1.5, "count": 1} for i in range(3000)})
 for number in count(1):
     session = Session.from_profiles([profile], commit=str(number), tracer="ptrace")
@@ -122,7 +122,7 @@ def test_temporary_of_any_length_beside_a_file_changes_nothing(tmp_path: Path) -
     for length in range(len(content)):
         (tmp_path / f".a.ptreetime.{length:016x}.ptreetime-new").write_bytes(content[:length])
     assert Recording.load(target).command == ["x"]
-    script = "import sys; from pathlib import Path; from pytest_ptreetime.replace_file import replace_file;"
+    script = "import sys; from pathlib import Path; from pytest_ptreetime.system.atomic_write import replace_file;"
     script += "replace_file(Path(sys.argv[1]), b'new')"
     subprocess.run([sys.executable, "-c", script, target], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert [path.name for path in tmp_path.iterdir()] == ["a.ptreetime"]
@@ -134,7 +134,7 @@ def test_writing_is_synchronised_before_its_name_changes_and_the_name_after(tmp_
     """A power cut can't bring a file of the right name and half its content."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    script = "from pathlib import Path; from pytest_ptreetime.replace_file import replace_file;"
+    script = "from pathlib import Path; from pytest_ptreetime.system.atomic_write import replace_file;"
     script += "replace_file(Path('file').resolve(), b'content')"
     calls = tmp_path / "calls"
     done = subprocess.run(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed
-from pytest_ptreetime.events import Lost
 from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording.events import Lost
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.launch import launched
 

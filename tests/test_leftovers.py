@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from spent_descriptors import spending_descriptors
 
-from pytest_ptreetime import leftovers
-from pytest_ptreetime.leftovers import private_directory
-from pytest_ptreetime.replace_file import replace_file
+from pytest_ptreetime.system import temporary_files as leftovers
+from pytest_ptreetime.system.atomic_write import replace_file
+from pytest_ptreetime.system.temporary_files import private_directory
 
 ROOT = Path(leftovers.__file__).parents[1]
 
@@ -25,7 +25,7 @@ ROOT = Path(leftovers.__file__).parents[1]
 HOLDING = {
     "directory": """
 import os, signal
-from pytest_ptreetime.leftovers import private_directory
+from pytest_ptreetime.system.temporary_files import private_directory
 with private_directory() as directory:
     (directory / "content").write_text("x")
     print(directory, flush=True)
@@ -34,7 +34,7 @@ with private_directory() as directory:
     "file": """
 import signal, sys
 from pathlib import Path
-from pytest_ptreetime.replace_file import replace_file
+from pytest_ptreetime.system.atomic_write import replace_file
 def content():
     yield b"the first half"
     print("begun", flush=True)

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from report_sessions import HOSTILE_SOURCE
 from simulated_processes import simulations
 
-from pytest_ptreetime.events import Create, Event, Exec, Exit, Start, encode_frame
-from pytest_ptreetime.live import LiveLines, live_lines
-from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.running_build import RunningBuild
+from pytest_ptreetime.commands.live_view import LiveLines, live_lines
+from pytest_ptreetime.commands.running_build import RunningBuild
+from pytest_ptreetime.recording.events import Create, Event, Exec, Exit, Start, encode_frame
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import builtin_tracers
 from pytest_ptreetime.tracers.growing_stream import GrowingStream
 

@@ -15,12 +15,12 @@ from lnt_server import TOKEN, lnt_server, needs_lnt, postgresql
 from report_sessions import HOST, HOSTILE_SOURCE, STARTED, rounds
 
 from pytest_ptreetime.errors import NativeHelperMissing, PtreetimeError, ReportFailed, TracerUnavailable, UsageError
-from pytest_ptreetime.lnt_submit import submission_url, submit
-from pytest_ptreetime.measure import record
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import write_report
 from pytest_ptreetime.reports.lnt import LntReport, lnt_name
-from pytest_ptreetime.results import Measurement, SessionResult
+from pytest_ptreetime.reports.lnt_submit import submission_url, submit
+from pytest_ptreetime.reports.results import Measurement, SessionResult
+from pytest_ptreetime.session.measure import record
 
 
 @pytest.mark.parametrize(

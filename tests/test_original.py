@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.events import Create, Exit, Start, UserSpawn
-from pytest_ptreetime.original import OriginalRecording
-from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.tree import ProcessTree
+from pytest_ptreetime.recording.events import Create, Exit, Start, UserSpawn
+from pytest_ptreetime.recording.original import OriginalRecording
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 TARGET = 100
 Raw = dict[str, Any]

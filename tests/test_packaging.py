@@ -210,8 +210,10 @@ def test_editable_installation_finds_its_helpers_and_runs_the_source_tree(source
     environment = Environment.create(sys.executable, tmp_path / "venv")
     environment.install("--editable", root, cwd=tmp_path)
     run(environment.python, "-c", FIND_HELPERS, cwd=tmp_path)
-    where = "import pytest_ptreetime.tree; print(pytest_ptreetime.tree.__file__)"
-    assert run(environment.python, "-c", where, cwd=tmp_path).strip() == str(root / "pytest_ptreetime" / "tree.py")
+    where = "import pytest_ptreetime.tree.process_tree; print(pytest_ptreetime.tree.process_tree.__file__)"
+    assert run(environment.python, "-c", where, cwd=tmp_path).strip() == str(
+        root / "pytest_ptreetime" / "tree" / "process_tree.py"
+    )
     (tmp_path / "test_one.py").write_text(TEST_THAT_TRACES)
     assert "1 passed" in run(environment.python, "-m", "pytest", "test_one.py", cwd=tmp_path)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ptreetime.baseline import Store
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.baselines.store import Store
+from pytest_ptreetime.recording.recording import Recording
 
 # What the builds of these tests run: a child that computes for about $1 rounds, and so takes time that grows with it.
 BURN = "i=0; while [ $i -lt {rounds} ]; do i=$((i+1)); done"
@@ -366,7 +366,7 @@ def test_xdist_when_a_worker_can_not_send_what_it_measured_says_so_and_fails(pyt
 def test_hooks_when_a_conftest_implements_them_decide(pytester: pytest.Pytester, build: Path) -> None:
     pytester.makeconftest(
         """
-        from pytest_ptreetime.events import Exec, Exit
+        from pytest_ptreetime.recording.events import Exec, Exit
 
         def pytest_ptreetime_key(node):
             return "everything below" if node.parent else None
@@ -487,7 +487,8 @@ def test_plugin_when_no_test_uses_it_imports_nothing_heavy(pytester: pytest.Pyte
         import sys
 
         def test_plain():
-            heavy = {"numpy", "scipy", "msgspec", "jinja2", "tabulate", "filelock", "pytest_ptreetime.session"}
+            heavy = {"numpy", "scipy", "msgspec", "jinja2", "tabulate", "filelock"}
+            heavy.add("pytest_ptreetime.session.measuring")
             assert not heavy & set(sys.modules)
         """
     )

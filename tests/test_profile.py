@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_processes import MILLISECOND, Simulation, simulations
 
+from pytest_ptreetime.decision.profile import METRICS, Profile
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.events import Event
-from pytest_ptreetime.keys import Keyer
-from pytest_ptreetime.profile import METRICS, Profile
-from pytest_ptreetime.tree import build_tree
+from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.recording.events import Event
+from pytest_ptreetime.tree.process_tree import build_tree
 
 
 def test_totals_are_sums_over_the_nodes_of_a_key() -> None:

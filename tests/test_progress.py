@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_ptreetime.progress import ProgressLine
+from pytest_ptreetime.session.progress import ProgressLine
 
 
 def test_progress_line_when_finished_is_wiped_and_the_cursor_is_where_it_was() -> None:

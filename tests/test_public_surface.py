@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 import pytest_ptreetime
-from pytest_ptreetime import cli, hookspecs
-from pytest_ptreetime.compare import Comparison, Finding, compare
+from pytest_ptreetime import cli
+from pytest_ptreetime.decision.comparing import Comparison, Finding, compare
 from pytest_ptreetime.errors import NativeHelperMissing
-from pytest_ptreetime.events import End, Event, Exec, Exit, Start
-from pytest_ptreetime.fixture import PtreetimeFixture
 from pytest_ptreetime.native import helper
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.plugin import hookspecs
+from pytest_ptreetime.plugin.fixture import PtreetimeFixture
+from pytest_ptreetime.recording.events import End, Event, Exec, Exit, Start
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import report_names
 from pytest_ptreetime.settings import OPTIONS
 

@@ -13,9 +13,9 @@ import pytest
 from lua_sources import LUA_VERSIONS, SourcesMissing, build_command, lua_sources
 from strace_witness import witness
 
-from pytest_ptreetime.measure import record
+from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.tracers import Tracer, builtin_tracers
-from pytest_ptreetime.tree import ProcessTree
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 # parent's arguments, arguments, exit status (minus a signal's number; None where an exec ended the image)
 Seen = tuple[tuple[str, ...] | None, tuple[str, ...], int | None]

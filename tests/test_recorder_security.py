@@ -31,7 +31,7 @@ from recorder_control import (
 )
 from trap_programs import SKIPPED, Programs, is_dead
 
-from pytest_ptreetime.events import Exec
+from pytest_ptreetime.recording.events import Exec
 from pytest_ptreetime.tracers.ebpf import EbpfTracer
 
 pytestmark = pytest.mark.promise("recorder-no-tool-of-others")

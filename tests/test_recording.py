@@ -18,8 +18,8 @@ from simulated_processes import Simulation, simulations
 from test_tree import signature
 
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.event_columns import ColumnsEncoder
-from pytest_ptreetime.events import (
+from pytest_ptreetime.recording.event_columns import ColumnsEncoder
+from pytest_ptreetime.recording.events import (
     Create,
     Event,
     Exec,
@@ -31,12 +31,12 @@ from pytest_ptreetime.events import (
     UserSpawn,
     UserStartup,
 )  # fmt: skip
-from pytest_ptreetime.host import HostFacts
-from pytest_ptreetime.number_columns import Column, ColumnsDamaged, column_of
-from pytest_ptreetime.recording import FILE_VERSION, MAGIC, Recording
-from pytest_ptreetime.recording_file import _BLOCK, _BLOCK_BEFORE_CHECKSUM
-from pytest_ptreetime.stored_events import ColumnsDecoder
-from pytest_ptreetime.stored_numbers import numbers_in
+from pytest_ptreetime.recording.file import _BLOCK, _BLOCK_BEFORE_CHECKSUM
+from pytest_ptreetime.recording.number_columns import Column, ColumnsDamaged, column_of
+from pytest_ptreetime.recording.recording import FILE_VERSION, MAGIC, Recording
+from pytest_ptreetime.recording.stored_events import ColumnsDecoder
+from pytest_ptreetime.recording.stored_numbers import numbers_in
+from pytest_ptreetime.system.host import HostFacts
 from pytest_ptreetime.tracers import Capture
 
 GOLDEN = Path(__file__).parent / "golden" / "recording-version-1.ptreetime"
@@ -103,8 +103,8 @@ def test_tree_of_a_file_is_that_of_its_events_in_any_order(
 ) -> None:
     chance.shuffle(events)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pytest_ptreetime.event_columns.RARE", 0)
-        patch.setattr("pytest_ptreetime.recording_file.EVENTS_PER_BLOCK", events_per_block)
+        patch.setattr("pytest_ptreetime.recording.event_columns.RARE", 0)
+        patch.setattr("pytest_ptreetime.recording.file.EVENTS_PER_BLOCK", events_per_block)
         data = Recording(events).to_bytes()
     loaded = Recording.from_bytes(data)
     assert signature(loaded.tree()) == signature(Recording(events).tree())
@@ -126,8 +126,8 @@ def test_loss_that_quotes_what_is_no_unicode_can_be_saved(what: str, kept: str) 
 @example([Create(0, 0, 1 - 2**63), UserStartup(0, 0, 1, 0, 0)], 1)  # 64 bits hold the sum, and not what is added
 def test_events_of_any_content_survive_columns(events: list[Event], events_per_block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pytest_ptreetime.event_columns.RARE", 0)
-        patch.setattr("pytest_ptreetime.recording_file.EVENTS_PER_BLOCK", events_per_block)
+        patch.setattr("pytest_ptreetime.recording.event_columns.RARE", 0)
+        patch.setattr("pytest_ptreetime.recording.file.EVENTS_PER_BLOCK", events_per_block)
         assert Recording.from_bytes(Recording(events).to_bytes()).events == events
 
 
@@ -346,7 +346,7 @@ def test_missing_file_and_directory_are_said_in_words(tmp_path: Path) -> None:
 
 
 def test_huge_events_are_spread_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_ptreetime.recording_file.BLOCK_LIMIT_BYTES", 4096)
+    monkeypatch.setattr("pytest_ptreetime.recording.file.BLOCK_LIMIT_BYTES", 4096)
     events: list[Event] = [Exec(number, 1, b"cc", b"/bin/cc", [os.urandom(1500)], None) for number in range(10)]
     assert Recording.from_bytes(Recording(events).to_bytes()).events == events
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from simulated_processes import Simulation
 
 from pytest_ptreetime.errors import CommandFailed, UsageError
-from pytest_ptreetime.events import Exec, UserStartup
-from pytest_ptreetime.measure import Build, record
-from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.redaction import Redactor
+from pytest_ptreetime.recording.events import Exec, UserStartup
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.redaction.redactor import Redactor
+from pytest_ptreetime.session.measure import Build, record
 
 # Every way in which the default finds a secret in an argument list.
 IN_ARGUMENTS: dict[str, Callable[[str], list[str]]] = {

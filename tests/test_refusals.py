@@ -8,7 +8,7 @@ import pytest
 from spent_descriptors import spending_descriptors
 
 from pytest_ptreetime.errors import RecordingFailed, ReportFailed
-from pytest_ptreetime.refusals import refused_as, words_of
+from pytest_ptreetime.system.os_errors import refused_as, words_of
 
 
 def test_descriptors_when_there_are_none_left_are_told_with_what_helps(tmp_path: Path) -> None:

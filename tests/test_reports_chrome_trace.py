@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from report_sessions import measurement, regressed_session, session
 from simulated_processes import simulations
 
-from pytest_ptreetime.events import Event
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import Event
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import find_report
-from pytest_ptreetime.results import SessionResult
+from pytest_ptreetime.reports.results import SessionResult
 
 METADATA = {"process_name": str, "process_labels": str, "process_sort_index": int, "thread_name": str}
 INT32 = range(2**31)

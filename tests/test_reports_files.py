@@ -13,18 +13,17 @@ from typing import IO
 import pytest
 from report_sessions import HOSTILE_SOURCE, BuildEvents, build, measurement, regressed_session, rounds, session
 
-from pytest_ptreetime import results
 from pytest_ptreetime.decision.finding import Comparison, Finding, Power, PowerLevel
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import ReportFailed, UsageError
-from pytest_ptreetime.events import Usage
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.reports import Report, builtin_reports, find_report, report_names, write_report
+from pytest_ptreetime.recording.events import Usage
+from pytest_ptreetime.reports import Report, builtin_reports, find_report, report_names, results, write_report
 from pytest_ptreetime.reports.chrome_trace import alive_steps
 from pytest_ptreetime.reports.folded import folded
 from pytest_ptreetime.reports.lanes import end_of, places
 from pytest_ptreetime.reports.markdown import append_step_summary, workflow_commands
-from pytest_ptreetime.results import SessionResult, typical, whole_of
-from pytest_ptreetime.tree import ProcessTree
+from pytest_ptreetime.reports.results import SessionResult, typical, whole_of
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from report_goldens import DIRECTORY, GOLDENS, NEEDS
 from report_sessions import regressed_session
 
 from pytest_ptreetime.reports import report_names
-from pytest_ptreetime.results import SessionResult
+from pytest_ptreetime.reports.results import SessionResult
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 from report_sessions import HOSTILE_SOURCE, build, measurement, regressed_session, rounds, session
 
 from pytest_ptreetime.reports import find_report, write_report
-from pytest_ptreetime.results import SessionResult
+from pytest_ptreetime.reports.results import SessionResult
 
 CHROMIUM = os.environ.get("PTREETIME_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 

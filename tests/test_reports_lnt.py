@@ -25,7 +25,7 @@ from pytest_ptreetime.reports.lnt import (
     lnt_schema,
     render_lnt,
 )
-from pytest_ptreetime.results import SessionResult
+from pytest_ptreetime.reports.results import SessionResult
 
 
 def plain_session() -> SessionResult:

@@ -12,10 +12,10 @@ import pytest
 from report_sessions import build, measurement, regressed_session, rounds, session
 
 from pytest_ptreetime.errors import NativeHelperMissing, TracerUnavailable
-from pytest_ptreetime.measure import record
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import find_report, write_report
-from pytest_ptreetime.results import Measurement, SessionResult
+from pytest_ptreetime.reports.results import Measurement, SessionResult
+from pytest_ptreetime.session.measure import record
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DAY_SECONDS = 86_400

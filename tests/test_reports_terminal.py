@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_sessions import BuildEvents, build, measurement, regressed_session, rounds, session
 
-from pytest_ptreetime.events import Usage
-from pytest_ptreetime.foreign_text import middle, shown
-from pytest_ptreetime.naming.brief import brief
+from pytest_ptreetime.keys.brief import brief
+from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.reports import find_report
 from pytest_ptreetime.reports.process_tables import aggregate_table, costs, own_wall, top_table
+from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import failure_text, how_to_accept, properties, summary_text
 from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
-from pytest_ptreetime.results import SessionResult
 from pytest_ptreetime.settings import Settings
-from pytest_ptreetime.tree import ProcessTree
+from pytest_ptreetime.system.untrusted_text import middle, shown
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

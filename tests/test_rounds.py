@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_ptreetime.compare import compare, power_of_baseline
+from pytest_ptreetime.decision.comparing import compare, power_of_baseline
 from pytest_ptreetime.decision.panel import Panel, tabulate
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.results import typical
-from pytest_ptreetime.rounds import Rounds
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.reports.results import typical
 
 KEYS = ["make", "make/cc1[a.c]", "make/cc1[b.c]", "make/ld", "sh"]
 VALUES = st.floats(0, 1e6)

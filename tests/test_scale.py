@@ -12,14 +12,14 @@ from generated_project import PROCESSES_PER_FILE, build_of, write_project
 from replicated_builds import lua_build, replicated
 from report_sessions import HOST, build
 
-from pytest_ptreetime.baseline import Baseline, Session, Store
-from pytest_ptreetime.compare import compare
+from pytest_ptreetime.baselines.store import Baseline, Session, Store
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import BaselineCorrupt
-from pytest_ptreetime.keys import Keyer
-from pytest_ptreetime.measure import record
-from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.reports import find_report
-from pytest_ptreetime.results import from_recordings
+from pytest_ptreetime.reports.results import from_recordings
+from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.tracers import Tracer, builtin_tracers
 
 FILES = 250

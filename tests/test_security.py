@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ptreetime.measure import record
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.launch import launched
 
@@ -109,7 +109,7 @@ FOREVER = 60.0
 def test_build_that_replaces_the_interposers_log_holds_nobody_up(instead: str) -> None:
     """The log is the file that was made for it, whatever its name leads to by then."""
     script = instead.replace("{log}", '"$PTREETIME_LOG"')
-    code = "from pytest_ptreetime.measure import record; import sys\n"
+    code = "from pytest_ptreetime.session.measure import record; import sys\n"
     code += "assert len(record(['/bin/sh', '-c', sys.argv[1]], tracer='ptrace').tree()) >= 2"
     begin = time.monotonic()
     subprocess.run([sys.executable, "-c", code, script], check=True, timeout=FOREVER, cwd=PACKAGE.parent)

@@ -20,7 +20,7 @@ from pytest_ptreetime.decision.shrinkage import (
     shrink_with_stated_prior,
     trigamma_inverse,
 )
-from pytest_ptreetime.statistics import (
+from pytest_ptreetime.decision.statistics import (
     benjamini_hochberg,
     detectable_effect,
     huber_location,

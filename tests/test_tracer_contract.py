@@ -23,7 +23,7 @@ import pytest
 from trap_programs import FAILED_EXECS, Programs, Run, assert_lawful, failed_execs, is_dead, record
 
 from pytest_ptreetime.errors import CommandFailed
-from pytest_ptreetime.events import Exec, Start
+from pytest_ptreetime.recording.events import Exec, Start
 from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
 
 TRACERS = [name for name in builtin_tracers() if name != "interpose"]

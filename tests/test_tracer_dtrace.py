@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from trap_programs import Programs, record
 
-from pytest_ptreetime.events import Lost
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import Lost
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
 from pytest_ptreetime.tracers.dtrace import DtraceTracer, script_command
 from pytest_ptreetime.tracers.dtrace_process import DtraceProcess
-from pytest_ptreetime.tree import ProcessTree
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 WITNESSES = ["ptrace", "ebpf"]
 

@@ -32,14 +32,14 @@ from recorder_control import (
 )
 from trap_programs import FAILED_EXECS, Programs, assert_lawful, failed_execs, record
 
-from pytest_ptreetime.events import Create, Exec, Exit, Lost
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import Create, Exec, Exit, Lost
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.ebpf import EbpfTracer
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 from pytest_ptreetime.tracers.recorder_process import RecorderProcess
-from pytest_ptreetime.tree import ProcessNode, ProcessTree
+from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 NATIVE = Path(__file__).parent.parent / "libptreetime"
 LONG = os.environ.get("PTREETIME_LONG_TESTS") == "1"
@@ -177,7 +177,7 @@ def test_recorder_in_a_pid_namespace_has_the_pids_of_its_caller(tracer: EbpfTrac
         from pytest_ptreetime.tracers import Command
         from pytest_ptreetime.tracers.ebpf import EbpfTracer
         import subprocess, tempfile
-        from pytest_ptreetime.events import Exec
+        from pytest_ptreetime.recording.events import Exec
         tracer = EbpfTracer()
         assert tracer.available() is None, tracer.available()
         with tempfile.TemporaryFile() as output:

@@ -15,7 +15,7 @@ import pytest
 from interposed_runs import compiled, compiler
 
 from pytest_ptreetime.errors import CommandFailed
-from pytest_ptreetime.events import (
+from pytest_ptreetime.recording.events import (
     Create,
     End,
     Event,
@@ -29,13 +29,13 @@ from pytest_ptreetime.events import (
     UserSpawn,
     UserStartup,
 )
-from pytest_ptreetime.node import ProcessNode
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_events
 from pytest_ptreetime.tracers.interpose import PARTIAL, InterposeTracer
 from pytest_ptreetime.tracers.proc_members import end_members, members
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
-from pytest_ptreetime.tree import ProcessTree, build_tree
+from pytest_ptreetime.tree.node import ProcessNode
+from pytest_ptreetime.tree.process_tree import ProcessTree, build_tree
 
 ROOT = Root(Start(100, 10, 0), b"/gate", [b"make", b"all"], b"/src", ended_ns=9000, status=0)
 

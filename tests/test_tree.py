@@ -9,10 +9,22 @@ from hypothesis import strategies as st
 from simulated_processes import MILLISECOND, REALTIME_NS, ROOT, Simulation, simulations
 
 from pytest_ptreetime.errors import RecordingFailed
-from pytest_ptreetime.event_order import in_order
-from pytest_ptreetime.events import Create, End, Event, Exec, Exit, Lost, Start, Usage, UserExec, UserSpawn, UserStartup
-from pytest_ptreetime.node import split_cpu
-from pytest_ptreetime.tree import ProcessNode, ProcessTree, build_tree
+from pytest_ptreetime.recording.event_order import in_order
+from pytest_ptreetime.recording.events import (
+    Create,
+    End,
+    Event,
+    Exec,
+    Exit,
+    Lost,
+    Start,
+    Usage,
+    UserExec,
+    UserSpawn,
+    UserStartup,
+)
+from pytest_ptreetime.tree.node import split_cpu
+from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree, build_tree
 
 
 def names(tree: ProcessTree) -> list[tuple[int, str]]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.host import host_facts
-from pytest_ptreetime.measure import SilentProgress, machine_lock
-from pytest_ptreetime.user_lock import user_lock
+from pytest_ptreetime.session.measure import SilentProgress, machine_lock
+from pytest_ptreetime.system.host import host_facts
+from pytest_ptreetime.system.user_lock import user_lock
 
 pytestmark = pytest.mark.promise("private-temporary-files")
 
@@ -105,8 +105,8 @@ def test_who_has_to_wait_is_told_once(shared: Path) -> None:
 
 
 def test_saving_a_baseline_leaves_no_lock_behind(shared: Path) -> None:
-    from pytest_ptreetime.baseline import Session, Store
-    from pytest_ptreetime.profile import Profile
+    from pytest_ptreetime.baselines.store import Session, Store
+    from pytest_ptreetime.decision.profile import Profile
 
     store = Store(shared / "store", "main")
     session = Session.from_profiles([Profile.from_dict({"make": {"count": 1}})], commit=None, tracer="ptrace")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_ptreetime.compare import compare
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.profile import Profile
 from pytest_ptreetime.settings import parse_substitution
-from pytest_ptreetime.user_pattern import SECONDS, UserPattern
+from pytest_ptreetime.system.user_pattern import SECONDS, UserPattern
 
 PIECES = [
     *"aab{}[]e:,1<=^$.*+?|()-/ #",

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from pytest_ptreetime.events import Create, End, Event, Exec, Exit
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import Capture, Command, Tracer
-from pytest_ptreetime.tree import ProcessNode, ProcessTree
+from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 SOURCES = Path(__file__).parent / "programs"
 SKIPPED = 77  # what a trap exits with where the machine does not allow what it wants to do

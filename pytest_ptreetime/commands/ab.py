@@ -16,12 +16,12 @@ import sys
 
 from pytest_ptreetime.commands.terminal_width import width
 from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
-from pytest_ptreetime.compare import compare
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.measure import Build, Progress, measure_interleaved, run_once, run_untraced
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.progress import ProgressLine
-from pytest_ptreetime.results import from_recordings
+from pytest_ptreetime.reports.results import from_recordings
+from pytest_ptreetime.session.measure import Build, Progress, measure_interleaved, run_once, run_untraced
+from pytest_ptreetime.session.progress import ProgressLine
 from pytest_ptreetime.settings import parse_natural, parse_positive
 from pytest_ptreetime.tracers import PROCESS_COST, Tracer, builtin_tracers, choose
 

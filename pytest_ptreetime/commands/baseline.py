@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from pytest_ptreetime.baseline import DEFAULT_HISTORY, Baseline, Store
+from pytest_ptreetime.baselines.store import DEFAULT_HISTORY, Baseline, Store
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.settings import DEFAULT_STORE, parse_natural
 
@@ -129,7 +129,7 @@ def _export(baselines: list[Baseline], options: argparse.Namespace) -> None:
 
 
 def _power(baselines: list[Baseline], options: argparse.Namespace) -> None:
-    from pytest_ptreetime.compare import power_of_baseline
+    from pytest_ptreetime.decision.comparing import power_of_baseline
 
     for baseline in baselines:
         sessions = [session.profiles() for session in baseline.sessions]

@@ -13,12 +13,12 @@ import argparse
 from pathlib import Path
 
 from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
-from pytest_ptreetime.compare import compare
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.keys import Keyer
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.results import from_recordings
+from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.settings import parse_substitution
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from pytest_ptreetime.commands.terminal_width import width
-from pytest_ptreetime.doctor import diagnose, render, sees_everything
+from pytest_ptreetime.tracers.diagnosis import diagnose, render, sees_everything
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

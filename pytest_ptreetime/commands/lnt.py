@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "schema":
         print(lnt_schema(options.suite), end="")
         return 0
-    from pytest_ptreetime.lnt_submit import submit
+    from pytest_ptreetime.reports.lnt_submit import submit
 
     print(submit(Path(options.file), options.url, suite=options.suite, merge=options.merge, token=options.token))
     return 0

@@ -18,16 +18,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from pytest_ptreetime.errors import CommandFailed, ReportFailed
-from pytest_ptreetime.foreign_text import shell_line, shown
-from pytest_ptreetime.host import host_facts
-from pytest_ptreetime.measure import record
-from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.redaction import Redactor
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.redaction.redactor import Redactor
+from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.settings import parse_redaction, parse_seconds
+from pytest_ptreetime.system.host import host_facts
+from pytest_ptreetime.system.untrusted_text import shell_line, shown
 from pytest_ptreetime.tracers import builtin_tracers, choose
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.live import Shown
+    from pytest_ptreetime.commands.live_view import Shown
 
 EXIT_NOT_STARTED = 127
 
@@ -96,7 +96,7 @@ def _redaction(text: str) -> str:
 def _live_view(command: list[str], options: argparse.Namespace) -> AbstractContextManager[Shown | None]:
     if not options.live:
         return nullcontext()
-    from pytest_ptreetime.live import view_for
+    from pytest_ptreetime.commands.live_view import view_for
 
     def write(text: str) -> None:
         sys.stderr.write(text)

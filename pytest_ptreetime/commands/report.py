@@ -13,9 +13,9 @@ import io
 import sys
 from pathlib import Path
 
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import find_report, report_names, write_report
-from pytest_ptreetime.results import from_recordings
+from pytest_ptreetime.reports.results import from_recordings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

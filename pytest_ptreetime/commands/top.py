@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from pytest_ptreetime.commands.terminal_width import width
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.process_tables import TOP_ORDERS, top_table
 from pytest_ptreetime.settings import parse_positive
 

@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from pytest_ptreetime.commands.terminal_width import colour, width
-from pytest_ptreetime.compare import Comparison
+from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import summary_text
-from pytest_ptreetime.results import SessionResult
 from pytest_ptreetime.settings import min_effect_terms, parse_min_effect
 
 __all__ = ["add_decision_arguments", "decision_terms", "show_verdict"]

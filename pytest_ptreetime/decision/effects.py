@@ -21,7 +21,13 @@ from pytest_ptreetime.decision import host_speed
 from pytest_ptreetime.decision.host_speed import CalibrationShift, CommonShift
 from pytest_ptreetime.decision.metric_noise import HOST_NOISE, MetricNoise
 from pytest_ptreetime.decision.shrinkage import STATED_DF, natural_spline_basis, shrink_with_stated_prior
-from pytest_ptreetime.statistics import huber_location, leave_one_out, median_of_rounds, tail_df, two_sided_quantile
+from pytest_ptreetime.decision.statistics import (
+    huber_location,
+    leave_one_out,
+    median_of_rounds,
+    tail_df,
+    two_sided_quantile,
+)
 
 __all__ = ["Effects", "Samples", "effects_of_pairs", "effects_since"]
 

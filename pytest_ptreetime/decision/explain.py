@@ -76,7 +76,7 @@ class BuildChange:
 
 
 def label_of(key: str, parent: str | None) -> str:
-    """The node's own part of a key: ``cc1 src/lvm.c`` of ``make/gcc/cc1[src/lvm.c]`` (keys.py)."""
+    """The node's own part of a key: ``cc1 src/lvm.c`` of ``make/gcc/cc1[src/lvm.c]`` (keys/keyer.py)."""
     path, bracket, arguments = key.partition("[")
     name = path.rpartition("/")[2]
     if bracket:

@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime.calibration import PARTS, Calibration, spread
 from pytest_ptreetime.decision.shrinkage import STATED_DF
-from pytest_ptreetime.statistics import treat_p_values, two_sided_quantile
+from pytest_ptreetime.decision.statistics import treat_p_values, two_sided_quantile
+from pytest_ptreetime.system.calibration import PARTS, Calibration, spread
 
 __all__ = [
     "FEWEST_VOTERS",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime.collector import without_collector
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.rounds import Rounds
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.system.garbage_collection import without_collector
 
 __all__ = ["Panel", "occurred", "positions_of", "tabulate"]
 

@@ -1,4 +1,4 @@
-"""The decision on a panel: structure, effects of every metric, multiplicity, power. compare.py is its public face."""
+"""The decision on a panel: structure, effects of every metric, multiplicity, power. comparing.py is its public face."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from pytest_ptreetime.decision.finding import COMMON_KEY, Finding, PowerLevel
 from pytest_ptreetime.decision.host_speed import Calibrations, CommonShift
 from pytest_ptreetime.decision.metric_noise import MetricNoise
 from pytest_ptreetime.decision.panel import Panel
+from pytest_ptreetime.decision.statistics import (
+    benjamini_hochberg,
+    detectable_effect,
+    treat_p_values,
+    two_sided_quantile,
+)
 from pytest_ptreetime.decision.structure import Structure, compare_structure
-from pytest_ptreetime.statistics import benjamini_hochberg, detectable_effect, treat_p_values, two_sided_quantile
 
 __all__ = ["EVIDENCE", "Decision", "Terms", "decide"]
 
@@ -56,7 +61,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Decision:
-    """What statistics has to say; compare.py makes a verdict of it."""
+    """What statistics has to say; comparing.py makes a verdict of it."""
 
     findings: list[Finding]
     #: What all nodes of a metric share.

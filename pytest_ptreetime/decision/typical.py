@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pytest_ptreetime.decision.panel import occurred, positions_of
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.rounds import Rounds
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.rounds import Rounds
 
 __all__ = ["typical_of_columns"]
 

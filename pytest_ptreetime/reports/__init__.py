@@ -2,7 +2,7 @@
 
 A new report is a file here with a class that has the three members of :class:`Report`, and one line in
 :func:`builtin_reports`; a plugin adds its own with the hook ``pytest_ptreetime_reports``. A report takes finished data
-(:class:`~pytest_ptreetime.results.SessionResult`) and knows nothing of pytest, options or files.
+(:class:`~pytest_ptreetime.reports.results.SessionResult`) and knows nothing of pytest, options or files.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from pytest_ptreetime.errors import ReportFailed, UsageError
-from pytest_ptreetime.replace_file import replace_file
+from pytest_ptreetime.system.atomic_write import replace_file
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.results import SessionResult
+    from pytest_ptreetime.reports.results import SessionResult
 
 __all__ = ["Report", "builtin_reports", "find_report", "report_names", "write_file", "write_report"]
 

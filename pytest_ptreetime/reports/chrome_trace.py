@@ -12,12 +12,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_ptreetime.foreign_text import shell_line, shown, valid_unicode
 from pytest_ptreetime.reports.lanes import end_of, places
+from pytest_ptreetime.system.untrusted_text import shell_line, shown, valid_unicode
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.results import Measurement, SessionResult
-    from pytest_ptreetime.tree import ProcessNode
+    from pytest_ptreetime.reports.results import Measurement, SessionResult
+    from pytest_ptreetime.tree.process_tree import ProcessNode
 
 __all__ = ["ChromeTraceReport", "alive_steps"]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
-from pytest_ptreetime.foreign_text import shown
 from pytest_ptreetime.reports.process_tables import own_wall
+from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.results import SessionResult
-    from pytest_ptreetime.tree import ProcessNode, ProcessTree
+    from pytest_ptreetime.reports.results import SessionResult
+    from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = ["FoldedCpuReport", "FoldedReport", "folded"]
 

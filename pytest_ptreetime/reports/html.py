@@ -14,16 +14,16 @@ from functools import cache
 from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
-from pytest_ptreetime.foreign_text import clip, shell_line, shown
 from pytest_ptreetime.reports.figures import METRIC_NAMES, UNKNOWN, change, counted, figure
 from pytest_ptreetime.reports.html_data import column_block, command_blocks, diff_rows
 from pytest_ptreetime.reports.terminal import certainty, environment, open_reasons, sentence
+from pytest_ptreetime.system.untrusted_text import clip, shell_line, shown
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
     from pytest_ptreetime.decision.finding import Finding
-    from pytest_ptreetime.results import Measurement, SessionResult
+    from pytest_ptreetime.reports.results import Measurement, SessionResult
 
 __all__ = ["HtmlReport"]
 

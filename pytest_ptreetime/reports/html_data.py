@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_ptreetime.foreign_text import shell_line, shown
-from pytest_ptreetime.naming.brief import brief
+from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.reports.lanes import end_of, places
+from pytest_ptreetime.system.untrusted_text import shell_line, shown
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.results import Measurement
-    from pytest_ptreetime.tree import ProcessNode
+    from pytest_ptreetime.reports.results import Measurement
+    from pytest_ptreetime.tree.process_tree import ProcessNode
 
 __all__ = ["column_block", "command_blocks", "diff_rows"]
 

@@ -12,11 +12,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_ptreetime.foreign_text import valid_unicode
+from pytest_ptreetime.system.untrusted_text import valid_unicode
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.finding import Comparison, Finding
-    from pytest_ptreetime.results import Measurement, SessionResult
+    from pytest_ptreetime.reports.results import Measurement, SessionResult
 
 __all__ = ["JSON_VERSION", "JsonReport", "document"]
 

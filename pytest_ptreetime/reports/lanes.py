@@ -16,7 +16,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pytest_ptreetime.tree import ProcessNode
+from pytest_ptreetime.tree.process_tree import ProcessNode
 
 __all__ = ["Place", "end_of", "places"]
 

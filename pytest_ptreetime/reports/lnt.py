@@ -28,12 +28,12 @@ from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.foreign_text import shown
+from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.profile import Profile
-    from pytest_ptreetime.results import SessionResult
-    from pytest_ptreetime.tree import ProcessTree
+    from pytest_ptreetime.decision.profile import Profile
+    from pytest_ptreetime.reports.results import SessionResult
+    from pytest_ptreetime.tree.process_tree import ProcessTree
 
 __all__ = [
     "SUITES",
@@ -137,7 +137,7 @@ def samples_of_profiles(
 
 def samples_of_trees(name: str, trees: Sequence[ProcessTree]) -> Samples:
     """As :func:`samples_of_profiles`, from trees: several recordings of one build are its rounds."""
-    from pytest_ptreetime.profile import Profile
+    from pytest_ptreetime.decision.profile import Profile
 
     whole = [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree)) for tree in trees]
     return samples_of_profiles(name, [Profile.from_tree(tree) for tree in trees], whole)

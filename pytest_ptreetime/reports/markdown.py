@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.foreign_text import shown
 from pytest_ptreetime.reports.figures import METRIC_NAMES, change, figure, seconds
 from pytest_ptreetime.reports.terminal import certainty, environment, open_reasons, sentence
+from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.finding import Finding
-    from pytest_ptreetime.results import Measurement, SessionResult
+    from pytest_ptreetime.reports.results import Measurement, SessionResult
 
 __all__ = ["MarkdownReport", "append_step_summary", "workflow_commands"]
 

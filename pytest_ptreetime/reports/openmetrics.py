@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import IO, TYPE_CHECKING
 
-from pytest_ptreetime.foreign_text import shown
+from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.results import Measurement, SessionResult
+    from pytest_ptreetime.reports.results import Measurement, SessionResult
 
 __all__ = ["OpenMetricsReport"]
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.foreign_text import valid_unicode
+from pytest_ptreetime.system.untrusted_text import valid_unicode
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.results import Measurement, SessionResult
-    from pytest_ptreetime.tree import ProcessTree
+    from pytest_ptreetime.reports.results import Measurement, SessionResult
+    from pytest_ptreetime.tree.process_tree import ProcessTree
 
 __all__ = ["ParquetReport"]
 

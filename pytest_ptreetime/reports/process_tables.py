@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
-from pytest_ptreetime.foreign_text import middle, shown
 from pytest_ptreetime.reports.figures import seconds
-from pytest_ptreetime.tree import ProcessNode, ProcessTree
+from pytest_ptreetime.system.untrusted_text import middle, shown
+from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = ["TOP_ORDERS", "Cost", "aggregate_table", "costs", "own_wall", "top_table"]
 

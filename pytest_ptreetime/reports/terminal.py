@@ -11,14 +11,14 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
-from pytest_ptreetime.foreign_text import middle, shown
 from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
 from pytest_ptreetime.reports.figures import METRIC_NAMES, change, counted, figure, seconds
 from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
+from pytest_ptreetime.system.untrusted_text import middle, shown
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.finding import Comparison, Finding
-    from pytest_ptreetime.results import Measurement, SessionResult
+    from pytest_ptreetime.reports.results import Measurement, SessionResult
     from pytest_ptreetime.settings import Settings
 
 __all__ = ["TerminalReport", "certainty", "failure_text", "open_reasons", "properties", "sentence", "summary_text"]

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_ptreetime.foreign_text import clip, middle, shell_line, shown
-from pytest_ptreetime.naming.brief import brief
+from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.reports.colours import paint
 from pytest_ptreetime.reports.figures import seconds
-from pytest_ptreetime.tree import ProcessNode, ProcessTree
+from pytest_ptreetime.system.untrusted_text import clip, middle, shell_line, shown
+from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = ["SORT_ORDERS", "draw_tree"]
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import IO, Any, Protocol
 
 from pytest_ptreetime.errors import TracerUnavailable, UsageError
-from pytest_ptreetime.events import Event
+from pytest_ptreetime.recording.events import Event
 
 __all__ = ["PROCESS_COST", "Capture", "Choice", "Command", "Tracer", "builtin_tracers", "choose"]
 

@@ -24,8 +24,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, TracerUnavailable
-from pytest_ptreetime.events import Create, End, Event, Exec, Exit, Lost, Start
 from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Lost, Start
 from pytest_ptreetime.tracers import Capture, Command
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, clock_shift_ns, lost_records, with_programs
 from pytest_ptreetime.tracers.dtrace_process import DtraceProcess, DtraceWait

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pytest_ptreetime.events import Create, Event, Exec, Exit, Lost, Usage, UserStartup
+from pytest_ptreetime.recording.events import Create, Event, Exec, Exit, Lost, Usage, UserStartup
 
 __all__ = ["DtraceOutput", "clock_shift_ns", "lost_records", "with_programs"]
 

@@ -1,11 +1,11 @@
-"""Reading a stream of events (events.py) while its writer still adds to it."""
+"""Reading a stream of events (recording/events.py) while its writer still adds to it."""
 
 from __future__ import annotations
 
 import os
 
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.events import FRAME_HEADER, FRAME_MAGIC, Event, decode_stream
+from pytest_ptreetime.recording.events import FRAME_HEADER, FRAME_MAGIC, Event, decode_stream
 
 __all__ = ["GrowingStream"]
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pytest_ptreetime.event_order import in_order
-from pytest_ptreetime.events import (
+from pytest_ptreetime.recording.event_order import in_order
+from pytest_ptreetime.recording.events import (
     COMM_BYTES,
     Create,
     Event,

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_ptreetime.errors import NativeHelperMissing
-from pytest_ptreetime.events import End, Start
 from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording.events import End, Start
 from pytest_ptreetime.tracers import Capture, Command
 from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_events
 from pytest_ptreetime.tracers.interposer_log import InterposerLog

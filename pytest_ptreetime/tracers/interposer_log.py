@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from pytest_ptreetime.events import Event, Exit, UserStartup
+from pytest_ptreetime.recording.events import Event, Exit, UserStartup
 from pytest_ptreetime.tracers.growing_stream import GrowingStream
 
 __all__ = ["InterposerLog"]

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import IO
 
 from pytest_ptreetime.errors import CommandFailed, FileUnreadable, RecordingFailed
-from pytest_ptreetime.events import (
+from pytest_ptreetime.native import helper
+from pytest_ptreetime.recording.events import (
     Create,
     Event,
     Lost,
@@ -33,8 +34,7 @@ from pytest_ptreetime.events import (
     UserStartup,
     decode_stream,
 )
-from pytest_ptreetime.leftovers import private_directory
-from pytest_ptreetime.native import helper
+from pytest_ptreetime.system.temporary_files import private_directory
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.preload import preload_value
 from pytest_ptreetime.tracers.proc_members import end_members

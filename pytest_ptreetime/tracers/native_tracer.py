@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, TracerUnavailable
-from pytest_ptreetime.events import Event, Exec
+from pytest_ptreetime.recording.events import Event, Exec
 from pytest_ptreetime.tracers import Capture, Command
 from pytest_ptreetime.tracers.growing_stream import GrowingStream
 from pytest_ptreetime.tracers.launch import Launched, launched, read_events

@@ -16,9 +16,9 @@ import weakref
 from collections.abc import Sequence
 
 from pytest_ptreetime.errors import RecordingFailed, TracerUnavailable
-from pytest_ptreetime.events import WIRE_VERSION
 from pytest_ptreetime.native import helper
-from pytest_ptreetime.refusals import words_of
+from pytest_ptreetime.recording.events import WIRE_VERSION
+from pytest_ptreetime.system.os_errors import words_of
 
 __all__ = ["RecorderGone", "RecorderProcess"]
 

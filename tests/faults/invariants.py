@@ -14,7 +14,7 @@ from faults.project import OLD_REPORT, Project, expected_names, names, run_undis
 from faults.trial import PROFILE, PYTEST, Trial
 from faults.victim import RECORDERS
 from pytest_ptreetime.errors import PtreetimeError
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
 
 SOON_SECONDS = 3.0  # for a process that has been killed, on a busy machine
 BUILD_SECONDS = 20.0  # for a build that goes on by itself to its end

@@ -99,7 +99,7 @@ def _check_times(trial: Trial) -> None:
 ROW = """
 import gc, os, sys
 from pathlib import Path
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import Command, builtin_tracers
 
 def used(pid):

@@ -15,8 +15,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest_ptreetime
-from pytest_ptreetime.baseline import Baseline, Store
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.baselines.store import Baseline, Store
+from pytest_ptreetime.recording.recording import Recording
 
 ROOT = Path(pytest_ptreetime.__file__).parents[1]
 OLD_REPORT = b"the report of an earlier session\n"

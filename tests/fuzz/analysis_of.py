@@ -6,12 +6,11 @@ import io
 import json
 
 from fuzz.bounds import Violation
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import PtreetimeError
-from pytest_ptreetime.events import Exec, Exit, Start, encode_frame
-from pytest_ptreetime.host import HostFacts
-from pytest_ptreetime.keys import Keyer
-from pytest_ptreetime.profile import Profile
-from pytest_ptreetime.recording import Recording, as_bytes
+from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.recording.events import Exec, Exit, Start, encode_frame
+from pytest_ptreetime.recording.recording import Recording, as_bytes
 from pytest_ptreetime.reports.chrome_trace import ChromeTraceReport
 from pytest_ptreetime.reports.folded import FoldedReport
 from pytest_ptreetime.reports.json import JsonReport
@@ -19,9 +18,10 @@ from pytest_ptreetime.reports.lnt import lnt_report, render_lnt, samples_of_prof
 from pytest_ptreetime.reports.markdown import MarkdownReport
 from pytest_ptreetime.reports.openmetrics import OpenMetricsReport
 from pytest_ptreetime.reports.process_tables import aggregate_table
+from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.reports.tree_drawing import draw_tree
-from pytest_ptreetime.results import from_recordings
-from pytest_ptreetime.tree import ProcessTree
+from pytest_ptreetime.system.host import HostFacts
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 HOST = HostFacts("cpu", 4, 2**34, "Linux 6.1", "Debian 12", "x86_64", "host")
 REPORTS = (JsonReport, ChromeTraceReport, FoldedReport, MarkdownReport, OpenMetricsReport)

@@ -6,10 +6,10 @@ import pathlib
 import zlib
 
 from fuzz.bounds import Violation
-from pytest_ptreetime.baseline import Baseline, Store
-from pytest_ptreetime.compare import compare
+from pytest_ptreetime.baselines.store import Baseline, Store
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import BaselineError, UsageError
-from pytest_ptreetime.profile import Profile
 
 _ROUND = Profile.from_dict({"make": {"wall": 1.0, "cpu": 1.0}})
 compare([[_ROUND]] * 2, [_ROUND])  # the modules that it imports when it is called

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from fuzz.analysis_of import analyse
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, clock_shift_ns, lost_records, with_programs
 
 SEPARATOR = b"\n--- stderr\n"

@@ -10,8 +10,15 @@ import zlib
 from fuzz.analysis_of import analyse
 from fuzz.bounds import Violation
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.events import FRAME_HEADER, FRAME_MAGIC, WIRE_VERSION, Event, decode_stream, encode_frame
-from pytest_ptreetime.recording import Recording
+from pytest_ptreetime.recording.events import (
+    FRAME_HEADER,
+    FRAME_MAGIC,
+    WIRE_VERSION,
+    Event,
+    decode_stream,
+    encode_frame,
+)
+from pytest_ptreetime.recording.recording import Recording
 
 
 def one_input(data: bytes) -> None:

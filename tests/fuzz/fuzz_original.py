@@ -6,7 +6,7 @@ import zlib
 
 from fuzz.analysis_of import analyse
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.original import is_original, read_original
+from pytest_ptreetime.recording.original import is_original, read_original
 
 
 def one_input(data: bytes) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import zlib
 
 from fuzz.bounds import Violation
-from pytest_ptreetime import user_pattern
-from pytest_ptreetime.compare import compare
+from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.naming.substitutions import Substitutions
-from pytest_ptreetime.profile import Profile
+from pytest_ptreetime.keys.substitutions import Substitutions
 from pytest_ptreetime.settings import parse_min_effect, parse_substitution
-from pytest_ptreetime.user_pattern import UserPattern
+from pytest_ptreetime.system import user_pattern
+from pytest_ptreetime.system.user_pattern import UserPattern
 
 _ROUND = Profile.from_dict({"make": {"wall": 1.0, "cpu": 1.0}})
 compare([[_ROUND]], [_ROUND])  # the modules that it imports when it is called

@@ -15,8 +15,8 @@ import msgspec
 
 from fuzz.analysis_of import analyse
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.recording import Recording
-from pytest_ptreetime.recording_file import MAGIC, Header
+from pytest_ptreetime.recording.file import MAGIC, Header
+from pytest_ptreetime.recording.recording import Recording
 
 _BLOCK = struct.Struct("<cIII")
 _CHECKED = struct.Struct("<cII")

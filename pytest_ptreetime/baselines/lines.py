@@ -1,0 +1,274 @@
+"""The lines of a baseline's file: text to sessions and back.
+
+A file is JSON lines, in any order but for the first::
+
+    {"ptreetime_baseline": 2, "test": "...", "host": {...}}
+    {"session": "9f...", "time": "2026-11-23T10:00:00Z", "commit": "4f2a1c9", "tracer": "ptrace",
+     "calibration": {"wall": {part: [a value a repetition]}, "cpu": ...}, "rounds": 5,
+     "keys": [...], "parents": [for each key the position of its parent's, or -1],
+     "values": {metric: [for each round [a value a key]]}}
+    {"pin": "9f..."}
+
+Where a key did not occur in a round, or a metric was not known, there is null. Times are UTC.
+
+Version history of the format:
+
+1. (0.1.0) the first; in place of keys and values ``"totals": {key: {metric: [a value a round]}}``, and ``"parents"`` by
+   name. Still read, a line at a time: a merge may put lines of both into one file.
+2. (0.1.0) columns: 100,000 keys are read five times as fast.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from array import array
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.errors import BaselineCorrupt, BaselineOtherVersion
+from pytest_ptreetime.system.calibration import Calibration
+from pytest_ptreetime.system.garbage_collection import without_collector
+from pytest_ptreetime.system.host import HostFacts
+
+__all__ = ["Header", "Pin", "Session", "entry_of", "header_of", "line_of", "session_of"]
+
+FORMAT_VERSION = 2
+SIGNIFICANT_DIGITS = 7
+ROUNDS_WITHOUT_VALUES = 100  # of a session that has no value in any: so many are believed
+#: Format 1 names the metrics of each key apart; as columns they may take this many times the values' number, and more
+#: only where that is less than a megabyte or so.
+SPARSENESS = 16
+FEW_CELLS = 1 << 17
+
+_values = msgspec.json.Decoder(list[list[float | None]])
+
+
+@dataclass
+class Session:
+    """One session of one test: the profiles of its rounds, and where they came from."""
+
+    session: str
+    time: str
+    columns: Rounds
+    commit: str | None = None
+    tracer: str | None = None
+    calibration: Calibration | None = None
+
+    @classmethod
+    def from_profiles(
+        cls,
+        profiles: Sequence[Profile],
+        *,
+        commit: str | None,
+        tracer: str,
+        calibration: Calibration | None = None,
+        time: datetime | None = None,
+    ) -> Session:
+        """A session of now (or of ``time``)."""
+        with without_collector():
+            columns = Rounds.of(profiles)
+            for rounds in columns.values.values():
+                rounds[:] = [array("d", map(_rounded, column)) for column in rounds]
+        moment = time or datetime.now(timezone.utc)
+        return cls(
+            session=uuid.uuid4().hex,
+            time=moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            columns=columns,
+            commit=commit,
+            tracer=tracer,
+            calibration=calibration and _rounded_calibration(calibration),
+        )
+
+    @property
+    def rounds(self) -> int:
+        """Their number."""
+        return len(self.columns)
+
+    def profiles(self) -> Sequence[Profile]:
+        """The session as it was compared: a profile a round, made when it is looked at (compare() looks at columns)."""
+        return self.columns
+
+
+class Header(msgspec.Struct):
+    """The first line."""
+
+    ptreetime_baseline: int
+    test: str
+    host: HostFacts
+
+
+class Pin(msgspec.Struct):
+    """Which session is the fixed point of the ratchet."""
+
+    pin: str
+
+
+class _Columns(msgspec.Struct):
+    """A session's line."""
+
+    session: str
+    time: str
+    rounds: int
+    keys: list[str]
+    parents: list[int]
+    values: dict[str, msgspec.Raw]
+    commit: str | None = None
+    tracer: str | None = None
+    calibration: Calibration | None = None
+
+    def columns(self) -> Rounds:
+        """Metric by metric: the numbers of all at once would take four times the memory of the columns."""
+        size = len(self.keys)
+        if len(self.parents) != size or len(set(self.keys)) != size:
+            raise msgspec.ValidationError(f"{size} keys, of which some are twice there or have no parent")
+        if not -1 <= min(self.parents, default=-1) <= max(self.parents, default=-1) < size:
+            raise msgspec.ValidationError("a parent that is no key")
+        if not 0 <= self.rounds <= (self.rounds if self.values else ROUNDS_WITHOUT_VALUES):
+            raise msgspec.ValidationError(f"{self.rounds} rounds, but no values")
+        values = {}
+        for metric, raw in self.values.items():
+            rounds = _values.decode(raw)
+            if len(rounds) != self.rounds or any(len(column) != size for column in rounds):
+                raise msgspec.ValidationError(f"values of {metric!r} that are not of {self.rounds} rounds, {size} keys")
+            values[metric] = [_column(column) for column in rounds]
+        return Rounds(self.keys, self.parents, values, self.rounds)
+
+
+class _Rows(msgspec.Struct):
+    """A session's line in format 1."""
+
+    session: str
+    time: str
+    rounds: int
+    totals: dict[str, dict[str, list[float | None]]]
+    parents: dict[str, str | None] = {}
+    commit: str | None = None
+    tracer: str | None = None
+    calibration: Calibration | None = None
+
+    def columns(self) -> Rounds:
+        lengths = [len(values) for row in self.totals.values() for values in row.values()]
+        if not 0 <= self.rounds <= max(max(lengths, default=0), ROUNDS_WITHOUT_VALUES):
+            raise msgspec.ValidationError(f"{self.rounds} rounds, but values of {max(lengths, default=0)}")
+        metrics = dict.fromkeys(metric for row in self.totals.values() for metric in row)
+        if len(self.totals) * len(metrics) * self.rounds > max(SPARSENESS * sum(lengths), FEW_CELLS):
+            raise msgspec.ValidationError(
+                f"{len(self.totals)} keys, {len(metrics)} metrics and {self.rounds} rounds, but {sum(lengths)} values"
+            )
+        values = {metric: self._columns_of(metric) for metric in metrics}
+        return Rounds.with_parents(list(self.totals), self.parents, values, self.rounds)
+
+    def _columns_of(self, metric: str) -> list[array[float]]:
+        missing: list[float | None] = [None] * self.rounds
+        rows = [row.get(metric, missing) for row in self.totals.values()]
+        rows = [row if len(row) >= self.rounds else row + missing for row in rows]
+        return [_column([row[number] for row in rows]) for number in range(self.rounds)]
+
+
+def header_of(line: bytes | memoryview, path: Path) -> Header:
+    """The first line of ``path``.
+
+    :raises BaselineOtherVersion, BaselineCorrupt: it is none that can be read.
+    """
+    try:
+        version = msgspec.json.decode(line)["ptreetime_baseline"]
+        if version not in range(1, FORMAT_VERSION + 1):
+            raise BaselineOtherVersion(
+                f"the baseline {path} is of format {version!r}, this version reads up to {FORMAT_VERSION}: "
+                "save a new one with --ptreetime-save-baseline in another directory, or use the version that wrote it"
+            )
+        return msgspec.json.decode(line, type=Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
+        raise BaselineCorrupt(
+            f"{path} is not a baseline: its first line is not a header; delete it, or restore it from version control"
+        ) from None
+
+
+def entry_of(line: bytes | memoryview, path: Path, number: int) -> Session | Pin | Header:
+    """Line ``number`` of ``path``, one after the first.
+
+    :raises BaselineCorrupt: it can't be read.
+    """
+    try:
+        with without_collector():
+            return _entry(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BaselineCorrupt(
+            f"the baseline {path} is damaged at line {number}: {error}; delete the line, or restore the file from "
+            "version control (a merge leaves it whole where .gitattributes says merge=union)"
+        ) from None
+
+
+def line_of(entry: Header | Session | Pin) -> bytes:
+    """The line of ``entry``, its end included; of equal entries equal ones."""
+    if isinstance(entry, Session):
+        columns = entry.columns
+        line: msgspec.Struct = _Columns(
+            session=entry.session,
+            time=entry.time,
+            rounds=len(columns),
+            keys=columns.keys,
+            parents=columns.parents,
+            values={
+                metric: msgspec.Raw(msgspec.json.encode([column.tolist() for column in rounds]))  # NaN becomes null
+                for metric, rounds in columns.values.items()
+            },
+            commit=entry.commit,
+            tracer=entry.tracer,
+            calibration=entry.calibration,
+        )
+    else:
+        line = entry
+    return msgspec.json.encode(line, order="sorted") + b"\n"
+
+
+def session_of(line: bytes) -> Session:
+    """The session whose line :func:`line_of` has made in another process of the same version."""
+    return _session(msgspec.json.decode(line, type=_Columns))
+
+
+def _entry(line: bytes | memoryview) -> Session | Pin | Header:
+    with suppress(msgspec.ValidationError):  # nearly all of a file is this, and looking what it is would take as long
+        return _session(msgspec.json.decode(line, type=_Columns))
+    names = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    if "totals" in names:
+        return _session(msgspec.json.decode(line, type=_Rows))
+    if "session" in names:
+        return _session(msgspec.json.decode(line, type=_Columns))
+    if "pin" in names:
+        return msgspec.json.decode(line, type=Pin)
+    return msgspec.json.decode(line, type=Header)
+
+
+def _session(line: _Columns | _Rows) -> Session:
+    if line.calibration is not None and not line.calibration.is_whole:
+        raise msgspec.ValidationError("the calibration is not one")
+    return Session(line.session, line.time, line.columns(), line.commit, line.tracer, line.calibration)
+
+
+def _column(values: list[float | None]) -> array[float]:
+    try:
+        return array("d", values)  # type: ignore[arg-type] # None, which is rare, is what the other way is for
+    except TypeError:
+        return array("d", [math.nan if value is None else value for value in values])
+
+
+def _rounded(value: float) -> float:
+    """Seven digits hold a microsecond in ten seconds, and keep the file small."""
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def _rounded_calibration(calibration: Calibration) -> Calibration:
+    wall, cpu = (
+        {part: [_rounded(value) for value in times] for part, times in clock.items()}
+        for clock in (calibration.wall, calibration.cpu)
+    )
+    return Calibration(wall, cpu)

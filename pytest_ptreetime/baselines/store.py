@@ -1,0 +1,217 @@
+"""The store of baselines: a directory of small text files that merge in git.
+
+::
+
+    .ptreetime/
+        .gitattributes                              *.jsonl merge=union: two branches may each add sessions
+        main/                                       a baseline's name
+            test_build.py-test_clean-1f0c.5be2.jsonl    one test on one kind of machine (digests of both)
+
+A file is JSON lines, a session each; lines.py says what they hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_ptreetime.baselines.lines import FORMAT_VERSION, Header, Pin, Session, entry_of, header_of, line_of
+from pytest_ptreetime.errors import (
+    BaselineCorrupt,
+    BaselineError,
+    BaselineMissing,
+    BaselineOtherMachine,
+)
+from pytest_ptreetime.system.atomic_write import replace_file
+from pytest_ptreetime.system.host import HostFacts
+from pytest_ptreetime.system.user_lock import user_lock
+
+__all__ = ["DEFAULT_HISTORY", "Baseline", "Session", "Store", "file_name"]
+
+DEFAULT_HISTORY = 20
+SLUG_LENGTH = 80
+
+
+@dataclass
+class Baseline:
+    """Everything stored for one test on one kind of machine, oldest session first."""
+
+    test: str
+    host: HostFacts
+    path: Path
+    sessions: list[Session] = field(default_factory=list)
+    pinned: str | None = None
+
+    @property
+    def pinned_session(self) -> Session | None:
+        """The session that ``ptreetime baseline pin`` named, the fixed point of the ratchet."""
+        return next((session for session in self.sessions if session.session == self.pinned), None)
+
+    def describe(self) -> str:
+        """For a report: ``.ptreetime/main/x.jsonl, 10 sessions, last 2026-11-20 (4f2a1c9)``."""
+        last = self.sessions[-1]
+        commit = f" ({last.commit[:7]})" if last.commit else ""
+        plural = "session" if len(self.sessions) == 1 else "sessions"
+        return f"{self.path}, {len(self.sessions)} {plural}, last {last.time[:10]}{commit}"
+
+    def keep(self, history: int) -> None:
+        """Forget all but the last ``history`` sessions and the pinned one."""
+        kept = self.sessions[-history:] if history else []
+        pinned = self.pinned_session
+        if pinned is not None and pinned not in kept:
+            kept.insert(0, pinned)
+        self.sessions = kept
+
+
+class Store:
+    """The baselines called ``name`` in ``directory``."""
+
+    def __init__(self, directory: str | os.PathLike[str], name: str = "main") -> None:
+        if not re.fullmatch(r"[\w][\w.-]*", name):
+            raise BaselineError(f"a baseline can't be called {name!r}: use letters, digits, '.', '-' and '_'")
+        self.root = Path(directory)
+        self.directory = self.root / name
+
+    def load(self, test: str, host: HostFacts, *, allow_other_machine: bool = False) -> Baseline:
+        """What is stored for ``test`` on a machine like ``host``.
+
+        :raises BaselineMissing: nothing is.
+        :raises BaselineOtherMachine: something is, from machines that differ; with ``allow_other_machine`` the one
+            with the latest session is returned instead.
+        :raises BaselineOtherVersion, BaselineCorrupt: the file can't be read.
+        """
+        path = self.path_of(test, host)
+        if path.is_file() and (baseline := self.read(path)).sessions:
+            return baseline
+        others = [self.read(other) for other in sorted(self.directory.glob(f"{file_name(test)}.*.jsonl"))]
+        others = [other for other in others if other.sessions]
+        if not others:
+            raise BaselineMissing(
+                f"no baseline of {test} in {self.directory}: save one with --ptreetime-save-baseline={self.root}"
+            )
+        latest = max(others, key=lambda other: other.sessions[-1].time)
+        if allow_other_machine:
+            return latest
+        difference = host.difference(latest.host) or "an older way of telling machines apart"
+        raise BaselineOtherMachine(
+            f"the baseline of {test} in {self.directory} is from another machine ({difference}): save one here with "
+            f"--ptreetime-save-baseline={self.root}, or compare all the same with --ptreetime-allow-other-machine"
+        )
+
+    def add(
+        self, test: str, host: HostFacts, session: Session, *, history: int = DEFAULT_HISTORY, of_now: bool = False
+    ) -> Path:
+        """Add a session, keeping at most ``history`` and the pinned one, and return the file.
+
+        :param of_now: it was measured after all that are stored: a clock that was set back does not make it older.
+        :raises BaselineError: what is there can't be read, or the directory can't be written; it is left as it was.
+        """
+        path = self.path_of(test, host)
+        digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+        with user_lock(f"baseline-{digest}"):
+            baseline = self.read(path) if path.is_file() else Baseline(test, host, path)
+            if of_now and baseline.sessions:
+                session.time = max(session.time, baseline.sessions[-1].time)
+            baseline.sessions.append(session)
+            baseline.keep(history)
+            self.write(baseline)
+        return path
+
+    def files(self) -> list[Path]:
+        """The store's files, in the order of their names."""
+        return sorted(self.directory.glob("*.jsonl"))
+
+    def path_of(self, test: str, host: HostFacts) -> Path:
+        """Where the baseline of ``test`` on a machine like ``host`` is, or would be."""
+        facts = (host.cpu_model, host.cpu_count, round(host.memory_bytes / 2**30), host.kernel, host.machine)
+        machine = hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
+        return self.directory / f"{file_name(test)}.{machine}.jsonl"
+
+    @staticmethod
+    def read(path: Path) -> Baseline:
+        """One file.
+
+        :raises BaselineOtherVersion, BaselineCorrupt: with the line that can't be read.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BaselineError(f"can't read the baseline {path}: {error.strerror}") from None
+        if not content:
+            raise BaselineCorrupt(f"the baseline {path} is empty: delete it, or restore it from version control")
+        lines = _lines(content)
+        header = header_of(next(lines), path)
+        baseline = Baseline(header.test, header.host, path)
+        sessions: dict[str, Session] = {}
+        for number, line in enumerate(lines, start=2):
+            entry = entry_of(line, path, number)
+            if isinstance(entry, Session):
+                sessions[entry.session] = entry
+            elif isinstance(entry, Pin):
+                baseline.pinned = entry.pin
+        # Of sessions of one second those stay first that were added first.
+        baseline.sessions = sorted(sessions.values(), key=lambda session: session.time)
+        return baseline
+
+    @staticmethod
+    def write(baseline: Baseline) -> None:
+        """Replace the file of ``baseline`` as a whole, or leave it untouched.
+
+        :raises BaselineError: it can't be written.
+        """
+        entries: list[Header | Session | Pin] = [Header(FORMAT_VERSION, baseline.test, baseline.host)]
+        entries += baseline.sessions
+        if baseline.pinned_session is not None:
+            entries.append(Pin(baseline.pinned_session.session))
+        try:
+            baseline.path.parent.mkdir(parents=True, exist_ok=True)
+            attributes = baseline.path.parent.parent / ".gitattributes"
+            if not attributes.exists():
+                replace_file(attributes, b"*.jsonl merge=union -diff\n")
+            replace_file(baseline.path, b"".join(map(line_of, entries)))
+        except OSError as error:
+            raise BaselineError(
+                f"can't write the baseline {baseline.path}: {error.strerror}; it is unchanged"
+            ) from None
+
+    @staticmethod
+    def merge(files: Iterable[Path], into: Path) -> Baseline:
+        """Put the sessions of several files of one test and machine into one, ``into``.
+
+        :raises BaselineError: they are of different tests or machines.
+        """
+        read = [Store.read(file) for file in files]
+        first = read[0]
+        merged = Baseline(first.test, first.host, into)
+        sessions: dict[str, Session] = {}
+        for baseline in read:
+            if baseline.test != first.test:
+                raise BaselineError(f"{baseline.path} is of {baseline.test}, {first.path} of {first.test}")
+            difference = first.host.difference(baseline.host)
+            if difference:
+                raise BaselineError(f"{baseline.path} and {first.path} are from different machines: {difference}")
+            sessions.update((session.session, session) for session in baseline.sessions)
+            merged.pinned = baseline.pinned or merged.pinned
+        merged.sessions = sorted(sessions.values(), key=lambda session: (session.time, session.session))
+        Store.write(merged)
+        return merged
+
+
+def _lines(content: bytes) -> Iterator[memoryview]:
+    """Without copying them: there may be hundreds of megabytes."""
+    view, start = memoryview(content), 0
+    while start < len(content):
+        end = content.find(b"\n", start)
+        end = len(content) if end < 0 else end
+        yield view[start:end]
+        start = end + 1
+
+
+def file_name(test: str) -> str:
+    """A file name that shows which test it is of, and differs for every test."""
+    readable = re.sub(r"[^\w.-]+", "-", test.replace("::", "-")).strip("-.")[-SLUG_LENGTH:]
+    return f"{readable}-{hashlib.sha256(test.encode(errors='surrogateescape')).hexdigest()[:4]}"

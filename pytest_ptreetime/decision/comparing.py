@@ -1,0 +1,359 @@
+"""Baseline x rounds -> Comparison: the public face of the decision.
+
+What is decided by what: counts exactly (structure.py); times by log ratios with the machine's speed taken out
+(host_speed.py), noise learned across nodes and sessions (effects.py, shrinkage.py), tests against a minimum effect and
+the false discovery rate (statistics.py, decision.py), causes told from consequences (explain.py).
+
+Importing this costs no numpy; comparing does.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.decision.sentences import (
+    NOTABLE_SHIFT,
+    OK_RESOLUTION,
+    SIZEABLE,
+    comparison_sentence,
+    finding_sentence,
+    power_statement,
+)
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.system.os_errors import refuse_without_room_for
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.decision.host_speed import Calibrations
+    from pytest_ptreetime.decision.panel import Panel
+    from pytest_ptreetime.decision.rules import Decision, Terms
+    from pytest_ptreetime.system.calibration import Calibration
+
+__all__ = [
+    "COMMON_KEY",
+    "DEFAULT_FDR",
+    "Comparison",
+    "Finding",
+    "Power",
+    "PowerLevel",
+    "compare",
+    "power_of_baseline",
+]
+
+#: Where nothing has changed, at most this part of the sessions has any finding at all.
+DEFAULT_FDR = 0.01
+#: From this resolution on more rounds are not asked for.
+DECISIVE_RESOLUTION = 0.05
+
+MinEffect = float | tuple[float, float]
+
+
+def compare(
+    baseline: Sequence[Sequence[Profile]],
+    current: Sequence[Profile],
+    *,
+    paired: bool = False,
+    min_effect: MinEffect | Mapping[str, MinEffect] | None = None,
+    fdr: float = DEFAULT_FDR,
+    metrics: Sequence[str] | None = None,
+    pinned: Sequence[Profile] | None = None,
+    baseline_calibration: Sequence[Calibration | None] | None = None,
+    current_calibration: Calibration | None = None,
+    ignore: Sequence[str] = (),
+    node_settings: Mapping[str, Mapping[str, Any]] | None = None,
+    tracing_cost: float = 0.0,
+) -> Comparison:
+    """Decide whether a build became slower, and which process is the cause.
+
+    :param baseline: sessions, each a list of rounds, the oldest first.
+    :param current: the rounds of this session.
+    :param paired: the two sides were measured in turns; the baseline is then one session, whose rounds are paired with
+        those of ``current``. The machine was the same, so a shift that all processes share is a finding.
+    :param min_effect: the smallest change that matters, as a ratio (0.02: 2 %) or a pair of ratio and seconds, for all
+        metrics or by metric; those not named keep their own (metric_noise.py: 1 % and 1 to 4 ms; sys 2 %).
+    :param fdr: false discovery rate over all nodes and metrics.
+    :param metrics: what is compared besides counts; by default wall, user, sys and cpu.
+    :param pinned: the rounds of a pinned session, so that slow creep over many sessions is seen.
+    :param baseline_calibration: what ``calibration.calibrate()`` gave in each session; with
+        ``current_calibration`` it tells a slow machine from a build whose processes all became slower.
+    :param ignore: patterns (``*``, ``?``) of keys that are not compared.
+    :param node_settings: by pattern of keys: ``{"min_effect": ..., "metrics": [...], "ignore": True}``.
+    :param tracing_cost: the seconds that tracing adds to a process; findings that are smaller say so.
+    :raises UsageError: there is no current round, a paired baseline of several sessions, or an impossible setting.
+    :raises MemoryError: a limit of address space leaves no room for numpy and scipy.
+    """
+    _check(baseline, current, paired, fdr)
+    reasons: list[str] = []
+    notes: list[str] = []
+    sessions, kept = _complete_sessions(baseline, notes)
+    rounds = _complete(current, "", reasons)
+    result = Comparison("inconclusive", reasons=reasons, notes=notes, rounds=len(rounds), paired=paired)
+    result.sessions = len(sessions)
+    if not any(baseline):
+        result.verdict = "no-baseline"
+    elif not sessions:
+        reasons.append("no round of the baseline is complete: " + "; ".join(notes))
+    elif rounds:
+        calibrations = None if baseline_calibration is None else [baseline_calibration[n] for n in kept]
+        complete_pinned = _complete(pinned or (), "pinned session, ", notes) or None
+        request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {}, tracing_cost)
+        panel, terms = _prepare(sessions, rounds, None if paired else complete_pinned, request)
+        if not paired:
+            terms = replace(terms, calibrations=_calibrations(calibrations, current_calibration))
+        _decide(result, panel, terms, rounds)
+    result.sentence = comparison_sentence(result)
+    return result
+
+
+def power_of_baseline(
+    sessions: Sequence[Sequence[Profile]],
+    *,
+    rounds: int,
+    min_effect: MinEffect | Mapping[str, MinEffect] | None = None,
+    fdr: float = DEFAULT_FDR,
+    metrics: Sequence[str] | None = None,
+) -> Power:
+    """What a coming session of ``rounds`` rounds could find against these stored ones; ``.sentence`` says it.
+
+    With one session the noise between sessions is not known, and the stated one is taken (metric_noise.py).
+
+    :raises UsageError: no session has a complete round, or ``rounds`` is not positive.
+    """
+    if rounds < 1:
+        raise UsageError(f"power of a baseline: {rounds} rounds find nothing; give 1 or more")
+    complete, _ = _complete_sessions(sessions, [])
+    if not complete:
+        raise UsageError("power of a baseline: no session has a complete round; save one first")
+    from pytest_ptreetime.decision.rules import decide
+
+    panel, terms = _prepare(complete, complete[-1][-1:], None, _Request(False, min_effect, fdr, metrics))
+    levels = decide(panel, replace(terms, planned=rounds)).levels
+    power = power_statement(levels, sessions=len(complete), rounds=rounds, paired=False, planned=True)
+    if power is None:
+        return Power(math.inf, 0.0, "", [], "no times are stored: only changes of counts can be found, all of them")
+    if len(complete) == 1:
+        noise = 100 * terms.models[power.metric].between
+        power.sentence += f", if sessions differ by {noise:.1f} % a node: that is an assumption until there are more"
+    return power
+
+
+def _check(baseline: Sequence[Sequence[Profile]], current: Sequence[Profile], paired: bool, fdr: float) -> None:
+    if not current:
+        raise UsageError("compare: there is no current round; give at least one profile")
+    if paired and len(baseline) > 1:
+        raise UsageError(
+            f"compare: a paired baseline is one session, measured in turns with the current one, but {len(baseline)} "
+            "were given; leave paired out to compare with stored sessions"
+        )
+    if not 0 < fdr < 1:
+        raise UsageError(f"compare: fdr is {fdr!r}; give a number between 0 and 1, such as 0.01")
+
+
+def _complete_sessions(
+    baseline: Sequence[Sequence[Profile]], notes: list[str]
+) -> tuple[list[Sequence[Profile]], list[int]]:
+    """The complete rounds of the sessions that have any, and these sessions' positions."""
+    complete = [_complete(rounds, "baseline, ", notes) for rounds in baseline]
+    kept = [position for position, rounds in enumerate(complete) if rounds]
+    return [complete[position] for position in kept], kept
+
+
+def _complete(rounds: Sequence[Profile], where: str, remarks: list[str]) -> Sequence[Profile]:
+    """The complete rounds; the others are left out, and why."""
+    if isinstance(rounds, Rounds):  # stored ones are complete
+        return rounds
+    incomplete = [profile.incomplete_reason for profile in rounds if profile.incomplete_reason is not None]
+    if incomplete:
+        remarks.append(f"{where}{len(incomplete)} of {len(rounds)} rounds incomplete: {incomplete[0]}")
+    return [profile for profile in rounds if profile.incomplete_reason is None]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The settings of compare(), as they were given."""
+
+    paired: bool
+    min_effect: MinEffect | Mapping[str, MinEffect] | None
+    fdr: float
+    metrics: Sequence[str] | None
+    ignore: Sequence[str] = ()
+    node_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tracing_cost: float = 0.0
+
+
+def _calibrations(baseline: Sequence[Calibration | None] | None, current: Calibration | None) -> Calibrations:
+    from pytest_ptreetime.decision.host_speed import Calibrations
+
+    return Calibrations.of(baseline, current)
+
+
+def _prepare(
+    sessions: Sequence[Sequence[Profile]],
+    rounds: Sequence[Profile],
+    pinned: Sequence[Profile] | None,
+    request: _Request,
+) -> tuple[Panel, Terms]:
+    """The arrays, and the settings in their terms."""
+    refuse_without_room_for("numpy", "scipy.special")
+    import numpy as np
+
+    from pytest_ptreetime.decision.metric_noise import DEFAULT_METRICS, metric_noise, with_min_effects
+    from pytest_ptreetime.decision.panel import tabulate
+    from pytest_ptreetime.decision.rules import EVIDENCE, Terms
+
+    metrics, node_settings = request.metrics, request.node_settings
+    extra = [metric for settings in node_settings.values() for metric in settings.get("metrics", ())]
+    asked = list(dict.fromkeys([*(DEFAULT_METRICS if metrics is None else metrics), *extra]))
+    panel = tabulate(sessions, rounds, pinned, list(dict.fromkeys([*asked, *EVIDENCE])))
+    models = with_min_effects(
+        {metric: metric_noise(metric) for metric in asked if metric != "count" and metric in panel.metrics},
+        request.min_effect,
+    )
+    ignored = _matching(panel.keys, request.ignore)
+    untested = {
+        metric: np.ones(len(panel.keys), dtype=bool)
+        for metric in models
+        if metric not in (DEFAULT_METRICS if request.metrics is None else request.metrics)
+    }
+    overrides: dict[str, list[Any]] = {}
+    for pattern, settings in node_settings.items():
+        unknown = set(settings) - {"min_effect", "metrics", "ignore"}
+        if unknown:
+            raise UsageError(
+                f"node settings of {pattern!r}: {sorted(unknown)} unknown; give min_effect, metrics, ignore"
+            )
+        mask = _matching(panel.keys, [pattern])
+        if settings.get("ignore"):
+            ignored |= mask
+        if "metrics" in settings:
+            for metric in models:
+                untested.setdefault(metric, np.zeros(len(panel.keys), dtype=bool))
+                untested[metric] = np.where(mask, metric not in settings["metrics"], untested[metric])
+        if "min_effect" in settings:
+            for metric, model in with_min_effects(models, settings["min_effect"]).items():
+                if model is not models[metric]:
+                    overrides.setdefault(metric, []).append((mask, model))
+    return panel, Terms(models, request.fdr, request.paired, None, ignored, untested, overrides, request.tracing_cost)
+
+
+def _matching(keys: Sequence[str], patterns: Sequence[str]) -> Any:
+    """Which keys match any of the patterns. ``[`` stands for itself: keys contain it."""
+    import numpy as np
+
+    if not patterns:
+        return np.zeros(len(keys), dtype=bool)
+    whole = re.compile("|".join(fnmatch.translate(pattern.replace("[", "[[]")) for pattern in patterns))
+    return np.fromiter((whole.match(key) is not None for key in keys), dtype=bool, count=len(keys))
+
+
+def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Profile]) -> None:
+    from pytest_ptreetime.decision.rules import decide
+
+    decision = decide(panel, terms)
+    on_path = [set(profile.critical_path) for profile in rounds]
+    for finding in decision.findings:
+        finding.on_critical_path = sum(finding.key in path for path in on_path) > len(on_path) / 2
+        finding.sentence = finding_sentence(finding)
+    result.findings, result.contentions = _sorted_out(decision.findings)
+    result.host_shifts = {metric: math.exp(shift.total) for metric, shift in decision.shifts.items()}
+    result.host_shift = next(
+        (result.host_shifts[m] for m in ("cpu", "wall", *result.host_shifts) if m in result.host_shifts), 1.0
+    )
+    pairs = min(len(rounds), len(panel.baseline[0])) if terms.paired else len(rounds)
+    result.power = power_statement(decision.levels, sessions=result.sessions, rounds=pairs, paired=terms.paired)
+    _add_remarks(result, panel, decision, terms)
+    worse = any(finding.is_worse for finding in result.findings)
+    if worse:
+        result.verdict = "regression"
+    elif result.reasons:
+        result.verdict = "inconclusive"
+    else:
+        result.verdict = "improvement" if result.findings else "ok"
+    # the question is put to sizeable nodes; where there are none it is decided
+    resolution = result.power.effect if result.power is not None and result.power.above >= SIZEABLE else 0.0
+    result.decided = worse or (not result.contentions and resolution <= DECISIVE_RESOLUTION)
+
+
+def _sorted_out(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Findings of the build, causes first, and those of contention with what follows from it."""
+    contended = {(finding.key, finding.metric) for finding in findings if finding.contention and finding.is_cause}
+    contentions = [
+        finding
+        for finding in findings
+        if (finding.contention and finding.is_cause) or (finding.explained_by, finding.explained_by_metric) in contended
+    ]
+    apart = {id(finding) for finding in contentions}
+    for finding in contentions:
+        finding.contention = True
+    own = [finding for finding in findings if id(finding) not in apart]
+    for finding in own:
+        finding.contention = False  # explained by work, whatever waiting came with it
+    order = {"added": 0, "count": 0, "removed": 0, "regression": 1, "improvement": 2}
+
+    def rank(finding: Finding) -> tuple[bool, bool, int, float, str, str]:
+        cost = abs(finding.cost or 0.0)
+        return (
+            not finding.is_cause,
+            not finding.is_worse,
+            -1 if finding.key == COMMON_KEY else order[finding.kind],
+            -cost,
+            finding.key,
+            finding.metric,
+        )
+
+    return sorted(own, key=rank), sorted(contentions, key=rank)
+
+
+def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Terms) -> None:
+    """Why nothing can be said, and what should be known besides."""
+    reasons, notes = result.reasons, result.notes
+    if result.contentions:
+        reasons.append(
+            "contention: other work on the machine kept the processors busy ("
+            + next(finding for finding in result.contentions if finding.is_cause).sentence
+            + "); repeat it on a quieter machine"
+        )
+    if result.rounds == 1 and len(panel.baseline) == 1 and len(panel.baseline[0]) == 1 and terms.models:
+        reasons.append("one round on each side can't tell a change from noise; measure more rounds")
+    elif result.power is not None and result.power.above >= SIZEABLE and result.power.effect > OK_RESOLUTION:
+        advice = "measure more rounds" if terms.paired or result.sessions > 2 else "store more sessions or interleave"
+        smallest = result.power.sentence.replace(" a change of ", " only a change of ", 1)
+        reasons.append(f"too little data for the noise: {smallest}; {advice}")
+    if terms.paired and len(panel.baseline[0]) != len(panel.current):
+        notes.append(f"{len(panel.baseline[0])} rounds were paired with {len(panel.current)}; the surplus was left out")
+    for position in decision.structure.unsteady[:3]:
+        counts = sorted({f"{count:g}" for count in panel.current_counts[:, position].tolist()})
+        notes.append(f"{panel.keys[position]}: the count differs between rounds now ({', '.join(counts)})")
+    if not terms.paired:
+        _add_remarks_on_machine(result, decision, terms)
+    if decision.inflation > 1.5:
+        notes.append(f"nodes scatter {decision.inflation:.1f} times as much as in the baseline; judged accordingly")
+
+
+def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms) -> None:
+    """What became of the shift that everything shares, and what the calibration has to do with it."""
+    shifts = decision.shifts.values()
+    moved = f"everything moved by a factor of {result.host_shift:.2f}"
+    notable = abs(math.log(result.host_shift)) >= NOTABLE_SHIFT
+    busy = terms.calibrations.disturbance if terms.calibrations is not None else None
+    disturbed = f"the machine was busy while calibrating ({busy})"
+    if any(finding.key == COMMON_KEY for finding in result.findings):
+        result.notes.append(f"{moved}, which the calibration does not explain")
+    elif any(shift.doubt == "disturbed" and not shift.calibrated for shift in shifts):
+        result.reasons.append(f"{moved}; can't tell whether the machine or the build did: {disturbed}")
+    elif busy is not None:
+        result.notes.append(f"{moved}, taken out; {disturbed}, so that nothing more is known of its speed")
+    elif any(shift.doubt == "contradicted" for shift in shifts):
+        text = f"{moved}, but the calibration by another one; either it was disturbed, or the build changed as a whole"
+        result.reasons.append(f"{text}: repeat it, or interleave")
+    elif notable and any(shift.calibrated for shift in shifts):
+        result.notes.append(f"{moved}; the calibration agrees within its noise, so it was the machine and is taken out")
+    elif notable:
+        result.notes.append(f"{moved}, taken out; without calibrations machine and build can't be told apart")

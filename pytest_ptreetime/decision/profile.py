@@ -1,0 +1,146 @@
+"""A run's totals for each key and metric: what is compared and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.metrics import METRICS, known_sums, no_sums
+from pytest_ptreetime.system.garbage_collection import without_collector
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.keys.keyer import Keyer
+    from pytest_ptreetime.tree.process_tree import ProcessTree
+
+__all__ = ["METRICS", "Profile"]
+
+
+class Profile(msgspec.Struct):
+    """One run, by key.
+
+    ``totals[key][metric]``: ``count`` is the number of nodes, ``wall user sys cpu startlag exitlag run_delay`` are sums
+    in seconds, ``read written`` sums in bytes, ``max_rss`` the largest in bytes. A metric that no node of the key knows
+    is absent; one that only some know is the sum of those. ``parents`` has every key's parent key, None for the root's;
+    following them always ends. ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once.
+    """
+
+    totals: dict[str, dict[str, float]]
+    parents: dict[str, str | None] = {}
+    incomplete_reason: str | None = None
+    critical_path: list[str] = []
+
+    @classmethod
+    def from_tree(cls, tree: ProcessTree, keyer: Keyer | None = None) -> Profile:
+        """The totals of ``tree``.
+
+        :param keyer: how nodes are named; the default rules without it.
+        """
+        from pytest_ptreetime.keys.keyer import Keyer
+
+        keys = (keyer or Keyer()).keys_in_preorder(tree)
+        key_of = dict(zip(map(id, tree), keys, strict=True))
+        sums: dict[str, list[int]] = {}
+        one_parent: dict[str, str | None] = {}
+        candidates: dict[str, set[str | None]] = {}  # of those keys that have several
+        with without_collector():
+            for node, key in zip(tree, keys, strict=True):
+                of_key = sums.get(key)
+                parent = None if node.parent is None else key_of[id(node.parent)]
+                if of_key is None:
+                    of_key = sums[key] = no_sums()
+                    one_parent[key] = parent
+                elif parent != one_parent[key]:
+                    candidates.setdefault(key, {one_parent[key]}).add(parent)
+                node.add_metrics(of_key)
+            totals = {key: {"count": float(of_key[0]), **known_sums(of_key)} for key, of_key in sums.items()}
+        return cls(
+            totals=totals,
+            parents=_one_parent_each(one_parent, candidates),
+            incomplete_reason=tree.incomplete_reason,
+            critical_path=list(dict.fromkeys(key_of[id(node)] for node in tree.critical_path())),
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Mapping[str, Any]]) -> Profile:
+        """A profile from ``{key: {metric: value}}``; an entry ``"parent": key`` names the parent.
+
+        Without it the parent is the one key whose names, the arguments in brackets aside, are the longest part of the
+        key's up to a ``/``: ``make/gcc[-c a.c]`` of ``make/gcc/cc1[a.c]``.
+
+        :raises UsageError: a value is no number, or the parents go round in a circle.
+        """
+        totals: dict[str, dict[str, float]] = {}
+        parents: dict[str, str | None] = {}
+        by_names: dict[str, list[str]] = {}
+        for key in data:
+            by_names.setdefault(_names(key), []).append(key)
+        for key, entries in data.items():
+            totals[key] = {}
+            for metric, value in entries.items():
+                if metric == "parent":
+                    continue
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise UsageError(f"profile: {metric} of {key!r} is {value!r}: give a number")
+                totals[key][metric] = float(value)
+            parent = entries.get("parent")
+            if parent is not None and not isinstance(parent, str):
+                raise UsageError(f"profile: the parent of {key!r} is {parent!r}: give a key")
+            parents[key] = parent if "parent" in entries else _parent_by_path(key, by_names)
+        for key in _circles(parents):
+            raise UsageError(f"profile: {key!r} is its own ancestor: correct the parents")
+        return cls(totals=totals, parents=parents)
+
+
+def _one_parent_each(
+    parents: dict[str, str | None], candidates: Mapping[str, set[str | None]]
+) -> dict[str, str | None]:
+    """One parent for each key, the same whatever the order in which the nodes came, and no circles.
+
+    Nodes of one key can have parents of several keys (where a wrapper is used here and not there, or a shell forks
+    itself): the one of ``candidates`` that sorts first is taken. Two wrappers around each other in both orders make a
+    circle: the first of its keys gets no parent.
+    """
+    for key, several in candidates.items():
+        several.discard(key)
+        several.discard(None)
+        parents[key] = min(several, key=str)
+    if candidates:
+        for key in _circles(parents):
+            parents[key] = None
+    return parents
+
+
+def _circles(parents: Mapping[str, str | None]) -> list[str]:
+    """Of each circle of keys that are their own ancestors, the one that sorts first."""
+    safe: set[str] = set()
+    circles = []
+    for start in parents:
+        trail: dict[str, int] = {}
+        key: str | None = start
+        while key is not None and key not in safe and key not in trail:
+            trail[key] = len(trail)
+            key = parents.get(key)
+        if key is not None and key in trail:
+            circles.append(min(list(trail)[trail[key] :]))
+        safe.update(trail)
+    return circles
+
+
+def _names(key: str) -> str:
+    """The names of a key without the arguments in brackets: ``make/gcc`` of ``make/gcc[-c a.c]``."""
+    names = key.partition("[")[0]
+    return names + "[" if names == "" or names.endswith("/") else names  # there is a program called [
+
+
+def _parent_by_path(key: str, by_names: Mapping[str, list[str]]) -> str | None:
+    """The key whose names are the next part of ``key``'s; where several have them, who it was can't be said."""
+    prefix = _names(key)
+    while "/" in prefix:
+        prefix = prefix.rpartition("/")[0]
+        found = by_names.get(prefix, [])
+        if len(found) == 1:
+            return found[0]
+    return None

@@ -1,0 +1,31 @@
+"""A process in a few words, for a line that has no room for its arguments: ``cc1 src/lvm.c``, ``gcc src/lvm.c``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pytest_ptreetime.keys.compilers import identity
+
+__all__ = ["brief"]
+
+_OUTPUT = "-o"
+_WITH_VALUE = (_OUTPUT, "-I", "-L", "-D", "-C", "-MF", "-MT", "-MQ", "-isystem", "-include", "-x")
+_COMPILES = ("-c", "-S", "-E")
+
+
+def brief(name: str, args: Sequence[str]) -> str:
+    """``name`` and what tells it from its like: the main file that it works on, or the one that it makes."""
+    known = identity(name, args) if args else None
+    words = [*known.words, *known.files] if known is not None else _main_argument(args)
+    return " ".join(filter(None, [name, *words]))
+
+
+def _main_argument(args: Sequence[str]) -> list[str]:
+    """The first argument that is no option and no option's value; the output where a driver links."""
+    if _OUTPUT in args[:-1] and not any(word in args for word in _COMPILES):
+        return [args[args.index(_OUTPUT) + 1]]
+    for before, argument in pairwise(args):
+        if argument and not argument.startswith("-") and before not in _WITH_VALUE:
+            return [argument]
+    return list(args[1:2])

@@ -1,0 +1,106 @@
+"""Which nodes only pass a command on: ccache, time, nice, env, a sandbox, ``sh -c``.
+
+Such a node keeps its own key and is left out of the path of what is below it, so that a wrapper put on top of a command
+renames nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pytest_ptreetime.keys.decoding import Decoded
+from pytest_ptreetime.tree.node import ProcessNode
+
+__all__ = ["passes_through"]
+
+# They run a compiler with arguments changed for their own purposes, so their arguments don't end with its.
+LAUNCHERS = {"ccache", "sccache", "distcc", "icecc", "buildcache", "goma", "gomacc", "rewrapper", "recc", "cachepot"}
+SHELLS = {"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"}
+
+_SHELL_COMMAND_OPTION = re.compile(r"-[a-zA-Z]*c")
+_QUOTING = str.maketrans("\t\n", "  ", "'\"\\")
+_COMMAND_ENDS = frozenset(" ;&|><)")
+_COMMAND_BEGINS = frozenset(" ;&|(/")
+
+
+def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> set[int]:
+    """The ids (``id(node)``) of those of ``nodes``, a tree in preorder, that have others below and only pass them on.
+
+    These are: a process that never execed (a shell's fork of itself); a launcher by name; a node whose arguments end
+    with those of the one program that it runs, as its only child or by its own exec; a shell whose ``-c`` text has
+    them.
+    """
+    found = set()
+    programs: dict[int, ProcessNode] = {}  # what a fork that never execed runs, if it is one program
+    launchers: dict[tuple[str, str | None], bool] = {}
+    for node in reversed(nodes):
+        if not node.children and node.next_image is None:
+            continue
+        inner = _only_program(node)
+        if inner is not None and inner.forked_only:
+            inner = programs.get(id(inner))
+        if node.forked_only:
+            found.add(id(node))
+            if inner is not None:
+                programs[id(node)] = inner
+            continue
+        program = decoded.name(node), decoded.exe(node)
+        launches = launchers.get(program)
+        if launches is None:
+            launches = launchers[program] = _is_launcher(*program)
+        if launches or (inner is not None and _wraps(node, inner, decoded)):
+            found.add(id(node))
+    return found
+
+
+def _only_program(node: ProcessNode) -> ProcessNode | None:
+    """The one program that ``node`` runs: its next image, or the first image of its only child."""
+    only = node.next_image
+    for child in node.children:
+        if child.previous_image is None:
+            if only is not None:
+                return None
+            only = child
+    return only
+
+
+def _is_launcher(name: str, exe: str | None) -> bool:
+    return name in LAUNCHERS or (exe is not None and exe.rpartition("/")[2] in LAUNCHERS)  # ccache can be called gcc
+
+
+def _wraps(outer: ProcessNode, inner: ProcessNode, decoded: Decoded) -> bool:
+    ours, theirs = decoded.args(outer), decoded.args(inner)
+    if not ours or not theirs or len(ours) < 2:
+        return False
+    if _ends_with(ours, theirs):
+        return True
+    if len(theirs) > 1 and _base(theirs[1]) == decoded.name(inner) and _ends_with(ours, theirs[1:]):
+        return True  # a script: the kernel put its interpreter before it
+    return decoded.name(outer) in SHELLS and _has_command(ours, theirs)
+
+
+def _ends_with(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    begin = len(ours) - len(theirs)
+    return begin > 0 and ours[begin + 1 :] == theirs[1:] and _base(ours[begin]) == _base(theirs[0])
+
+
+def _has_command(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    """Whether the text after a shell's ``-c`` has the words ``theirs``, quotation aside."""
+    place = next((i for i, word in enumerate(ours) if i and _SHELL_COMMAND_OPTION.fullmatch(word)), 0)
+    if not place or place + 1 >= len(ours):
+        return False
+    text = ours[place + 1].translate(_QUOTING)
+    command = " ".join([_base(theirs[0]), *theirs[1:]]).translate(_QUOTING)
+    begin = text.find(command)
+    while begin >= 0:
+        end = begin + len(command)
+        begins = begin == 0 or text[begin - 1] in _COMMAND_BEGINS
+        if begins and (end == len(text) or text[end] in _COMMAND_ENDS):
+            return True
+        begin = text.find(command, begin + 1)
+    return False
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,311 @@
+"""The pytest side: options, hooks and the fixture. What they do is in session/measuring.py, fixture.py and reports/.
+
+Imported in every pytest run where the package is installed, so it imports nothing heavy before a test uses the fixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_ptreetime.errors import PtreetimeError, RecordingFailed, UsageError
+from pytest_ptreetime.plugin import hookspecs
+from pytest_ptreetime.settings import OPTIONS, Settings, resolve
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.plugin.fixture import PtreetimeFixture
+    from pytest_ptreetime.plugin.session_end import Outcome
+    from pytest_ptreetime.session.measure import Progress
+    from pytest_ptreetime.session.measuring import MeasuringSession
+
+__all__ = ["ptreetime"]
+
+MARKER = (
+    "ptreetime(rounds=None, warmup=None, timeout=None, tracer=None, interpose=None, min_effect=None, metrics=None, "
+    "ignore=None, fail_on=None, sub_arg=None, budget=None): how the builds of this test are measured and judged"
+)
+_session_key: pytest.StashKey[MeasuringSession] = pytest.StashKey()
+_settings_key: pytest.StashKey[Settings] = pytest.StashKey()
+_fixture_key: pytest.StashKey[PtreetimeFixture] = pytest.StashKey()
+_outcome_key: pytest.StashKey[Outcome] = pytest.StashKey()
+_harvests_key: pytest.StashKey[list[bytes]] = pytest.StashKey()
+_lost_key: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("ptreetime", "build-performance regression tests")
+    for option in OPTIONS:
+        arguments: dict[str, Any] = {"dest": option.key, "default": None, "help": option.help}
+        if option.switch:
+            arguments.update(action="store_const", const="true")
+        elif option.repeatable:
+            arguments.update(action="append", metavar=option.metavar)
+        elif option.implied is not None:
+            arguments.update(nargs="?", const=option.implied, metavar=option.metavar)
+        else:
+            arguments.update(metavar=option.metavar)
+        group.addoption(option.flag, **arguments)
+        if option.ini:
+            words = f"{option.help} (as {option.flag})"
+            if option.repeatable:
+                parser.addini(option.key, words, type="linelist")
+            else:
+                parser.addini(option.key, words, type="string", default="")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(args: list[str]) -> None:
+    """Keep a flag whose directory is optional from taking the test path that follows it as its directory."""
+    bare = {option.flag for option in OPTIONS if option.implied is not None}
+    args[:] = [f"{argument}=" if argument in bare else argument for argument in args]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    config.stash[_harvests_key] = []
+    config.stash[_lost_key] = []
+    try:
+        config.stash[_settings_key] = _settings(config, {})
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    session = config.stash.get(_session_key, None)
+    if session is not None:
+        try:
+            session.close()
+        except KeyboardInterrupt:  # it must not keep a recorder or a checkout alive
+            session.close()
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str | None:
+    """Which tracer was taken and why, once, where there is a test that will use it."""
+    if config.stash[_settings_key].disable or not any(
+        "ptreetime" in getattr(item, "fixturenames", ()) for item in items
+    ):
+        return None
+    try:
+        return f"ptreetime: tracer {_session(config).choice(config.stash[_settings_key]).explain()}"
+    except PtreetimeError as error:
+        return f"ptreetime: {error}"
+
+
+@pytest.fixture
+def ptreetime(request: pytest.FixtureRequest) -> Iterator[PtreetimeFixture]:
+    """Run a build under a kernel-level tracer and return its process tree.
+
+    ``tree = ptreetime(["make", "-j8"], cwd="src", setup=["make", "clean"])``; see README.md.
+    """
+    from pytest_ptreetime.plugin.fixture import PtreetimeFixture
+
+    config = request.config
+    if config.stash[_settings_key].disable:
+        pytest.skip("builds are not measured: --ptreetime-disable")
+    marker: dict[str, Any] = {}
+    for mark in reversed(list(request.node.iter_markers("ptreetime"))):
+        marker.update(mark.kwargs)
+    try:
+        settings = _settings(config, marker)
+        session = _session(config)
+    except PtreetimeError as error:
+        pytest.fail(str(error), pytrace=False)
+    fixture = PtreetimeFixture(session, settings, request.node.nodeid, _progress(config, request.node))
+    request.node.stash[_fixture_key] = fixture
+    yield fixture
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
+    """Judge what the test has measured, in its call phase: a regression is the test's failure."""
+    outcome = yield
+    fixture = item.stash.get(_fixture_key, None)
+    error = outcome.excinfo[1] if outcome.excinfo is not None else None
+    if isinstance(error, PtreetimeError):
+        outcome.force_exception(pytest.fail.Exception(str(error), pytrace=False))
+    if fixture is None:
+        return
+    try:
+        failures = _judge(item, fixture, keep=error is None)
+    except PtreetimeError as refused:
+        failures = [str(refused)]
+    if failures and error is None:
+        outcome.force_exception(pytest.fail.Exception("\n\n".join(failures), pytrace=False))
+
+
+def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[str]:
+    """The texts of what fails the test."""
+    from pytest_ptreetime.system.os_errors import refused_as
+
+    session = _session(item.config)
+    failures = []
+    with refused_as(RecordingFailed, "the measurements can't be judged"):
+        from pytest_ptreetime.reports.terminal import failure_text, properties
+
+        for judged in fixture.unjudged:
+            judged.keep = keep
+            session.judge(judged)
+            item.user_properties.extend(properties(judged.measurement))
+            if judged.fails:
+                failures.append(failure_text(judged.measurement, settings=judged.settings, node_id=item.nodeid))
+    fixture.unjudged.clear()
+    return failures
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """An xdist worker has ended: keep what it measured."""
+    sent = getattr(node, "workeroutput", {})
+    if "ptreetime" in sent:
+        node.config.stash[_harvests_key].append(sent["ptreetime"])
+    if "ptreetime_lost" in sent:
+        node.config.stash[_lost_key].append(
+            f"what {node.gateway.id} measured is neither stored nor reported: {sent['ptreetime_lost']}"
+        )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker sends what it measured; the controller takes it over, and alone stores and reports."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        if _session_key in config.stash:
+            _send(config)
+        return
+    if _session_key not in config.stash and not config.stash[_harvests_key] and not config.stash[_lost_key]:
+        return
+    try:
+        outcome = _finish(config)
+    except (KeyboardInterrupt, ImportError, OSError, MemoryError) as error:
+        from pytest_ptreetime.plugin.session_end import nothing_done
+
+        outcome = nothing_done(error)
+    lost = config.stash[_lost_key]
+    outcome.errors.extend(lost)
+    config.stash[_outcome_key] = outcome
+    if outcome.interrupted:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    elif outcome.errors and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _send(config: pytest.Config) -> None:
+    """Let xdist send the worker's measurements; it says nothing of what goes wrong here, so the controller has to."""
+    from pytest_ptreetime.system.os_errors import words_of
+
+    sent: dict[str, bytes | str]
+    try:
+        sent = {"ptreetime": _session(config).harvest()}
+    except (KeyboardInterrupt, Exception) as error:
+        sent = {"ptreetime_lost": words_of(error)}
+    config.workeroutput.update(sent)  # type: ignore[attr-defined]
+
+
+def _finish(config: pytest.Config) -> Outcome:
+    from pytest_ptreetime.plugin.session_end import finish
+
+    for harvest in config.stash[_harvests_key]:
+        _session(config).add_harvest(harvest)
+    further = [report for some in config.hook.pytest_ptreetime_reports() for report in some]
+    return finish(
+        _session(config),
+        reports=further,
+        amend_lnt=lambda report: config.hook.pytest_ptreetime_lnt_report(report=report),
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell what was measured, found, stored and written."""
+    outcome = config.stash.get(_outcome_key, None)
+    if outcome is None:
+        return
+    try:
+        _tell(terminalreporter, config, outcome)
+    except (KeyboardInterrupt, ImportError, OSError, MemoryError) as error:
+        terminalreporter.write_line(f"error: the summary is not complete: {error or type(error).__name__}", red=True)
+
+
+def _tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config, outcome: Outcome) -> None:
+    from pytest_ptreetime.reports.terminal import summary_text
+
+    measurements = _session(config).result().measurements
+    if not measurements and not outcome.errors:
+        return
+    terminalreporter.section("ptreetime")
+    verbosity = config.get_verbosity() if hasattr(config, "get_verbosity") else config.option.verbose
+    writer = terminalreporter._tw  # the only public way to its width and colours
+    if measurements:
+        summary = summary_text(
+            _session(config).result(), width=writer.fullwidth, colour=writer.hasmarkup, verbosity=verbosity
+        )
+        terminalreporter.write_line(summary)
+    for text in outcome.shown:
+        terminalreporter.write_line(text.rstrip())
+    for line in outcome.written:
+        terminalreporter.write_line(line)
+    for error in outcome.errors:
+        terminalreporter.write_line(f"error: {error}", red=True)
+
+
+def _progress(config: pytest.Config, item: pytest.Item) -> Progress | None:
+    """A progress line where there is a terminal to show it on, and nobody asked for quiet."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not reporter.isatty or config.option.verbose < 0 or hasattr(config, "workerinput"):
+        return None
+    from pytest_ptreetime.session.progress import ProgressLine
+
+    capture = config.pluginmanager.get_plugin("capturemanager")
+
+    writer = reporter._tw  # pytest offers no public way to its terminal
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            writer._file.write(text)  # not writer.write(): pytest goes on counting the columns of its own line
+            writer._file.flush()
+
+    return ProgressLine(write, writer.fullwidth, item.name, lambda: int(writer.width_of_current_line))
+
+
+def _settings(config: pytest.Config, marker: dict[str, Any]) -> Settings:
+    flags = {option.attribute: config.getoption(option.key) for option in OPTIONS}
+    ini = {option.attribute: config.getini(option.key) for option in OPTIONS if option.ini}
+    return resolve(flags, marker, {name: value for name, value in ini.items() if value not in (None, "", [])})
+
+
+def _session(config: pytest.Config) -> MeasuringSession:
+    """The one session of this process, made when something first needs it."""
+    if _session_key not in config.stash:
+        from pytest_ptreetime.system.os_errors import refused_as
+
+        with refused_as(RecordingFailed, "nothing can be measured"):
+            from pytest_ptreetime.session.measuring import Hooks, MeasuringSession
+
+        hook = config.hook
+        tracers: dict[str, Any] = {}
+        for more in hook.pytest_ptreetime_tracers():
+            tracers.update(more)
+        hooks = Hooks(
+            key=_caller(hook.pytest_ptreetime_key),
+            normalize_args=_caller(hook.pytest_ptreetime_normalize_args),
+            compare=hook.pytest_ptreetime_compare,
+            tracers=tracers,
+            machine_info=lambda info: hook.pytest_ptreetime_machine_info(info=info),
+        )
+        with refused_as(RecordingFailed, "nothing can be measured"):
+            config.stash[_session_key] = MeasuringSession(
+                config.stash[_settings_key], hooks, directory=Path(config.rootpath)
+            )
+    return config.stash[_session_key]
+
+
+def _caller(hook: Any) -> Any:
+    """The hook as a function of a node, or None where nobody implements it: it is called once a node."""
+    return (lambda node: hook(node=node)) if hook.get_hookimpls() else None

@@ -1,0 +1,157 @@
+"""What a test holds in its hands: the fixture ``ptreetime``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pytest_ptreetime.decision.comparing import Comparison
+from pytest_ptreetime.session.label import Label
+from pytest_ptreetime.session.measure import Build, Progress, Setup, representative
+from pytest_ptreetime.session.measuring import Judged, MeasuringSession
+from pytest_ptreetime.settings import Settings
+from pytest_ptreetime.tracers import Tracer
+from pytest_ptreetime.tree.process_tree import ProcessTree
+
+__all__ = ["PtreetimeFixture"]
+
+INTERLEAVED_ROUNDS = 10
+
+Args = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+class PtreetimeFixture:
+    """Runs builds and returns their process trees; called with a command as ``subprocess.run`` is.
+
+    Every call is a measurement: after the test function has returned, it is compared with its baseline, and a
+    regression fails the test.
+    """
+
+    def __init__(self, session: MeasuringSession, settings: Settings, test: str, progress: Progress | None) -> None:
+        self._session = session
+        self._settings = settings
+        self._test = test
+        self._progress = progress
+        self._names: set[str] = set()
+        self.unjudged: list[Judged] = []
+
+    def __call__(
+        self,
+        args: Args,
+        *,
+        name: str | None = None,
+        rounds: int | None = None,
+        warmup: int | None = None,
+        setup: Setup = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        input: str | bytes | None = None,  # noqa: A002 - subprocess.run calls it so
+        timeout: float | None = None,
+        check: bool = True,
+        shell: bool = False,
+        tracer: str | Tracer | None = None,
+        interpose: bool | None = None,
+    ) -> ProcessTree:
+        """Run a build, a number of times where numbers are wanted, and return its process tree.
+
+        :param args: the command; a text with ``shell``.
+        :param name: tells several measurements of one test apart, in reports and in the store.
+        :param rounds: measured runs. The flag ``--ptreetime-rounds`` wins, then this, then marker, ini and default (5
+            where something is compared, saved or reported to LNT, else 1). ``warmup`` and ``timeout`` likewise.
+        :param warmup: runs before the measured ones.
+        :param setup: what to do before every run, untraced and untimed: a command, or something to call.
+        :param timeout: seconds after which the whole process tree of a run is ended.
+        :param check: a build that does not end with exit status 0 raises ``CommandFailed``.
+        :param tracer: a tracer's name, or a tracer; the session's by default.
+        :param interpose: whether to load the interposing library.
+        :returns: the tree of the round with the median wall time; ``.rounds`` has the trees of all rounds, ``.stdout``,
+            ``.stderr`` and ``.exit_code`` what the build gave.
+        :raises CommandFailed: the build could not be started, failed, or (CommandTimedOut) ran out of time.
+        :raises TracerUnavailable: the tracer does not work here.
+        """
+        settings = self._decided(rounds, warmup, timeout, interpose)
+        build = Build.from_arguments(
+            args,
+            shell=shell,
+            cwd=cwd,
+            env=env,
+            input=input,
+            timeout=settings.timeout,
+            setup=setup,
+            check=check,
+            interpose=settings.interpose,
+            redact=settings.redact,
+        )
+        label = Label.unique(self._test, name, self._names)
+        judged, done = self._session.measure(build, settings, label=label, tracer=tracer, progress=self._progress)
+        self.unjudged.append(judged)
+        tree = done[representative(done)].tree
+        tree.rounds = [one.tree for one in done]
+        return tree
+
+    def compare_with(
+        self,
+        baseline_args: Args,
+        candidate_args: Args,
+        *,
+        name: str | None = None,
+        rounds: int | None = None,
+        warmup: int | None = None,
+        setup: Setup = None,
+        cwd: str | os.PathLike[str] | None = None,
+        baseline_cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        input: str | bytes | None = None,  # noqa: A002 - subprocess.run calls it so
+        timeout: float | None = None,
+        check: bool = True,
+        shell: bool = False,
+        tracer: str | Tracer | None = None,
+        interpose: bool | None = None,
+        fail_on: str = "never",
+    ) -> Comparison:
+        """Run two builds in turns (A B B A ...) and compare the second with the first.
+
+        :param baseline_cwd: the directory of the first build where it is not ``cwd``.
+        :param fail_on: ``regression`` or ``inconclusive`` fail the test as ``--ptreetime-fail-on`` does; by default the
+            verdict is the caller's to assert.
+        :returns: the comparison; ``assert comparison.verdict != "regression", comparison.sentence``.
+        """
+        if rounds is None and self._settings.rounds is None:
+            rounds = INTERLEAVED_ROUNDS
+        settings = replace(self._decided(rounds, warmup, timeout, interpose), fail_on=fail_on)
+
+        def build(args: Args, directory: str | os.PathLike[str] | None) -> Build:
+            return Build.from_arguments(
+                args,
+                shell=shell,
+                cwd=directory,
+                env=env,
+                input=input,
+                timeout=settings.timeout,
+                setup=setup,
+                check=check,
+                interpose=settings.interpose,
+                redact=settings.redact,
+            )
+
+        judged, _ = self._session.measure_against(
+            build(baseline_args, baseline_cwd if baseline_cwd is not None else cwd),
+            build(candidate_args, cwd),
+            settings,
+            label=Label.unique(self._test, name, self._names),
+            tracer=tracer,
+            progress=self._progress,
+            source="the first command of compare_with, interleaved",
+        )
+        self._session.judge(judged)
+        judged.keep = False
+        assert judged.measurement.comparison is not None
+        return judged.measurement.comparison
+
+    def _decided(
+        self, rounds: int | None, warmup: int | None, timeout: float | None, interpose: bool | None
+    ) -> Settings:
+        """The test's settings with what this call says, where no flag says otherwise."""
+        said = {"rounds": rounds, "warmup": warmup, "timeout": timeout, "interpose": interpose}
+        return self._settings.with_call({name: value for name, value in said.items() if value is not None})

@@ -1,0 +1,1 @@
+"""Events of one run, and the files that they are kept in."""

@@ -1,0 +1,221 @@
+r"""Secrets in command lines, hidden as soon as a run has been captured: nothing downstream can forget to.
+
+A command line may hold passwords and tokens, and everything here is made to be kept and shown: recordings, reports,
+stores, keys. So a recording has ``***`` in their place from the beginning; what was hidden is nowhere.
+
+The default hides what follows a name that says that it is secret (``--password=...``, ``--api-key ...``,
+``DEPLOY_TOKEN=...``, ``-DCLIENT_SECRET=...``), the headers that authorise (``Authorization: ...``), the password of a
+URL, the short options of a few programs that are known to take one (``mysql -p...``, ``sshpass -p ...``,
+``curl -u user:...``), and tokens that can be told by their form (AWS, GitHub, GitLab, Slack, JSON web tokens, private
+keys). It looks into shell commands too (``sh -c '...'``). A value that was hidden somewhere is then hidden wherever
+else it stands in the same run, where it can't be a word of the language (letters and digits, 8 characters at least).
+
+A pattern of the user's is matched with the command line, one argument on each line: ``.`` does not leave an argument,
+``^`` and ``$`` are its ends, ``\s`` matches the boundary to the next. Where it has groups, what they matched is hidden,
+else the whole match.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pytest_ptreetime.recording.events import Event, Exec, Exit, UserExec, UserSpawn, UserStartup
+from pytest_ptreetime.redaction.rules import Span, argument_spans, hides_the_next, is_telling, tool_spans
+from pytest_ptreetime.system.user_pattern import UserPattern
+
+__all__ = ["HIDDEN", "Redactor"]
+
+HIDDEN = "***"
+SWITCHES_DEFAULT_OFF = ("", "off")
+
+# Values to look for in the rest of the run: more would take time that grows with their number.
+MOST_VALUES = 100
+# What of an event comes from the build: its arguments, and the names of files.
+_FOREIGN: Mapping[type, tuple[str, ...]] = {
+    Exec: ("args", "name", "exe", "cwd"),
+    Exit: ("name",),
+    UserStartup: ("args", "exe", "cwd"),
+    UserExec: ("args", "path"),
+    UserSpawn: ("args", "path"),
+}
+_TELLING_VALUE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z]).{8,}", re.DOTALL)
+
+
+class Redactor:
+    """Hides secrets in the command lines and messages of one or more runs.
+
+    :param patterns: the user's regular expressions, besides the default. An empty one, or ``off``, takes the default
+        away.
+    :raises UsageError: a pattern is wrong; when it is used, also that it takes too long: then nothing is kept or shown.
+    """
+
+    def __init__(self, patterns: Iterable[str] = ()) -> None:
+        texts = list(patterns)
+        self._default = not any(text in SWITCHES_DEFAULT_OFF for text in texts)
+        self._patterns = [_pattern(text) for text in texts if text not in SWITCHES_DEFAULT_OFF]
+        self._known: dict[tuple[str, bool], str] = {}
+        self._values: set[str] = set()
+        self._anywhere: re.Pattern[str] | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is hidden at all."""
+        return self._default or bool(self._patterns)
+
+    def arguments(self, args: Sequence[str]) -> list[str]:
+        """A command line, its secrets hidden."""
+        return self._everywhere(self._command_line(args))
+
+    def text(self, text: str) -> str:
+        """A message, or output of the build that a message shows: as a shell command is read."""
+        if not self.active:
+            return text
+        if self._default:
+            text = "\n".join(self._argument(line, script=True) for line in text.split("\n"))
+        for pattern in self._patterns:
+            text = self._replaced(text, _matches(pattern, text))
+        return self._everywhere([text])[0]
+
+    def events(self, events: Sequence[Event]) -> list[Event]:
+        """The events of a run, their secrets hidden."""
+        if not self.active:
+            return list(events)
+        plain: set[bytes] = set()
+        lines: dict[tuple[bytes, ...], list[bytes]] = {}
+        done = [self._event(event, plain, lines) for event in events]
+        self._known.clear()
+        if self._anywhere is None:
+            return done
+        texts: dict[bytes, bytes] = {}
+        return [self._event_everywhere(event, texts) for event in done]
+
+    def _event(self, event: Event, plain: set[bytes], lines: dict[tuple[bytes, ...], list[bytes]]) -> Event:
+        fields = _FOREIGN.get(type(event))
+        if fields is None:
+            return event
+        changes: dict[str, Any] = {}
+        for field in fields:
+            value = getattr(event, field)
+            if not value or self._is_plain(value if field == "args" else (value,), plain):
+                continue
+            if field != "args":
+                changes[field] = self._file_name(value)
+                continue
+            as_one = tuple(value)
+            if as_one not in lines:
+                lines[as_one] = [
+                    os.fsencode(word) for word in self._command_line([os.fsdecode(word) for word in value])
+                ]
+            changes[field] = lines[as_one]
+        return msgspec.structs.replace(event, **changes) if changes else event
+
+    def _is_plain(self, words: Sequence[bytes], plain: set[bytes]) -> bool:
+        """Whether nothing in any of the words can be a secret: the arguments of a build repeat over and over."""
+        if self._patterns:
+            return False
+        if not plain.issuperset(words):
+            plain.update(word for word in words if not is_telling(os.fsdecode(word)))
+        return plain.issuperset(words)
+
+    def _event_everywhere(self, event: Event, texts: dict[bytes, bytes]) -> Event:
+        def hidden(word: bytes) -> bytes:
+            known = texts.get(word)
+            if known is None:
+                known = texts[word] = os.fsencode(self._everywhere([os.fsdecode(word)])[0])
+            return known
+
+        changes: dict[str, Any] = {}
+        for field in _FOREIGN.get(type(event), ()):
+            value = getattr(event, field)
+            if value:
+                found = [hidden(word) for word in value] if field == "args" else hidden(value)
+                if found != value:
+                    changes[field] = found
+        return msgspec.structs.replace(event, **changes) if changes else event
+
+    def _file_name(self, name: bytes) -> bytes:
+        text = os.fsdecode(name)
+        hidden = self._argument(text, script=False) if self._default else text
+        for pattern in self._patterns:
+            hidden = self._replaced(hidden, _matches(pattern, hidden))
+        return os.fsencode(hidden)
+
+    def _command_line(self, args: Sequence[str]) -> list[str]:
+        hidden = self._by_default(args) if self._default else list(args)
+        for pattern in self._patterns:
+            joined = "\n".join(hidden)
+            spans = _matches(pattern, joined)
+            if spans:
+                hidden = [
+                    self._replaced(word, [(max(begin - at, 0), min(end - at, len(word))) for begin, end in spans])
+                    for at, word in _places(hidden)
+                ]
+        return hidden
+
+    def _by_default(self, args: Sequence[str]) -> list[str]:
+        hidden: list[str] = []
+        before = ""
+        for place, word in enumerate(args):
+            if place and hides_the_next(before, word):
+                hidden.append(self._replaced(word, [(0, len(word))]))
+            else:
+                hidden.append(self._argument(word, script=before[:1] == "-" and before[-1:] == "c"))
+            before = word
+        for place, spans in tool_spans(args):
+            hidden[place] = self._replaced(args[place], spans)
+        return hidden
+
+    def _argument(self, word: str, *, script: bool) -> str:
+        known = self._known.get((word, script))
+        if known is None:
+            spans = argument_spans(word, script=script)
+            known = self._known[word, script] = self._replaced(word, spans) if spans else word
+        return known
+
+    def _replaced(self, text: str, spans: Sequence[Span]) -> str:
+        """``text`` with ``***`` for each of the spans, which may overlap; what was there is remembered."""
+        pieces = []
+        position = 0
+        for begin, end in sorted(spans):
+            if end <= max(begin, position):
+                continue
+            if begin >= position:
+                pieces += [text[position:begin], HIDDEN]
+            self._remember(text[max(begin, position) : end])
+            position = end
+        pieces.append(text[position:])
+        return "".join(pieces)
+
+    def _remember(self, value: str) -> None:
+        if value in self._values or len(self._values) >= MOST_VALUES or not _TELLING_VALUE.fullmatch(value):
+            return
+        self._values.add(value)
+        longest_first = sorted(self._values, key=len, reverse=True)
+        self._anywhere = re.compile("|".join(map(re.escape, longest_first)))
+
+    def _everywhere(self, words: list[str]) -> list[str]:
+        anywhere = self._anywhere
+        return words if anywhere is None else [anywhere.sub(HIDDEN, word) for word in words]
+
+
+def _pattern(text: str) -> UserPattern:
+    return UserPattern(text, f"the redaction pattern {text}", flags=re.MULTILINE, shows_text=False)
+
+
+def _matches(pattern: UserPattern, text: str) -> list[Span]:
+    """What the user's pattern hides in ``text``."""
+    groups = range(1, pattern.groups + 1) if pattern.groups else (0,)
+    return [match.span(group) for match in pattern.matches(text) for group in groups if match.group(group)]
+
+
+def _places(words: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Each word with its place in the joined text."""
+    at = 0
+    for word in words:
+        yield at, word
+        at += len(word) + 1

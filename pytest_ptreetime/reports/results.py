@@ -1,0 +1,287 @@
+"""What a session has measured, finished: the one thing that reports take.
+
+It can be sent from an xdist worker to its controller (:func:`encode`, :func:`decode`).
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import msgspec
+
+from pytest_ptreetime.decision.finding import Comparison
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.recording.events import Event
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.system.host import HostFacts, host_facts
+from pytest_ptreetime.system.os_errors import refuse_without_room_for
+from pytest_ptreetime.system.untrusted_text import valid_unicode
+from pytest_ptreetime.tree.process_tree import ProcessTree
+
+__all__ = ["Measurement", "SessionResult", "decode", "encode", "from_recordings", "typical", "whole_of"]
+
+
+@dataclass
+class Measurement:
+    """One call of the fixture.
+
+    ``name`` is unique within the session and the same in every session: file stem and test name (and the name given
+    to the call). ``rounds`` are the measured ones, warm-ups left out; ``baseline_rounds`` those of the other side of an
+    interleaved comparison. ``substitutions`` are the pairs of ``--ptreetime-sub-arg``, which the keys depend on; where
+    hooks name the nodes too, ``keys`` (the key of every node of every round, in the trees' order) and
+    ``round_profiles`` (a profile for each round) have been made with them; else they are empty.
+    ``baseline`` is what the baseline's sessions typically looked like, per key, for reports that show what did not
+    change too; ``baseline_source`` says in words where it comes from; ``message`` why there is no comparison.
+    """
+
+    test: str
+    name: str
+    command: list[str]
+    rounds: list[Recording]
+    baseline_rounds: list[Recording] = field(default_factory=list)
+    median_round: int = 0
+    tracer: str = ""
+    tracer_explained: str = ""
+    comparison: Comparison | None = None
+    baseline_source: str | None = None
+    message: str | None = None
+    baseline: Profile | None = None
+    substitutions: list[tuple[str, str]] = field(default_factory=list)
+    keys: list[list[str]] = field(default_factory=list)
+    round_profiles: list[Profile] = field(default_factory=list)
+
+    @cached_property
+    def trees(self) -> list[ProcessTree]:
+        """A tree for each round, its nodes' keys set."""
+        trees = [recording.tree() for recording in self.rounds]
+        keyer = Keyer(substitutions=self.substitutions)
+        for number, tree in enumerate(trees):
+            keys = self.keys[number] if self.keys else keyer.keys_in_preorder(tree)
+            for node, key in zip(tree, keys, strict=True):
+                node._key = key
+        return trees
+
+    @property
+    def tree(self) -> ProcessTree:
+        """The tree of the round with the median wall time: what a timeline shows."""
+        return self.trees[self.median_round]
+
+    @cached_property
+    def profiles(self) -> list[Profile]:
+        """A profile for each round."""
+        keyer = Keyer(substitutions=self.substitutions)
+        return self.round_profiles or [Profile.from_tree(tree, keyer) for tree in self.trees]
+
+    @cached_property
+    def now(self) -> Profile:
+        """The typical round of this session."""
+        return typical([self.profiles])
+
+    @cached_property
+    def before(self) -> Profile | None:
+        """The typical round of the other side; None where there is nothing to compare with."""
+        if self.baseline is None and self.baseline_rounds:
+            keyer = Keyer(substitutions=self.substitutions)
+            return typical([[Profile.from_tree(recording.tree(), keyer) for recording in self.baseline_rounds]])
+        return self.baseline
+
+    @property
+    def whole(self) -> dict[str, float]:
+        """The typical round's figures for the build as a whole; see :func:`whole_of`."""
+        return whole_of(self.now)
+
+    @property
+    def whole_before(self) -> dict[str, float] | None:
+        """The same for the other side; None where there is nothing to compare with."""
+        return None if self.before is None else whole_of(self.before)
+
+    @property
+    def verdict(self) -> str:
+        """That of the comparison; ``no-baseline`` where there was none."""
+        return self.comparison.verdict if self.comparison is not None else "no-baseline"
+
+    @property
+    def incomplete_reason(self) -> str | None:
+        """What is missing from the first round that is not complete; None where every round is."""
+        for number, tree in enumerate(self.trees, 1):
+            if tree.incomplete_reason is not None:
+                return f"round {number}: {tree.incomplete_reason}" if len(self.trees) > 1 else tree.incomplete_reason
+        return None
+
+
+@dataclass
+class SessionResult:
+    """One pytest run, or a set of stored recordings. ``started`` and ``ended`` are seconds since the epoch.
+
+    ``machine`` is the name that reports use, ``host`` the facts, ``machine_info`` what plugins add to them.
+    ``commit_time`` is in seconds since the epoch; ``run_order`` what was given as ``--ptreetime-run-order``.
+    """
+
+    started: float
+    ended: float
+    host: HostFacts
+    machine: str
+    commit: str | None = None
+    commit_time: int | None = None
+    run_order: str | None = None
+    measurements: list[Measurement] = field(default_factory=list)
+    machine_info: dict[str, str] = field(default_factory=dict)
+
+
+class _Sent(msgspec.Struct):
+    """A recording under way. Strings that come from outside are bytes: MessagePack's strings must be UTF-8."""
+
+    events: list[Event]
+    host: HostFacts | None
+    tracer: str | None
+    command: list[bytes]
+    incomplete_reason: bytes | None
+    versions: dict[str, str]
+
+
+def from_recordings(
+    recordings: Sequence[Recording],
+    *,
+    name: str,
+    baseline: Sequence[Recording] = (),
+    substitutions: Sequence[tuple[str, str]] = (),
+) -> SessionResult:
+    """The result of a session that never was: stored recordings as the rounds of one build called ``name``.
+
+    :param baseline: the rounds of another build to show beside it.
+    """
+    first = recordings[0]
+    measurement = Measurement(
+        test=name,
+        name=name,
+        command=list(first.command),
+        rounds=list(recordings),
+        baseline_rounds=list(baseline),
+        tracer=first.tracer or "",
+        substitutions=list(substitutions),
+    )
+    walls = [tree.wall or 0.0 for tree in measurement.trees]
+    measurement.median_round = sorted(range(len(walls)), key=walls.__getitem__)[(len(walls) - 1) // 2]
+    starts = [recording.started or 0.0 for recording in recordings]
+    host = first.host or host_facts()
+    return SessionResult(
+        started=min(starts),
+        ended=max(start + wall for start, wall in zip(starts, walls, strict=True)),
+        host=host,
+        machine=host.hostname,
+        measurements=[measurement],
+    )
+
+
+def encode(session: SessionResult) -> bytes:
+    r"""``session`` as bytes for another process of the same version: an xdist worker's for its controller.
+
+    Bytes of a measurement's command line that are not UTF-8 arrive as ``\xff``: it is only shown.
+    """
+    measurements = [replace(one, command=[valid_unicode(word) for word in one.command]) for one in session.measurements]
+    return msgspec.msgpack.encode(replace(session, measurements=measurements), enc_hook=_send)
+
+
+def decode(data: bytes) -> SessionResult:
+    """The reverse of :func:`encode`."""
+    return msgspec.msgpack.decode(data, type=SessionResult, dec_hook=_receive)
+
+
+def _send(recording: object) -> bytes:
+    if not isinstance(recording, Recording):
+        raise TypeError(f"{type(recording)} is not part of a result")
+    reason = recording.incomplete_reason
+    sent = _Sent(
+        events=recording.events,
+        host=recording.host,
+        tracer=recording.tracer,
+        command=[os.fsencode(word) for word in recording.command],
+        incomplete_reason=None if reason is None else os.fsencode(reason),
+        versions=recording.versions,
+    )
+    return msgspec.msgpack.encode(sent)
+
+
+def _receive(wanted: type, data: bytes) -> Recording:
+    sent = msgspec.msgpack.decode(data, type=_Sent)
+    return Recording(
+        events=sent.events,
+        host=sent.host,
+        tracer=sent.tracer,
+        command=[os.fsdecode(word) for word in sent.command],
+        incomplete_reason=None if sent.incomplete_reason is None else os.fsdecode(sent.incomplete_reason),
+        versions=sent.versions,
+    )
+
+
+def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
+    """Per key and metric, the median over the sessions of each session's median over its rounds.
+
+    Rounds where a key or a metric is missing do not count. The parents, the critical path and what is incomplete are
+    those of the last round, which is nearest to now.
+    """
+    if not any(sessions):
+        raise ValueError("there is no round to take a median of")
+    if sum(map(len, sessions)) == 1:
+        return next(rounds[0] for rounds in sessions if rounds)
+    stored = [rounds for rounds in sessions if isinstance(rounds, Rounds)]
+    if len(stored) == len(sessions):  # they may be large
+        refuse_without_room_for("numpy")
+        from pytest_ptreetime.decision.typical import typical_of_columns
+
+        return typical_of_columns(stored)
+    totals: dict[str, dict[str, list[float]]] = {}
+    parents: dict[str, str | None] = {}
+    for rounds in sessions:
+        for key, metrics in _medians(rounds).items():
+            columns = totals.setdefault(key, {})
+            for metric, value in metrics.items():
+                columns.setdefault(metric, []).append(value)
+        for profile in rounds:
+            parents.update(profile.parents)
+    last = next(rounds[-1] for rounds in reversed(sessions) if rounds)
+    return Profile(
+        totals={key: _medians_of(metrics) for key, metrics in totals.items()},
+        parents=parents,
+        incomplete_reason=last.incomplete_reason,
+        critical_path=last.critical_path,
+    )
+
+
+def whole_of(profile: Profile) -> dict[str, float]:
+    """The build as a whole: wall of its root, sums of cpu, user, sys and count, the largest max_rss.
+
+    A metric that no node knows is absent.
+    """
+    whole: dict[str, float] = {}
+    for key, metrics in profile.totals.items():
+        for metric in ("count", "user", "sys", "cpu"):
+            if metric in metrics:
+                whole[metric] = whole.get(metric, 0.0) + metrics[metric]
+        if "max_rss" in metrics:
+            whole["max_rss"] = max(whole.get("max_rss", 0.0), metrics["max_rss"])
+        if "wall" in metrics and profile.parents.get(key) is None:
+            whole["wall"] = max(whole.get("wall", 0.0), metrics["wall"])
+    return whole
+
+
+def _medians(rounds: Sequence[Profile]) -> dict[str, dict[str, float]]:
+    if len(rounds) == 1:
+        return rounds[0].totals
+    values: dict[str, dict[str, list[float]]] = {}
+    for profile in rounds:
+        for key, metrics in profile.totals.items():
+            columns = values.setdefault(key, {})
+            for metric, value in metrics.items():
+                columns.setdefault(metric, []).append(value)
+    return {key: _medians_of(metrics) for key, metrics in values.items()}
+
+
+def _medians_of(metrics: dict[str, list[float]]) -> dict[str, float]:
+    return {metric: values[0] if len(values) == 1 else statistics.median(values) for metric, values in metrics.items()}

@@ -1,0 +1,1 @@
+"""What a test session does: builds, rounds, the evaluation of each."""

@@ -1,0 +1,431 @@
+"""One pytest session's measurements: made by the fixture, judged after each test, saved and reported at the end.
+
+Nothing here knows pytest; plugin/__init__.py hands in the settings and the hooks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytest_ptreetime.baselines import lines as baseline_lines
+from pytest_ptreetime.baselines import store as store
+from pytest_ptreetime.decision.comparing import Comparison, compare
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.errors import BaselineError, RecordingFailed, ReportFailed
+from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.reports import results
+from pytest_ptreetime.reports.results import Measurement, SessionResult
+from pytest_ptreetime.session.label import Label
+from pytest_ptreetime.session.measure import (
+    Build,
+    Progress,
+    Round,
+    SilentProgress,
+    machine_lock,
+    measure,
+    measure_interleaved,
+    representative,
+)
+from pytest_ptreetime.session.worktree import Worktree, commit_of, commit_time_of
+from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings, min_effect_terms
+from pytest_ptreetime.system.calibration import Calibration, calibrate
+from pytest_ptreetime.system.host import HostFacts, host_facts
+from pytest_ptreetime.system.os_errors import refused_as
+from pytest_ptreetime.tracers import PROCESS_COST, Choice, Tracer, builtin_tracers, choose
+from pytest_ptreetime.tree.process_tree import ProcessNode
+
+__all__ = ["Harvest", "Hooks", "Judged", "MeasuringSession"]
+
+MOST_ADAPTIVE_ROUNDS = 50
+MOST_CALIBRATIONS = 4
+FEWEST_ADAPTIVE_ROUNDS = 3
+
+
+@dataclass
+class Hooks:
+    """What plugins may override; see plugin/hookspecs.py."""
+
+    key: Callable[[ProcessNode], str | None] | None = None
+    normalize_args: Callable[[ProcessNode], Sequence[str] | None] | None = None
+    compare: Callable[..., Comparison | None] | None = None
+    tracers: Mapping[str, Callable[[], Tracer]] = field(default_factory=dict)
+    machine_info: Callable[[dict[str, str]], object] | None = None
+
+
+@dataclass
+class Judged:
+    """A measurement with the settings that it is judged by, and what the judgement needs."""
+
+    measurement: Measurement
+    label: Label
+    settings: Settings
+    profiles: list[Profile]
+    baseline_profiles: list[Profile] = field(default_factory=list)
+    keep: bool = True
+
+    @property
+    def fails(self) -> bool:
+        """Whether the verdict fails the test under its ``--ptreetime-fail-on``."""
+        failing = {"never": (), "regression": ("regression",), "inconclusive": ("regression", "inconclusive")}
+        return self.measurement.verdict in failing[self.settings.fail_on]
+
+
+class Harvest(msgspec.Struct):
+    """What an xdist worker sends to its controller: finished measurements, and sessions to be stored by their test.
+
+    Both are encoded by the modules whose they are, a session as the store's own line.
+    """
+
+    result: bytes
+    to_save: list[tuple[str, bytes]]
+
+
+class MeasuringSession:
+    """The state of one pytest session, from its first build to its reports."""
+
+    def __init__(self, settings: Settings, hooks: Hooks, *, directory: Path) -> None:
+        self.settings = settings
+        self.hooks = hooks
+        self.directory = directory
+        self.started = time.time()
+        self._began = time.monotonic()
+        self.host: HostFacts = host_facts()
+        self.commit = commit_of(directory)
+        self.commit_time = commit_time_of(directory)
+        self.judged: list[Judged] = []
+        self.others: list[Measurement] = []
+        self.to_save: list[tuple[str, store.Session]] = []
+        self._choices: dict[tuple[str, bool], Choice] = {}
+        self._worktree: Worktree | None = None
+        self._calibration: Calibration | None = None
+        self._calibrations = 0
+
+    # Measuring
+
+    def choice(self, settings: Settings) -> Choice:
+        """The tracer for ``settings``, chosen once and kept running until :meth:`close`."""
+        wanted = (settings.tracer, settings.sudo)
+        if wanted not in self._choices:
+            tracers = {**builtin_tracers(sudo=settings.sudo), **self.hooks.tracers}
+            self._choices[wanted] = choose(settings.tracer, tracers)
+        return self._choices[wanted]
+
+    @property
+    def calibration(self) -> Calibration:
+        """How fast this machine was in this session; measured now where it has not been."""
+        if self._calibration is None:
+            self._calibrate()
+        assert self._calibration is not None
+        return self._calibration
+
+    def _calibrate(self) -> None:
+        """Measure the machine's speed once more: it is done before each of the first builds, to see it vary."""
+        if self._calibrations < MOST_CALIBRATIONS:
+            self._calibrations += 1
+            # neither in another measurement's way, nor disturbed by it
+            with machine_lock(SilentProgress()), refused_as(RecordingFailed, "the machine's speed can't be measured"):
+                now = calibrate()
+            self._calibration = now if self._calibration is None else self._calibration.joined(now)
+
+    def measure(
+        self,
+        build: Build,
+        settings: Settings,
+        *,
+        label: Label,
+        tracer: Tracer | str | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Judged, list[Round]]:
+        """Run a build as often as the settings say; with ``--ptreetime-against``, in turns with the other revision's.
+
+        :returns: the measurement, not yet judged, and its rounds.
+        """
+        if settings.against is not None:
+            if self._worktree is None:
+                self._worktree = Worktree.add(settings.against, self.directory)
+            other = self._worktree.build_here(build)
+            source = f"{settings.against} ({self._worktree.commit[:7]}), interleaved"
+            return self.measure_against(
+                other, build, settings, label=label, tracer=tracer, progress=progress, source=source
+            )
+        choice = self._chosen(settings, tracer)
+        keeper = self._keeper(settings, label)
+        adaptive = settings.rounds == "auto"
+        if settings.baseline is not None or settings.save_baseline is not None:
+            self._calibrate()
+        began = time.monotonic()
+        rounds = measure(
+            build,
+            choice.tracer,
+            rounds=MOST_ADAPTIVE_ROUNDS if adaptive else settings.round_count,
+            warmup=settings.warmup_count,
+            progress=progress,
+            on_round=keeper,
+            enough=self._enough(settings, label, began) if adaptive else None,
+        )
+        return self._judged(build, settings, label, choice, rounds, [], source=None), rounds
+
+    def measure_against(
+        self,
+        baseline: Build,
+        candidate: Build,
+        settings: Settings,
+        *,
+        label: Label,
+        source: str,
+        tracer: Tracer | str | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Judged, list[Round]]:
+        """Run two builds in turns; the measurement is the candidate's."""
+        choice = self._chosen(settings, tracer)
+        adaptive = settings.rounds == "auto"
+        began = time.monotonic()
+        before, after = measure_interleaved(
+            baseline,
+            candidate,
+            choice.tracer,
+            rounds=MOST_ADAPTIVE_ROUNDS if adaptive else settings.round_count,
+            warmup=settings.warmup_count,
+            progress=progress,
+            on_round=self._keeper(settings, label),
+            enough=self._enough_in_turns(settings, began) if adaptive else None,
+        )
+        judged = self._judged(candidate, settings, label, choice, after, before, source=source)
+        return judged, after
+
+    def profiles(self, rounds: Sequence[Round], settings: Settings) -> list[Profile]:
+        """A profile a round, keyed as the settings and the hooks say."""
+        keyer = self._keyer(settings)
+        return [Profile.from_tree(done.tree, keyer=keyer) for done in rounds]
+
+    def _keyer(self, settings: Settings) -> Keyer:
+        return Keyer(substitutions=settings.sub_arg, key_hook=self.hooks.key, normalize_hook=self.hooks.normalize_args)
+
+    # Judging
+
+    def judge(self, judged: Judged) -> None:
+        """Compare a measurement, where there is something to compare it with, and note the outcome in it.
+
+        :raises RecordingFailed: the machine has not enough memory or descriptors for it.
+        """
+        with refused_as(RecordingFailed, f"{judged.label.shown_as} can't be compared"):
+            self._judge(judged)
+
+    def _judge(self, judged: Judged) -> None:
+        measurement, settings = judged.measurement, judged.settings
+        if judged.baseline_profiles:
+            self._compare(judged, [judged.baseline_profiles], paired=True)
+        elif settings.baseline is not None:
+            try:
+                baseline = self._stored(settings, judged.label)
+            except BaselineError as error:
+                measurement.message = str(error)
+            else:
+                measurement.baseline_source = baseline.describe()
+                self._compare(judged, [session.profiles() for session in baseline.sessions], stored=baseline)
+        self.judged.append(judged)
+
+    def _compare(
+        self,
+        judged: Judged,
+        sessions: Sequence[Sequence[Profile]],
+        *,
+        paired: bool = False,
+        stored: store.Baseline | None = None,
+    ) -> None:
+        measurement, settings = judged.measurement, judged.settings
+        measurement.baseline = results.typical(sessions)
+        if self.hooks.compare is not None:
+            measurement.comparison = self.hooks.compare(
+                measurement=measurement, baseline=sessions, current=judged.profiles, settings=settings
+            )
+        if measurement.comparison is None:
+            cost = PROCESS_COST.get(measurement.tracer, 0.0)
+            terms = self._terms(settings, paired, stored)
+            measurement.comparison = compare(sessions, judged.profiles, tracing_cost=cost, **terms)
+
+    def _terms(self, settings: Settings, paired: bool, stored: store.Baseline | None) -> dict[str, Any]:
+        """The keyword arguments of compare() that the settings and the store give."""
+        terms: dict[str, Any] = {"paired": paired, **min_effect_terms(settings.min_effect)}
+        if settings.metrics:
+            terms["metrics"] = tuple(settings.metrics)
+        if settings.ignore:
+            terms["ignore"] = tuple(settings.ignore)
+        if stored is not None:
+            if stored.pinned_session is not None:
+                terms["pinned"] = stored.pinned_session.profiles()
+            terms["baseline_calibration"] = [session.calibration for session in stored.sessions]
+            terms["current_calibration"] = self.calibration
+        return terms
+
+    # Ending
+
+    def collect(self) -> None:
+        """Turn what was judged and is worth keeping into sessions to be stored.
+
+        A session that is not complete, or in which a regression was found, does not become a baseline: a regression is
+        accepted by saving one without comparing.
+        """
+        if self.settings.save_baseline is None:
+            return
+        for judged in self.judged:
+            measurement = judged.measurement
+            complete = all(profile.incomplete_reason is None for profile in judged.profiles)
+            if judged.keep and complete and measurement.verdict != "regression":
+                session = store.Session.from_profiles(
+                    judged.profiles, commit=self.commit, tracer=measurement.tracer, calibration=self.calibration
+                )
+                self.to_save.append((judged.label.stored_as, session))
+
+    def harvest(self) -> bytes:
+        """Everything that a controller needs of this worker."""
+        self.collect()
+        to_save = [(test, baseline_lines.line_of(session)) for test, session in self.to_save]
+        return msgspec.msgpack.encode(Harvest(results.encode(self.result()), to_save))
+
+    def add_harvest(self, data: bytes) -> None:
+        """Take over what a worker has sent."""
+        harvest = msgspec.msgpack.decode(data, type=Harvest)
+        self.others.extend(results.decode(harvest.result).measurements)
+        self.to_save.extend((test, baseline_lines.session_of(line)) for test, line in harvest.to_save)
+
+    def save(self) -> list[Path]:
+        """Store the sessions that were collected.
+
+        :raises BaselineError: one could not be stored; those before it are.
+        """
+        if self.settings.save_baseline is None:
+            return []
+        stored = store.Store(self.settings.save_baseline, self.settings.baseline_name)
+        return [stored.add(test, self.host, session, of_now=True) for test, session in self.to_save]
+
+    def result(self) -> SessionResult:
+        """What the reports take."""
+        machine_info: dict[str, str] = {}
+        if self.hooks.machine_info is not None:
+            self.hooks.machine_info(machine_info)
+        return SessionResult(
+            started=self.started,
+            ended=self.started + time.monotonic() - self._began,  # whoever sets the clock meanwhile
+            host=self.host,
+            machine=self.settings.machine or self.host.hostname,
+            commit=self.commit,
+            commit_time=self.commit_time,
+            run_order=self.settings.run_order,
+            measurements=[judged.measurement for judged in self.judged] + self.others,
+            machine_info=machine_info,
+        )
+
+    def close(self) -> None:
+        """End the tracers and remove the checkout of the other revision."""
+        for choice in self._choices.values():
+            choice.tracer.close()
+        self._choices.clear()
+        if self._worktree is not None:
+            self._worktree.remove()
+            self._worktree = None
+
+    # Parts of measuring
+
+    def _chosen(self, settings: Settings, tracer: Tracer | str | None) -> Choice:
+        if tracer is None:
+            return self.choice(settings)
+        if isinstance(tracer, str):
+            return self.choice(replace(settings, tracer=tracer))
+        return Choice(tracer)
+
+    def _judged(
+        self,
+        build: Build,
+        settings: Settings,
+        label: Label,
+        choice: Choice,
+        rounds: Sequence[Round],
+        baseline_rounds: Sequence[Round],
+        *,
+        source: str | None,
+    ) -> Judged:
+        measurement = Measurement(
+            test=label.test,
+            name=label.shown_as,
+            command=build.shown_args,
+            rounds=[done.recording for done in rounds],
+            baseline_rounds=[done.recording for done in baseline_rounds],
+            median_round=representative(rounds),
+            tracer=choice.tracer.name,
+            tracer_explained=choice.explain(),
+            baseline_source=source,
+            substitutions=list(settings.sub_arg),
+        )
+        profiles = self.profiles(rounds, settings)
+        if self.hooks.key is not None or self.hooks.normalize_args is not None:
+            keyer = self._keyer(settings)
+            measurement.keys = [keyer.keys_in_preorder(done.tree) for done in rounds]
+            measurement.round_profiles = profiles
+        return Judged(measurement, label, settings, profiles, self.profiles(baseline_rounds, settings))
+
+    def _keeper(self, settings: Settings, label: Label) -> Callable[[Round], None] | None:
+        """Saves each round's recording where ``--ptreetime-record-dir`` asks for it."""
+        if settings.record_dir is None:
+            return None
+        directory = Path(settings.record_dir)
+        what = f"the recordings can't be kept in {directory}"
+        with refused_as(ReportFailed, what):
+            directory.mkdir(parents=True, exist_ok=True)
+        readable = store.file_name(label.stored_as)
+        numbers = iter(range(1, 1_000_000))
+
+        def keep(done: Round) -> None:
+            with refused_as(ReportFailed, what):
+                done.recording.save(directory / f"{readable}-{next(numbers)}.ptreetime")
+
+        return keep
+
+    def _enough(self, settings: Settings, label: Label, began: float) -> Callable[[Sequence[Round]], bool]:
+        """Whether the rounds so far decide, or nothing is there to decide, or the time is spent."""
+        baseline = None
+        if settings.baseline is not None:
+            with suppress(BaselineError):  # said once, when the measurement is judged
+                baseline = self._stored(settings, label)
+
+        def enough(rounds: Sequence[Round]) -> bool:
+            if baseline is None:
+                return len(rounds) >= DEFAULT_ROUNDS
+            sessions = [session.profiles() for session in baseline.sessions]
+            return self._decided(sessions, rounds, settings, began, paired=False, stored=baseline)
+
+        return enough
+
+    def _enough_in_turns(self, settings: Settings, began: float) -> Callable[[Sequence[Round], Sequence[Round]], bool]:
+        def enough(before: Sequence[Round], after: Sequence[Round]) -> bool:
+            return self._decided([self.profiles(before, settings)], after, settings, began, paired=True, stored=None)
+
+        return enough
+
+    def _decided(
+        self,
+        sessions: Sequence[Sequence[Profile]],
+        rounds: Sequence[Round],
+        settings: Settings,
+        began: float,
+        *,
+        paired: bool,
+        stored: store.Baseline | None,
+    ) -> bool:
+        if time.monotonic() - began > settings.budget:
+            return True
+        if len(rounds) < FEWEST_ADAPTIVE_ROUNDS:
+            return False
+        return compare(sessions, self.profiles(rounds, settings), **self._terms(settings, paired, stored)).decided
+
+    def _stored(self, settings: Settings, label: Label) -> store.Baseline:
+        assert settings.baseline is not None
+        where = store.Store(settings.baseline, settings.baseline_name)
+        return where.load(label.stored_as, self.host, allow_other_machine=settings.allow_other_machine)

@@ -1,0 +1,164 @@
+"""A revision of the repository, checked out beside it for as long as it is compared with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pytest_ptreetime.errors import RepositoryError
+from pytest_ptreetime.session.measure import Build
+from pytest_ptreetime.system.os_errors import refused_as, words_of
+from pytest_ptreetime.system.temporary_files import private_directory
+
+__all__ = ["Worktree", "commit_of", "commit_time_of"]
+
+
+@dataclass
+class Worktree:
+    """``revision`` of the repository at ``repository``, checked out at ``directory``."""
+
+    repository: Path
+    revision: str
+    commit: str
+    directory: Path
+    held: ExitStack = field(default_factory=ExitStack, repr=False)  # the temporary directory that it is in
+
+    @classmethod
+    def add(cls, revision: str, start: Path) -> Worktree:
+        """Check out ``revision`` of the repository that ``start`` lies in.
+
+        Uncommitted changes stay where they are: they belong to the candidate.
+
+        :raises RepositoryError: no git, no repository, no such revision, or one that a shallow clone does not have.
+        """
+        repository = Path(_git(start, "rev-parse", "--show-toplevel", problem="no git repository here"))
+        shallow = _git(repository, "rev-parse", "--is-shallow-repository", problem="git is too old") == "true"
+        advice = "; this clone is shallow: run `git fetch --unshallow` first" if shallow else ""
+        commit = _git(
+            repository,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            f"{revision}^{{commit}}",
+            problem=f"no revision {revision}{advice}",
+        )
+        with ExitStack() as stack:
+            with refused_as(RepositoryError, f"--ptreetime-against: {revision} can't be checked out"):
+                directory = stack.enter_context(private_directory())
+            _git(repository, "worktree", "prune", problem="git can't forget a checkout that is gone")
+            _git(
+                repository,
+                "worktree",
+                "add",
+                "--detach",
+                "--force",
+                str(directory / "tree"),
+                commit,
+                problem=f"{revision} can't be checked out",
+            )
+            return cls(repository, revision, commit, directory / "tree", stack.pop_all())
+
+    def remove(self) -> None:
+        """Remove the checkout and what git remembers of it."""
+        subprocess.run(
+            ["git", "-C", str(self.repository), "worktree", "remove", "--force", "--force", str(self.directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.held.close()
+        subprocess.run(["git", "-C", str(self.repository), "worktree", "prune"], stdin=subprocess.DEVNULL)
+
+    def build_here(self, build: Build) -> Build:
+        """``build`` as it would be in this checkout: every path into the repository becomes one into the checkout.
+
+        :raises RepositoryError: the build's directory is not in the repository, or not in this revision.
+        """
+        cwd = Path(build.cwd or Path.cwd()).resolve()
+        if cwd != self.repository and self.repository not in cwd.parents:
+            raise RepositoryError(
+                f"the build runs in {cwd}, which is outside of the repository {self.repository}: "
+                "--ptreetime-against can't tell what it was in another revision; pass cwd= inside of it"
+            )
+        here = self.directory / cwd.relative_to(self.repository)
+        if not here.is_dir():
+            raise RepositoryError(f"{cwd.relative_to(self.repository)} does not exist in {self.revision}")
+        setup = build.setup
+        return replace(
+            build,
+            cwd=str(here),
+            args=[self._moved(word) for word in build.args],
+            env=self._moved_environment(build.env),
+            setup=(
+                _called_in(here, setup)
+                if callable(setup)
+                else setup
+                if setup is None or isinstance(setup, str)
+                else [self._moved(word) for word in setup]
+            ),
+        )
+
+    def _moved(self, text: str) -> str:
+        """``text`` with the repository's path replaced where it stands as a whole or before a slash."""
+        root = str(self.repository)
+        if text == root:
+            return str(self.directory)
+        return text.replace(root + os.sep, str(self.directory) + os.sep)
+
+    def _moved_environment(self, environment: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        if environment is None:
+            return None
+        return {name: self._moved(value) for name, value in environment.items()}
+
+
+def commit_of(directory: Path) -> str | None:
+    """The commit checked out in ``directory``, or None outside of a repository."""
+    try:
+        return _git(directory, "rev-parse", "--verify", "--quiet", "HEAD", problem="")
+    except RepositoryError:
+        return None
+
+
+def commit_time_of(directory: Path) -> int | None:
+    """The commit's time in epoch seconds, or None outside of a repository."""
+    try:
+        return int(_git(directory, "show", "--no-patch", "--format=%ct", "HEAD", problem=""))
+    except (RepositoryError, ValueError):
+        return None
+
+
+def _called_in(directory: Path, setup: Callable[[], object]) -> Callable[[], object]:
+    def call() -> object:
+        with _directory(directory):
+            return setup()
+
+    return call
+
+
+@contextmanager
+def _directory(directory: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(directory)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _git(directory: Path, *args: str, problem: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *args], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        raise RepositoryError("git is not installed: --ptreetime-against needs it") from None
+    except OSError as error:
+        raise RepositoryError(f"--ptreetime-against: git can't be started: {words_of(error)}") from None
+    if done.returncode != 0:
+        detail = done.stderr.strip().splitlines()
+        raise RepositoryError(f"--ptreetime-against: {problem} ({directory})" + (f": {detail[-1]}" if detail else ""))
+    return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""Events to a tree of processes."""
