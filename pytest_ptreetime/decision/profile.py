@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from pytest_ptreetime.keys.keyer import Keyer
     from pytest_ptreetime.tree.process_tree import ProcessTree
 
-__all__ = ["METRICS", "Profile"]
+__all__ = ["METRICS", "Identity", "Profile"]
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What a key stands for, by which it is found again in another build (matching.py).
+
+    ``name`` is the program's, ``subject`` what this run works on (the text in the key's brackets, uncut), ``words`` its
+    normalised arguments without element 0: the *command*. Of several nodes of one key the first counts.
+    """
+
+    name: str
+    subject: str
+    words: tuple[str, ...] = ()
 
 
 class Profile(msgspec.Struct):
@@ -31,6 +43,7 @@ class Profile(msgspec.Struct):
     parents: dict[str, str | None] = {}
     incomplete_reason: str | None = None
     critical_path: list[str] = []
+    identities: dict[str, Identity] = {}
 
     @classmethod
     def from_tree(cls, tree: ProcessTree, keyer: Keyer | None = None) -> Profile:
