@@ -58,12 +58,25 @@ static ALWAYS_INLINE void send(void *record, u64 size) {
     __sync_fetch_and_add(&control.lost_records, 1);
 }
 
-/* The process of the tree that has this number in the kernel, or none. */
-static ALWAYS_INLINE struct ptreetime_process *find_process(u32 tgid) {
+/* What the table has under this number, or none: it may be of a process that died before somebody else's got it. */
+static ALWAYS_INLINE struct ptreetime_process *find_number(u32 tgid) {
   if (!control.generation)
     return 0;
   struct ptreetime_process *process = bpf_map_lookup_elem(&processes, &tgid);
   return process && process->generation == control.generation ? process : 0;
+}
+
+/* When the process of a task began: with its number this says which process it is. The kernel reads the clock after it
+ * has given the number (copy_process, since Linux 5.0), and an exec in another thread than the first hands both on. */
+static ALWAYS_INLINE u64 begin_of(struct task_struct *task, int direct) {
+  struct task_struct *leader = GET(direct, task->group_leader);
+  return GET(direct, leader->start_time);
+}
+
+/* The process of the tree that the task belongs to, or none. */
+static ALWAYS_INLINE struct ptreetime_process *find_process(struct task_struct *task, int direct) {
+  struct ptreetime_process *process = find_number(GET(direct, task->tgid));
+  return process && process->begin_ns == begin_of(task, direct) ? process : 0;
 }
 
 /* The number of a task in the recorder's PID namespace, 0 where it has none. */
@@ -123,10 +136,12 @@ static ALWAYS_INLINE int will_be_told(struct task_struct *leader) {
   return signal > 0 && (signal != SIGCHLD || (u64)READ(handlers->action[SIGCHLD - 1].sa.sa_handler) != SIG_IGN);
 }
 
-static ALWAYS_INLINE int add_process(u32 tgid, u32 pid, u32 short_image) {
+static ALWAYS_INLINE int add_process(struct task_struct *task, u32 pid, u32 short_image) {
+  u32 tgid = task->tgid;
   struct ptreetime_process fresh;
   __builtin_memset(&fresh, 0, sizeof fresh);
   fresh.pid = pid;
+  fresh.begin_ns = begin_of(task, 1);
   fresh.generation = control.generation;
   fresh.short_image = fresh.was_short = short_image;
   fresh.max_rss_bytes = PTREETIME_UNKNOWN;
@@ -138,25 +153,25 @@ static ALWAYS_INLINE int add_process(u32 tgid, u32 pid, u32 short_image) {
   return 0;
 }
 
-/* Whether the recorder's caller may kill the current process: not one that has become somebody else's. */
-static ALWAYS_INLINE int may_be_killed(void) {
+/* Whether the current process is the recorder's caller's: not one of, or that has become, somebody else's. */
+static ALWAYS_INLINE int is_the_callers(void) {
   u32 caller = control.caller_uid;
   return caller == (u32)-1 || caller == (u32)bpf_get_current_uid_gid();
 }
 
 static ALWAYS_INLINE int take_fork(struct task_struct *parent, struct task_struct *child) {
   u32 tgid = child->tgid;
-  struct ptreetime_process *process = find_process(parent->tgid);
+  struct ptreetime_process *process = find_process(parent, 1);
   if (!process || tgid != (u32)child->pid) /* a new thread is not a process */
     return 0;
-  if (control.killing && may_be_killed())
+  if (control.killing && is_the_callers())
     bpf_send_signal(SIGKILL);
   u32 parent_pid = process->pid, short_image = process->short_image;
-  process = find_process(tgid);
+  process = find_number(tgid);
   if (process) /* one that died unnoticed, before its number was used again */
     send_exit(process, tgid);
   u32 pid = pid_for_recorder(child);
-  if (add_process(tgid, pid, short_image))
+  if (add_process(child, pid, short_image))
     return 0;
   struct ptreetime_record record;
   start_record(&record, PTREETIME_RECORD_CREATE, pid);
@@ -211,24 +226,28 @@ static ALWAYS_INLINE void send_exec(struct exec_buffer *buffer, struct mm_struct
     send_arguments(&exec->record, at, end - at, ARGS_LARGE);
 }
 
-/* Takes the command into the tree at the exec by which it leaves its gate. */
-static ALWAYS_INLINE struct ptreetime_process *adopt_root(struct task_struct *task, u32 tgid) {
+/* Takes the command into the tree at the exec by which it leaves its gate. The recorder has looked whose process has
+ * that number, but by now another one may have it: it is still the same if it began before that look, and still the
+ * caller's if it is now. */
+static ALWAYS_INLINE struct ptreetime_process *adopt_root(struct task_struct *task) {
   if (!control.generation || !control.root_pid || pid_for_recorder(task) != control.root_pid)
+    return 0;
+  if (!is_the_callers() || begin_of(task, 1) > control.root_seen_ns)
     return 0;
   struct fs_struct *fs = READ(task->fs);
   control.root_dentry = (u64)READ(fs->root.dentry);
   control.root_mount = (u64)READ(fs->root.mnt);
-  if (add_process(tgid, control.root_pid, 0))
+  if (add_process(task, control.root_pid, 0))
     return 0;
   control.root_pid = 0;
-  return find_process(tgid);
+  return find_process(task, 1);
 }
 
 static ALWAYS_INLINE int take_exec(struct task_struct *task, u32 old_pid) {
   u32 tgid = task->tgid, zero = 0;
-  struct ptreetime_process *process = find_process(tgid);
+  struct ptreetime_process *process = find_process(task, 1);
   if (!process)
-    process = adopt_root(task, tgid);
+    process = adopt_root(task);
   if (!process)
     return 0;
   if (old_pid != tgid) { /* this thread has taken the leader's place */
@@ -270,7 +289,7 @@ SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) { return take_exe
 
 /* The peak of the image that ends, at the last moment at which its memory is still there. */
 static ALWAYS_INLINE int note_peak(struct task_struct *task, struct mm_struct *mm) {
-  struct ptreetime_process *process = find_process(task->tgid);
+  struct ptreetime_process *process = find_process(task, 1);
   if (process && mm)
     process->max_rss_bytes = peak_rss_bytes(task, mm, 1);
   return 0;
@@ -296,7 +315,7 @@ SECTION("fentry/exit_mm_release") int on_memory_left(u64 *context) {
 
 static ALWAYS_INLINE int take_exit(struct task_struct *task) {
   u32 tgid = task->tgid;
-  struct ptreetime_process *process = find_process(tgid);
+  struct ptreetime_process *process = find_process(task, 1);
   if (!process)
     return 0;
   u64 run_delay_ns = 0, read_bytes = 0, written_bytes = 0;
@@ -338,7 +357,7 @@ SECTION("tp_btf/sched_process_exit") int on_exit(u64 *context) { return take_exi
 static ALWAYS_INLINE int improve_note(struct task_struct *task, int direct) {
   if (!control.generation || !(GET(direct, task->flags) & PF_EXITING))
     return 0;
-  struct ptreetime_process *process = find_process(GET(direct, task->tgid));
+  struct ptreetime_process *process = find_process(task, direct);
   if (process && process->untold)
     fill_exit(process, READ(task->group_leader), READ(task->signal), 0);
   return 0;
@@ -356,7 +375,7 @@ static ALWAYS_INLINE int tell_death(struct task_struct *task, int direct) {
   if (!control.generation || !GET(direct, task->exit_state))
     return 0;
   u32 tgid = GET(direct, task->tgid);
-  struct ptreetime_process *process = find_process(tgid);
+  struct ptreetime_process *process = find_process(task, direct);
   struct signal_struct *signal = GET(direct, task->signal);
   if (!process || !process->dying || GET(direct, signal->nr_threads) > 1)
     return 0;

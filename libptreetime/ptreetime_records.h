@@ -106,10 +106,12 @@ struct ptreetime_control {
    * the scheduler's last look at its clock, over several looks that it provoked. 0: not known. */
   ptreetime_u64 clock_offset_ns;
   ptreetime_u64 calibration_ns;     /* the smallest so far */
+  ptreetime_u64 calibrated_ns;      /* when that was looked for last, by CLOCK_MONOTONIC of no time namespace */
+  ptreetime_u64 root_seen_ns;       /* by that clock: the root had its number then, and was the caller's */
   ptreetime_u64 page_size;          /* in bytes */
   ptreetime_u32 exec_numbers[2];    /* of the system calls execve and execveat */
   ptreetime_u32 exec_numbers_32[2]; /* for programs of 32 bits */
-  ptreetime_u32 caller_uid;         /* who may be killed: processes of this real user; UINT32_MAX: everybody */
+  ptreetime_u32 caller_uid;         /* whose processes may be roots, or killed: this real user's; UINT32_MAX: all */
   ptreetime_u32 reserved;
 };
 
@@ -123,6 +125,7 @@ struct ptreetime_process {
   ptreetime_u32 short_image; /* its current program is one of 32 bits */
   ptreetime_u32 was_short;   /* one of its programs was, or the one that it was forked with */
   ptreetime_u32 reserved;
+  ptreetime_u64 begin_ns;     /* its leader's start_time: the number alone may have become another's */
   ptreetime_u64 run_delay_ns; /* of its threads that have ended, as the two below; the leader's are apart */
   ptreetime_u64 read_bytes;
   ptreetime_u64 written_bytes;

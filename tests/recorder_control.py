@@ -19,7 +19,7 @@ from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import Event, decode_stream
 
 NOBODY = 65534
-CAP_SYS_PTRACE, CAP_PERFMON, CAP_BPF = 19, 38, 39
+CAP_PERFMON, CAP_BPF = 38, 39
 
 
 @contextmanager
@@ -74,6 +74,21 @@ def waiting_shell(user: int, program: str = "/bin/true") -> Iterator[subprocess.
     finally:
         process.kill()
         process.communicate()
+
+
+def started_as_number(pid: int, args: Sequence[str | Path], *, user: int) -> subprocess.Popen[bytes]:
+    """A process of this user under the number of one that is dead; a skip where numbers can't be chosen."""
+    last = Path("/proc/sys/kernel/ns_last_pid")
+    for _ in range(200):
+        try:
+            last.write_text(str(pid - 1))
+        except OSError as error:
+            pytest.skip(f"process numbers can't be chosen here: {error}")
+        process = subprocess.Popen(args, user=user, group=user, cwd="/")
+        if process.pid == pid:
+            return process
+        process.wait()
+    pytest.skip("the number was always somebody else's")
 
 
 @contextmanager

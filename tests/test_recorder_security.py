@@ -20,18 +20,18 @@ import pytest
 from recorder_control import (
     CAP_BPF,
     CAP_PERFMON,
-    CAP_SYS_PTRACE,
     NOBODY,
     ask_to_record,
     copied_recorder,
     give_capabilities,
     read,
     running_recorder,
+    started_as_number,
     waiting_shell,
 )
 from trap_programs import SKIPPED, Programs, is_dead
 
-from pytest_ptreetime.recording.events import Exec
+from pytest_ptreetime.recording.events import Create, Exec
 from pytest_ptreetime.tracers.ebpf import EbpfTracer
 
 pytestmark = pytest.mark.promise("recorder-no-tool-of-others")
@@ -87,7 +87,7 @@ def test_recorder_under_sudo_becomes_the_user_who_called_it_and_keeps_only_what_
     assert status["Uid"].split() == status["Gid"].split() == [str(NOBODY)] * 4
     assert status["Groups"] == ""
     assert status["NoNewPrivs"] == "1"
-    wanted = TWO if mode == "ebpf" else 1 << CAP_SYS_PTRACE
+    wanted = TWO if mode == "ebpf" else 0
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == wanted
     assert int(status["CapInh"], 16) == int(status["CapAmb"], 16) == 0
 
@@ -117,6 +117,51 @@ def test_recorder_under_sudo_refuses_processes_of_others(bare_path: Path, mode: 
             answer, descriptor = ask_to_record(control, pid)
             os.close(descriptor)
             assert answer == f"error process {pid} belongs to somebody else"
+
+
+@pytest.mark.parametrize("other", [0, NOBODY], ids=["somebody-elses", "the-callers"])
+@pytest.mark.parametrize("how", ["capabilities", "sudo"])
+def test_process_that_takes_the_number_of_the_one_that_was_checked_is_not_recorded(
+    path: Path, bare_path: Path, how: str, other: int
+) -> None:
+    binary, user, env = (path, NOBODY, {}) if how == "capabilities" else (bare_path, None, SUDO)
+    with running_recorder(binary, user=user, env=env) as (control, process), waiting_shell(NOBODY) as shell:
+        assert control.recv(4096).startswith(b"hello")
+        answer, descriptor = ask_to_record(control, shell.pid)
+        assert answer == "ready"
+        process.send_signal(signal.SIGSTOP)  # its caller can do that: it is his
+        shell.kill()
+        shell.wait()
+        try:
+            assert started_as_number(shell.pid, ["/bin/true", "private"], user=other).wait() == 0
+        finally:
+            process.send_signal(signal.SIGCONT)
+        assert control.recv(4096) == b"done"
+        events = read(descriptor)
+    assert not any(isinstance(event, Exec | Create) for event in events)
+
+
+def test_process_that_takes_the_number_of_a_child_that_died_untold_is_not_recorded(
+    path: Path, programs: Programs
+) -> None:
+    program = shutil.copy(programs.path("untold-child"), path.parent / "untold-child")
+    with running_recorder(path, user=NOBODY) as (control, _), waiting_shell(NOBODY, str(program)) as shell:
+        assert control.recv(4096).startswith(b"hello")
+        answer, descriptor = ask_to_record(control, shell.pid)
+        assert answer == "ready"
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(b"\n")
+        shell.stdin.flush()
+        child = int(shell.stdout.readline())
+        other = ["/bin/sh", "-c", "/bin/true; exec /bin/true private"]
+        assert started_as_number(child, other, user=0).wait() == 0
+        shell.communicate()
+        assert control.recv(4096) == b"done"
+        events = read(descriptor)
+    (executed,) = [event for event in events if isinstance(event, Exec)]
+    (created,) = [event for event in events if isinstance(event, Create)]
+    assert (executed.args, created.pid) == ([os.fsencode(program)], child)
 
 
 def test_recorder_refuses_a_process_that_has_gained_privileges(path: Path, programs: Programs, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from pytest_ptreetime.recording.events import (
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_events
 from pytest_ptreetime.tracers.interpose import PARTIAL, InterposeTracer
-from pytest_ptreetime.tracers.proc_members import end_members, members
+from pytest_ptreetime.tracers.proc_members import end_members, kill_if_the_same, members, processes
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 from pytest_ptreetime.tree.node import ProcessNode
 from pytest_ptreetime.tree.process_tree import ProcessTree, build_tree
@@ -431,3 +431,12 @@ def test_members_are_found_by_their_environment_and_their_parents() -> None:
         process.communicate()
     assert left == set()
     assert process.returncode == -signal.SIGKILL
+
+
+def test_process_that_has_the_number_of_one_that_was_looked_at_is_not_killed_for_it() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        (seen,) = [seen for seen in processes() if seen.pid == process.pid]
+        assert kill_if_the_same(seen._replace(began=seen.began - 1))
+        assert process.poll() is None
+        assert kill_if_the_same(seen)
+        assert process.wait(30) == -signal.SIGKILL

@@ -5,7 +5,7 @@
 #define PTREETIME_BPF_FAILED_EXECS_H
 
 static ALWAYS_INLINE int count_failed_exec(s64 result) {
-  struct ptreetime_process *process = result < 0 ? find_process(bpf_get_current_pid_tgid() >> 32) : 0;
+  struct ptreetime_process *process = result < 0 ? find_process(bpf_get_current_task(), 0) : 0;
   if (process)
     __sync_fetch_and_add(&process->failed_execs, 1);
   return 0;

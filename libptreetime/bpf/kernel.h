@@ -186,6 +186,7 @@ struct task_struct {
   struct sighand_struct *sighand;
   struct sched_entity se;
   struct sched_info sched_info;
+  u64 start_time; /* CLOCK_MONOTONIC */
   struct task_io_accounting ioac;
   u64 utime;
   u64 stime;

@@ -41,9 +41,10 @@ static ALWAYS_INLINE u64 uncounted_cpu_ns(struct task_struct *task, int direct) 
          (before_look > 0 && before_look < MAX_UNCOUNTED_NS ? before_look : 0);
 }
 
-/* Notes how far the two clocks are apart, if they were never found closer: see clock_offset_ns. */
+/* Notes the time, and how far the two clocks are apart, if they were never found closer: see clock_offset_ns. */
 static ALWAYS_INLINE void calibrate(struct task_struct *task) {
   struct rq *queue = run_queue_of(task);
+  control.calibrated_ns = bpf_ktime_get_ns();
   if (!queue)
     return;
   u64 difference_ns = bpf_ktime_get_ns() - READ(queue->clock);

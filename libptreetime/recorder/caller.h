@@ -19,7 +19,6 @@
 const char *ptreetime_caller_find(void);
 
 /* By their numbers: older kernels' headers don't know all of their names. */
-#define PTREETIME_CAP_SYS_PTRACE (UINT64_C(1) << 19)
 #define PTREETIME_CAP_SYS_ADMIN (UINT64_C(1) << 21)
 #define PTREETIME_CAP_PERFMON (UINT64_C(1) << 38)
 #define PTREETIME_CAP_BPF (UINT64_C(1) << 39)

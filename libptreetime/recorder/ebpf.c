@@ -53,6 +53,7 @@ static uint64_t left_out_before; /* runs of the program that the kernel left out
 static void calibrate_clock(void) {
   volatile struct ptreetime_control *control = program.control;
   control->calibration_ns = UINT64_MAX;
+  control->calibrated_ns = 0;
   control->calibrating = 1;
   for (int look = 0; look < CLOCK_LOOKS; look++) {
     sched_yield();
@@ -141,12 +142,16 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   control->root_pid = (uint32_t)recording->root_pid;
   ptreetime_parts_count_execs(program.control, recording->failed_execs);
   calibrate_clock();
+  control->root_seen_ns = control->calibrated_ns;
   generation = generation + 1 != 0 ? generation + 1 : 1;
   records.generation = generation;
   __sync_synchronize();
   control->generation = generation;
-  /* Its pid has been its own all the time if it still lives: the process that was looked at is the one that is
-   * watched. */
+  if (control->root_seen_ns == 0) {
+    stop_watching();
+    return "this kernel does not run the BPF program";
+  }
+  /* Its pid has been its own all the time, at root_seen_ns too, if it still lives. */
   if (!ptreetime_caller_owns(recording->root_pid) || root_is_dead()) {
     stop_watching();
     return ptreetime_words("process %d belongs to somebody else, or is dead", (int)recording->root_pid);

@@ -4,8 +4,8 @@
  * killed between seeing a stop and answering it loses none. A tracer's death resumes all that it has stopped, and
  * PTRACE_O_EXITKILL is never used: the build outlives its recorder.
  *
- * What the build sees of this: exec of a set-uid program does not raise privileges (unless the recorder has
- * CAP_SYS_PTRACE), /proc/PID/status has a TracerPid, and no other tracer can attach.
+ * What the build sees of this: exec of a set-uid program does not raise privileges (unless root runs the
+ * recorder), /proc/PID/status has a TracerPid, and no other tracer can attach.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -330,7 +330,7 @@ static const char *ptrace_open(void) {
 
 const struct ptreetime_backend ptreetime_backend_ptrace = {
     .name = "ptrace",
-    .capabilities = PTREETIME_CAP_SYS_PTRACE, /* set-uid programs gain their privileges only where it has this */
+    .capabilities = 0, /* it is for the kernel to judge whom the caller may trace */
     .open = ptrace_open,
     .attach = ptrace_attach,
     .step = ptrace_step,

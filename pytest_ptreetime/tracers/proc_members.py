@@ -12,10 +12,19 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["end_members", "members"]
+__all__ = ["Seen", "end_members", "kill_if_the_same", "members", "processes"]
 
 _PROC = Path("/proc")
+
+
+class Seen(NamedTuple):
+    """A process as it was looked at. Its number may be another's a moment later: ``began`` tells them apart."""
+
+    pid: int
+    parent: int
+    began: int  # in the kernel's ticks since the boot
 
 
 def members(entry: bytes | None, root_pid: int) -> set[int]:
@@ -23,15 +32,19 @@ def members(entry: bytes | None, root_pid: int) -> set[int]:
 
     :param entry: what is in the environment of its processes and of no other, ``NAME=VALUE``; None: nothing is.
     """
-    parents = dict(_parents())
-    found = {pid for pid in parents if pid == root_pid or (entry is not None and _has_entry(pid, entry))}
+    return {seen.pid for seen in _members(entry, root_pid)}
+
+
+def _members(entry: bytes | None, root_pid: int) -> list[Seen]:
+    living = {seen.pid: seen for seen in processes()}
+    found = {pid for pid in living if pid == root_pid or (entry is not None and _has_entry(pid, entry))}
     grew = True
     while grew:
-        more = {pid for pid, parent in parents.items() if parent in found and pid not in found}
+        more = {seen.pid for seen in living.values() if seen.parent in found and seen.pid not in found}
         found |= more
         grew = bool(more)
     found.discard(os.getpid())
-    return found
+    return [living[pid] for pid in found]
 
 
 def end_members(entry: bytes | None, root_pid: int, seconds: float) -> set[int]:
@@ -41,24 +54,28 @@ def end_members(entry: bytes | None, root_pid: int, seconds: float) -> set[int]:
     """
     deadline = time.monotonic() + seconds
     while True:
-        found = members(entry, root_pid)
-        killed = {pid for pid in found if _killed(pid)}
+        found = _members(entry, root_pid)
+        killed = {seen.pid for seen in found if kill_if_the_same(seen)}
         if not killed or time.monotonic() > deadline:
-            return found
+            return {seen.pid for seen in found}
         _wait_for_any(killed, deadline)
 
 
-def _parents() -> Iterator[tuple[int, int]]:
-    """Every process that is not dead, with its parent."""
+def processes() -> Iterator[Seen]:
+    """Every process that is not dead."""
     for directory in _PROC.iterdir():
-        if directory.name.isdigit():
-            try:
-                stat = (directory / "stat").read_bytes()
-            except OSError:
-                continue  # it has ended meanwhile
-            state, parent = stat[stat.rindex(b")") + 2 :].split()[:2]
-            if state not in b"ZX":
-                yield int(directory.name), int(parent)
+        if directory.name.isdigit() and (seen := _look(int(directory.name))) is not None:
+            yield seen
+
+
+def _look(pid: int) -> Seen | None:
+    """The process with this number; None where there is none, or it is dead."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()  # from the third of proc(5) on: its state
+    return None if fields[0] in b"ZX" else Seen(pid, int(fields[1]), int(fields[19]))
 
 
 def _has_entry(pid: int, entry: bytes) -> bool:
@@ -69,13 +86,31 @@ def _has_entry(pid: int, entry: bytes) -> bool:
     return entry in environment.split(b"\0")
 
 
-def _killed(pid: int) -> bool:
+def kill_if_the_same(seen: Seen) -> bool:
+    """Kill the process that was seen, and no other one that has its number now.
+
+    :return: False where it is another user's, and lives on.
+    """
     try:
-        os.kill(pid, signal.SIGKILL)
+        descriptor = os.pidfd_open(seen.pid)
+    except ProcessLookupError:
+        return True
+    except OSError:  # a kernel before 5.3, or a sandbox
+        descriptor = -1
+    try:
+        now = _look(seen.pid)  # after the descriptor was opened: it is of this process, or of one that is dead by now
+        if now is not None and now.began == seen.began:
+            if descriptor < 0:
+                os.kill(seen.pid, signal.SIGKILL)
+            else:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     except ProcessLookupError:
         return True
     except PermissionError:
         return False
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
     return True
 
 

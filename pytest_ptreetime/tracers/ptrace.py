@@ -3,7 +3,7 @@
 A native recorder (``libptreetime/recorder/ptrace.c``) attaches with PTRACE_SEIZE and stops a process at its fork, exec
 and exit only; system calls run untouched. What differs from an untraced run:
 
-* exec of a set-uid or set-gid program does not raise privileges, unless the recorder has CAP_SYS_PTRACE;
+* exec of a set-uid or set-gid program does not raise privileges, unless root records;
 * a program that uses ptrace itself (strace, gdb, a sanitizer's leak checker) can't attach to its children;
 * children made with CLONE_UNTRACED are not seen.
 
