@@ -1,0 +1,129 @@
+"""A build as a table, a row for each key, and the tree that its rows form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_ptreetime.decision.programs import is_told_by_its_file, program_class
+from pytest_ptreetime.decision.words import file_names, shape, without_drawn
+
+__all__ = ["Node", "Row", "Table", "tree_of"]
+
+MOST_BELOW = 2000  # different steps in what is compared of that which runs below two nodes
+
+
+@dataclass(frozen=True)
+class Row:
+    """A key of a build, its Identity, how often it runs; ``parent`` is the index of its parent's row, -1 for none."""
+
+    key: str
+    parent: int
+    name: str
+    subject: str
+    words: tuple[str, ...]
+    count: float = 1.0
+
+
+Table = Sequence[Row]
+
+
+class Node:
+    """A row in its tree, and the node of the other tree that it is matched with."""
+
+    __slots__ = (
+        "_below",
+        "_shape",
+        "_signature",
+        "children",
+        "count",
+        "index",
+        "name",
+        "parent",
+        "partner",
+        "program",
+        "size",
+        "subject",
+        "tail",
+        "told_by_file",
+        "words",
+    )
+
+    def __init__(self, index: int, row: Row) -> None:
+        self.index, self.name, self.subject, self.words, self.count = index, row.name, row.subject, row.words, row.count
+        self.program = program_class(row.name)
+        self.told_by_file = is_told_by_its_file(row.name)
+        self.tail = file_names(row.subject)
+        self.parent: Node | None = None
+        self.children: list[Node] = []
+        self.partner: Node | None = None
+        self.size = 1
+        self._below: Counter[tuple[str, str]] | None = None
+        self._shape: str | None = None
+        self._signature: int | None = None
+
+    def ancestors(self) -> Iterator[Node]:
+        """Its parent, that one's parent and so on."""
+        above = self.parent
+        while above is not None:
+            yield above
+            above = above.parent
+
+    @property
+    def below(self) -> Counter[tuple[str, str]]:
+        """How often each step runs below it, at most MOST_BELOW different ones."""
+        if self._below is None:
+            steps: Counter[tuple[str, str]] = Counter()
+            rest = list(self.children)
+            while rest and len(steps) < MOST_BELOW:
+                node = rest.pop()
+                steps[node.name, node.tail] += round(node.count) or 1
+                rest += node.children
+            self._below = steps
+        return self._below
+
+    @property
+    def shape(self) -> str:
+        """Its command with all that could be drawn or counted taken out, whatever the order of its words."""
+        if self._shape is None:
+            self._shape = " ".join([shape(self.name), *sorted(map(shape, self.words))])
+        return self._shape
+
+    @property
+    def signature(self) -> int:
+        """A hash of the programs below it, and of the files of those that are told by them; 0 of a leaf."""
+        if self._signature is None:
+            rest = [self]
+            while rest:
+                node = rest[-1]
+                unknown = [child for child in node.children if child._signature is None]
+                if unknown:
+                    rest += unknown
+                else:
+                    rest.pop()
+                    parts = sorted(child._part_of_signature() for child in node.children)
+                    node._signature = hash(tuple(parts)) if parts else 0
+        assert self._signature is not None
+        return self._signature
+
+    def _part_of_signature(self) -> tuple[str, str, float, int]:
+        file = without_drawn(self.tail) if self.told_by_file else ""
+        return self.program, file, self.count, self._signature or 0
+
+
+def tree_of(table: Table) -> tuple[Node, list[Node]]:
+    """A virtual root above all that has no parent, and the nodes by index."""
+    root = Node(-1, Row("", -1, "", "", ()))
+    nodes = [Node(index, row) for index, row in enumerate(table)]
+    for node, row in zip(nodes, table, strict=True):
+        above = nodes[row.parent] if row.parent >= 0 else root
+        node.parent = above
+        above.children.append(node)
+    order = [root]
+    for node in order:
+        order.extend(node.children)
+    for node in reversed(order):
+        if node.parent is not None:
+            node.parent.size += node.size
+    return root, nodes
