@@ -39,6 +39,7 @@ struct {
 
 struct ptreetime_control control;
 
+#include "bpf/lags.h"
 #include "bpf/paths.h"
 #include "bpf/usage.h"
 
@@ -120,6 +121,8 @@ static ALWAYS_INLINE void note_exit(struct ptreetime_process *process, struct ta
   bpf_probe_read_kernel(exit->name, sizeof exit->name, __builtin_preserve_access_index(&leader->comm));
   exit->status = GET(direct, signal->flags) & SIGNAL_GROUP_EXIT ? GET(direct, signal->group_exit_code)
                                                                 : GET(direct, leader->exit_code);
+  exit->loading_ns = process->loading_ns;
+  exit->leaving_ns = process->last_call_ns ? exit->record.time_ns - process->last_call_ns : PTREETIME_UNKNOWN;
 }
 
 static ALWAYS_INLINE void fill_exit(struct ptreetime_process *process, struct task_struct *leader,
@@ -144,7 +147,7 @@ static ALWAYS_INLINE int add_process(struct task_struct *task, u32 pid, u32 shor
   fresh.begin_ns = begin_of(task, 1);
   fresh.generation = control.generation;
   fresh.short_image = fresh.was_short = short_image;
-  fresh.max_rss_bytes = PTREETIME_UNKNOWN;
+  fresh.max_rss_bytes = fresh.loading_ns = PTREETIME_UNKNOWN;
   if (bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY)) {
     __sync_fetch_and_add(&control.lost_processes, 1);
     return -1;
@@ -267,12 +270,14 @@ static ALWAYS_INLINE int take_exec(struct task_struct *task, u32 old_pid) {
   start_record(&exec->record, PTREETIME_RECORD_EXEC, process->pid);
   struct signal_struct *signal = task->signal;
   read_usage(&exec->usage, task, signal, process, 1);
+  exec->loading_ns = process->loading_ns;
   bpf_probe_read_kernel(exec->name, sizeof exec->name, __builtin_preserve_access_index(&task->comm));
   process->earlier_max_rss_pages = signal->maxrss;
   process->max_rss_bytes = PTREETIME_UNKNOWN;
   struct mm_struct *mm = task->mm;
   process->short_image = mm->arg_start >> 32 == 0;
   process->was_short |= process->short_image;
+  begin_image(process, exec->record.time_ns, entry_of(mm, buffer->data));
   struct file *file = READ(mm->exe_file);
   struct fs_struct *fs = READ(task->fs);
   buffer->path_end = 0;
@@ -310,7 +315,28 @@ SECTION("fentry/exec_mm_release") int on_memory_replaced(u64 *context) {
 SECTION("fentry/exit_mm_release") int on_memory_left(u64 *context) {
   struct task_struct *task = (void *)context[0];
   struct signal_struct *signal = task->signal;
+  note_last_call(find_process(task->tgid), signal);
   return signal->live.counter ? 0 : note_peak(task, (void *)context[1]);
+}
+
+/* Where neither of the two is to be had: the call by which most processes end. Attached while something is recorded. */
+SECTION("tp/syscalls/sys_enter_exit_group") int on_exit_group(void) {
+  struct ptreetime_process *process = find_process(bpf_get_current_pid_tgid() >> 32);
+  if (process && !process->last_call_ns)
+    process->last_call_ns = bpf_ktime_get_ns();
+  return 0;
+}
+
+/* x86: the first instruction of a program is on a page that nobody has touched yet, for what has run before it is the
+ * dynamic linker and the constructors of its libraries. That is so unless it shares its page, or the 64 KiB around it
+ * that a fault maps, with something that they have read or called. */
+SECTION("tp_btf/page_fault_user") int on_page_fault(u64 *context) {
+  if (!control.generation || !(context[2] & X86_PF_INSTR))
+    return 0;
+  struct ptreetime_process *process = find_process(bpf_get_current_pid_tgid() >> 32);
+  if (process)
+    note_entry(process, context[0]);
+  return 0;
 }
 
 static ALWAYS_INLINE int take_exit(struct task_struct *task) {
@@ -335,10 +361,12 @@ static ALWAYS_INLINE int take_exit(struct task_struct *task) {
     __sync_fetch_and_add(&process->written_bytes, written_bytes);
   }
   struct signal_struct *signal = task->signal;
+  struct mm_struct *mm = task->mm; /* not freed yet: Linux 6.16 and later */
+  if (mm)
+    note_last_call(process, signal);
   if (signal->live.counter)
     return 0;
-  struct mm_struct *mm = task->mm;
-  if (mm) /* not freed yet: Linux 6.16 and later */
+  if (mm)
     process->max_rss_bytes = peak_rss_bytes(task, mm, 1);
   struct task_struct *leader = task->group_leader;
   note_exit(process, leader, signal, 1);

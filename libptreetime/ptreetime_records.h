@@ -70,6 +70,7 @@ struct ptreetime_record_exec {
   ptreetime_u32 args_total; /* in this record and the ARGUMENTS that follow */
   ptreetime_u32 args_known; /* 0: the memory that holds them could not be read */
   ptreetime_u32 reserved;
+  ptreetime_u64 loading_ns; /* of the image that ends: from its exec to its first instruction, or unknown */
 };
 
 struct ptreetime_record_exit {
@@ -78,6 +79,8 @@ struct ptreetime_record_exit {
   char name[PTREETIME_NAME_SIZE];
   ptreetime_u32 status; /* as wait(2) gives it */
   ptreetime_u32 reserved;
+  ptreetime_u64 loading_ns; /* of the last image */
+  ptreetime_u64 leaving_ns; /* from the last call of the process to its death, or unknown */
 };
 
 enum ptreetime_counts_execs {
@@ -134,7 +137,11 @@ struct ptreetime_process {
   ptreetime_u64 leader_written_bytes;
   ptreetime_u64 max_rss_bytes;         /* of the current image, read before its memory went; else unknown */
   ptreetime_u64 earlier_max_rss_pages; /* signal->maxrss when the current image began */
-  struct ptreetime_record_exit exit;   /* what is known while dying */
+  ptreetime_u64 entry;                 /* the address of its first instruction, until that has run; 0: not known */
+  ptreetime_u64 exec_ns;
+  ptreetime_u64 loading_ns;
+  ptreetime_u64 last_call_ns;        /* when the process began to end; 0: it has not, as far as is known */
+  struct ptreetime_record_exit exit; /* what is known while dying */
 };
 
 #endif

@@ -18,8 +18,8 @@
 enum ptreetime_event_tag {
   PTREETIME_EVENT_START = 0,        /* time_ns root_pid realtime_ns */
   PTREETIME_EVENT_CREATE = 1,       /* time_ns pid parent_pid */
-  PTREETIME_EVENT_EXEC = 2,         /* time_ns pid name exe args cwd usage */
-  PTREETIME_EVENT_EXIT = 3,         /* time_ns pid status name usage */
+  PTREETIME_EVENT_EXEC = 2,         /* time_ns pid name exe args cwd usage loading_ns */
+  PTREETIME_EVENT_EXIT = 3,         /* time_ns pid status name usage loading_ns leaving_ns */
   PTREETIME_EVENT_USER_STARTUP = 4, /* time_ns pid parent_pid user_ns sys_ns [exe args cwd] */
   PTREETIME_EVENT_USER_EXEC = 5,    /* time_ns pid parent_pid user_ns sys_ns path args */
   PTREETIME_EVENT_USER_SPAWN = 6,   /* time_ns pid parent_pid user_ns sys_ns path args child_pid */

@@ -70,10 +70,10 @@ def test_sink_writes_what_python_reads(sink_events: Path, tmp_path: Path) -> Non
     assert events[:8] == [
         Start(1, 127, UINT64_MAX),
         Create(2, 2**31 - 1, 128),
-        Exec(3, 128, b"na\xffme", b"/bin/\xfe", [b"a", b"", b"b c", b"last"], b"/", usage),
+        Exec(3, 128, b"na\xffme", b"/bin/\xfe", [b"a", b"", b"b c", b"last"], b"/", usage, 0),
         Exec(4, 128, None, None, None, None, None),
-        Exec(5, 128, b"", None, large, b"/tmp", Usage()),
-        Exit(6, 128, 256, b"name", usage),
+        Exec(5, 128, b"", None, large, b"/tmp", Usage(), 70000),
+        Exit(6, 128, 256, b"name", usage, 1, UINT64_MAX - 1),
         Exit(7, 129, None, None, None),
         Lost(8, 70000, "records of CPU 1"),
     ]

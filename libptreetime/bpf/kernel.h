@@ -15,7 +15,7 @@ typedef __INT64_TYPE__ s64;
 
 #define SECTION(name) __attribute__((section(name), used))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-#define MAP_INTEGER(name, value) int(*name)[value]
+#define MAP_INTEGER(name, value) int (*name)[value]
 #define MAP_TYPE(name, type) type *name
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -74,6 +74,7 @@ struct mm_struct {
   unsigned long arg_start;
   unsigned long arg_end;
   struct file *exe_file;
+  unsigned long saved_auxv[2];
   struct percpu_counter rss_stat[4];
 };
 
@@ -219,6 +220,8 @@ struct trace_event_raw_sched_process_exec {
 #define PID_NS_INIT_INODE 0xeffffffcu /* of the PID namespace that all others are in */
 #define PF_EXITING 0x4                /* a task on its way out */
 #define SIGNAL_GROUP_EXIT 0x4         /* the whole group ends with group_exit_code */
+#define X86_PF_INSTR 0x10             /* a fault's error code on x86: an instruction was to be fetched */
+#define AT_ENTRY 9                    /* in the auxiliary vector: where the program begins */
 
 /* The helper functions of the kernel, by their numbers in include/uapi/linux/bpf.h. */
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;

@@ -88,7 +88,7 @@ static const char *ebpf_open(void) {
   struct stat namespace;
   if (stat("/proc/self/ns/pid", &namespace) != 0)
     return ptreetime_words("can't read /proc/self/ns/pid: %s", strerror(errno));
-  program.control->pid_ns_inode = (uint32_t) namespace.st_ino;
+  program.control->pid_ns_inode = (uint32_t)namespace.st_ino;
   program.control->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
   program.control->wake_bytes = WAKE_BYTES;
   program.control->caller_uid = ptreetime_caller_uid();
@@ -118,6 +118,7 @@ static bool root_is_dead(void) {
 static void stop_watching(void) {
   program.control->generation = 0;
   ptreetime_parts_count_execs(program.control, false);
+  ptreetime_parts_note_last_calls(false);
   if (root_fd >= 0)
     close(root_fd); /* and epoll forgets it */
   root_fd = -1;
@@ -141,6 +142,7 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   left_out_before = ptreetime_parts_runs_left_out();
   control->root_pid = (uint32_t)recording->root_pid;
   ptreetime_parts_count_execs(program.control, recording->failed_execs);
+  ptreetime_parts_note_last_calls(true);
   calibrate_clock();
   control->root_seen_ns = control->calibrated_ns;
   generation = generation + 1 != 0 ? generation + 1 : 1;

@@ -13,6 +13,7 @@
 
 /* Readable where trace events can be attached to. */
 #define EXEC_EVENT "/sys/kernel/tracing/events/sched/sched_process_exec/id"
+#define EXIT_GROUP_EVENT "/sys/kernel/tracing/events/syscalls/sys_enter_exit_group/id"
 #define EXECVE_EVENT "/sys/kernel/tracing/events/syscalls/sys_exit_execve/id"
 
 /* What kernels differ in, told by a name in their description of themselves. A tracepoint NAME has a type
@@ -22,13 +23,14 @@ enum trait {
   EXIT_MMAP,     /* Linux 6.1 and later */
   SYSTEM_CALLS,  /* has a tracepoint at the end of all */
   EARLY_EXIT,    /* sched_process_exit comes before the memory goes, and is an event of its own kind: Linux 6.16 */
+  PAGE_FAULT,    /* has a tracepoint at the page faults of programs */
   INTERRUPTIBLE, /* tracepoints are guarded by this instead of by keeping other processes off the CPU: Linux 7 */
   TRAITS
 };
 static const char *const TRAIT_NAMES[TRAITS] = {
     [PREPARE_EXEC] = "btf_trace_sched_prepare_exec", [EXIT_MMAP] = "btf_trace_exit_mmap",
     [SYSTEM_CALLS] = "btf_trace_sys_exit",           [EARLY_EXIT] = "trace_event_raw_sched_process_exit",
-    [INTERRUPTIBLE] = "class_srcu_fast_notrace_t",
+    [PAGE_FAULT] = "btf_trace_page_fault_user",      [INTERRUPTIBLE] = "class_srcu_fast_notrace_t",
 };
 #define HAS(trait) (1u << (trait))
 
@@ -48,6 +50,7 @@ static const struct part {
     {"on_memory_freed", HAS(EXIT_MMAP), HAS(INTERRUPTIBLE), false, NULL},
     {"on_memory_replaced", 0, HAS(PREPARE_EXEC), false, "exec_mm_release"},
     {"on_memory_left", 0, HAS(EARLY_EXIT), false, "exit_mm_release"},
+    {"on_page_fault", HAS(PAGE_FAULT), 0, false, NULL},
     {"on_new_task", HAS(INTERRUPTIBLE), 0, true, NULL},
     {"on_exec_event", HAS(INTERRUPTIBLE), 0, true, NULL},
     {"on_exit_event", HAS(INTERRUPTIBLE), 0, true, NULL},
@@ -60,6 +63,11 @@ static const struct part {
  * the two system calls, at the end of every system call. One kind is attached. */
 static struct bpf_program *function_programs[2], *event_programs[2], *system_call_program;
 static struct bpf_link *system_call_link; /* of the last while it is attached */
+
+/* Shows when a process begins to end, where nothing better does: every system call of the machine takes 30 ns more
+ * while it is attached. */
+static struct bpf_program *exit_group_program;
+static struct bpf_link *exit_group_link;
 
 static int indispensable[PARTS_COUNT]; /* descriptors */
 static size_t indispensable_count;
@@ -100,6 +108,9 @@ static unsigned find_traits(void) {
     }
   }
   free(btf);
+#ifndef __x86_64__
+  found &= ~HAS(PAGE_FAULT); /* what its error code means is known of x86 only */
+#endif
   return found;
 }
 
@@ -139,7 +150,7 @@ static bool takes_program_at(const char *function, uint32_t where) {
   } attributes = {.prog_type = BPF_PROG_TYPE_TRACING, .insn_cnt = 2, .expected_attach_type = where};
   int id = ptreetime_libbpf.libbpf_find_vmlinux_btf_id(function, (int)where);
   attributes.insns = (uintptr_t)return_0;
-  attributes.license = (uintptr_t) "GPL";
+  attributes.license = (uintptr_t)"GPL";
   attributes.attach_btf_id = (uint32_t)id;
   int descriptor = id <= 0 ? -1 : (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
   if (descriptor >= 0)
@@ -173,6 +184,13 @@ static void choose_counters(struct bpf_object *object, unsigned traits) {
     ptreetime_libbpf.bpf_program__set_autoload(system_call_program, false);
 }
 
+static void choose_last_call(struct bpf_object *object, unsigned traits) {
+  exit_group_program = find(object, "on_exit_group");
+  bool better = (traits & HAS(EARLY_EXIT)) || ptreetime_libbpf.bpf_program__autoload(find(object, "on_memory_left"));
+  if (better || access(EXIT_GROUP_EVENT, R_OK) != 0)
+    ptreetime_libbpf.bpf_program__set_autoload(exit_group_program, false);
+}
+
 const char *ptreetime_parts_choose(struct bpf_object *object) {
   unsigned traits = find_traits();
   if ((traits & HAS(INTERRUPTIBLE)) && access(EXEC_EVENT, R_OK) != 0)
@@ -185,6 +203,7 @@ const char *ptreetime_parts_choose(struct bpf_object *object) {
                   (part->function == NULL || takes_program_at(part->function, BPF_TRACE_FENTRY));
     ptreetime_libbpf.bpf_program__set_autoload(find(object, part->name), wanted);
   }
+  choose_last_call(object, traits);
   choose_counters(object, traits);
   return NULL;
 }
@@ -203,15 +222,16 @@ static bool attach_both(struct bpf_program *const programs[2]) {
   return true;
 }
 
-static bool counts_execs(const struct bpf_program *program) {
-  return program == function_programs[0] || program == function_programs[1] || program == event_programs[0] ||
-         program == event_programs[1] || program == system_call_program;
+/* Those that are not attached with the others. */
+static bool attached_apart(const struct bpf_program *program) {
+  return program == exit_group_program || program == function_programs[0] || program == function_programs[1] ||
+         program == event_programs[0] || program == event_programs[1] || program == system_call_program;
 }
 
 bool ptreetime_parts_attach(struct bpf_object *object, volatile struct ptreetime_control *control) {
   struct bpf_program *program = NULL;
   while ((program = ptreetime_libbpf.bpf_object__next_program(object, program)) != NULL) {
-    bool wanted = ptreetime_libbpf.bpf_program__autoload(program) && !counts_execs(program);
+    bool wanted = ptreetime_libbpf.bpf_program__autoload(program) && !attached_apart(program);
     if (wanted && ptreetime_libbpf.bpf_program__attach(program) == NULL)
       return false;
   }
@@ -227,6 +247,17 @@ bool ptreetime_parts_attach(struct bpf_object *object, volatile struct ptreetime
     control->exec_numbers_32[i] = EXEC_NUMBERS_32[i];
   }
   return true;
+}
+
+void ptreetime_parts_note_last_calls(bool note) {
+  if (!ptreetime_libbpf.bpf_program__autoload(exit_group_program))
+    return;
+  if (note && exit_group_link == NULL)
+    exit_group_link = ptreetime_libbpf.bpf_program__attach(exit_group_program);
+  if (!note && exit_group_link != NULL) {
+    ptreetime_libbpf.bpf_link__destroy(exit_group_link);
+    exit_group_link = NULL;
+  }
 }
 
 void ptreetime_parts_count_execs(volatile struct ptreetime_control *control, bool count) {

@@ -23,6 +23,9 @@ bool ptreetime_parts_attach(struct bpf_object *object, volatile struct ptreetime
  * counts_execs. */
 void ptreetime_parts_count_execs(volatile struct ptreetime_control *control, bool count);
 
+/* Attach or detach what shows when processes begin to end, where that costs something. */
+void ptreetime_parts_note_last_calls(bool note);
+
 /* How many times the kernel has kept them from running, where none may be missed (bpf_prog_info's recursion_misses,
  * since Linux 5.12). */
 uint64_t ptreetime_parts_runs_left_out(void);

@@ -12,6 +12,8 @@
 _Static_assert(sizeof(struct ptreetime_record_usage) == PTREETIME_USAGE_FIELDS * sizeof(uint64_t),
                "the record's usage has the fields of the sink's");
 
+_Static_assert(PTREETIME_TIME_UNKNOWN == PTREETIME_UNKNOWN, "what a record does not tell, the sink does not write");
+
 static struct ptreetime_usage usage_of(const struct ptreetime_record_usage *from) {
   struct ptreetime_usage usage = {.known = 0};
   memcpy(usage.value, from, sizeof *from);
@@ -53,6 +55,7 @@ static void write_exec(struct ptreetime_records *records, const struct ptreetime
       .exe = path_of(data, record->exe_size, exe),
       .cwd = path_of(data + record->exe_size, record->cwd_size, cwd),
       .usage = &usage,
+      .loading_ns = record->loading_ns,
   };
   if (args_known)
     exec.args = (struct ptreetime_bytes){data + record->exe_size + record->cwd_size, record->args_total};
@@ -138,7 +141,7 @@ static void take_exit(struct ptreetime_records *records, const struct ptreetime_
   struct ptreetime_usage usage = usage_of(&record->usage);
   pid_t pid = (pid_t)record->record.pid;
   ptreetime_sink_exit(records->sink, record->record.time_ns, pid, (int)(record->status & 0xffff), name_of(record->name),
-                      &usage);
+                      &usage, (struct ptreetime_lags){record->loading_ns, record->leaving_ns});
   if (pid == records->root_pid)
     records->root_exited = true;
   if (records->on_exit != NULL)

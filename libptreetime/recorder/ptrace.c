@@ -19,6 +19,7 @@
 
 #include "account.h"
 #include "caller.h"
+#include "ending.h"
 #include "interrupt.h"
 #include "proc.h"
 #include "ptrace_birth.h"
@@ -59,7 +60,7 @@ static void forked(struct ptreetime_tracee *tracee, int event) {
 static void execed(struct ptreetime_tracee *process, uint64_t highest_rss_bytes) {
   uint64_t now = ptreetime_now_ns();
   struct ptreetime_usage usage = {0};
-  struct ptreetime_exec exec = {0};
+  struct ptreetime_exec exec = {.loading_ns = PTREETIME_TIME_UNKNOWN};
   unsigned long former = (unsigned long)process->tid;
   if (process->threaded && ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former) != 0) {
     /* When a thread that was not the leader has exec'ed, the kernel refuses every request until the stop has been
@@ -75,6 +76,7 @@ static void execed(struct ptreetime_tracee *process, uint64_t highest_rss_bytes)
   }
   process->threads = 1;
   process->exiting = false;
+  ptreetime_ending_forget(process, now);
   /* The time between a process's creation and its first exec belongs to its first image: only the root, which was the
    * gate, and later execs end an image whose usage anybody asks for. */
   if (process->images > 0 || process->tid == current->root_pid) {
@@ -93,10 +95,15 @@ static void execed(struct ptreetime_tracee *process, uint64_t highest_rss_bytes)
 }
 
 static void exiting(struct ptreetime_tracee *tracee) {
+  uint64_t now = ptreetime_now_ns();
   struct ptreetime_tracee *process = tracee->process;
   bool first = !tracee->exiting;
   tracee->exiting = true;
-  if (first && --process->threads == 0)
+  if (first) {
+    process->threads--;
+    ptreetime_ending_note(tracee, now);
+  }
+  if (first && process->threads == 0)
     ptreetime_account_memory(process, tracee->tid);
   ptreetime_birth_resume(tracee->tid, 0);
   if (first && !process->threaded)
@@ -189,7 +196,8 @@ static void dead(pid_t tid) {
     struct ptreetime_usage usage = {0};
     int status = ptreetime_account_reap(tracee, &usage);
     current->running--;
-    ptreetime_sink_exit(&current->sink, now, tid, status, (struct ptreetime_bytes){NULL, 0}, &usage);
+    ptreetime_sink_exit(&current->sink, now, tid, status, (struct ptreetime_bytes){NULL, 0}, &usage,
+                        ptreetime_ending_lags(tracee, now));
   }
   ptreetime_tracee_remove(tracee);
 }

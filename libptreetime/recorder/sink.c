@@ -145,6 +145,13 @@ static void write_strings(struct ptreetime_cursor *cursor, struct ptreetime_byte
   }
 }
 
+static void write_time(struct ptreetime_cursor *cursor, uint64_t time_ns) {
+  if (time_ns == PTREETIME_TIME_UNKNOWN)
+    ptreetime_write_nil(cursor);
+  else
+    ptreetime_write_uint(cursor, time_ns);
+}
+
 static void write_usage(struct ptreetime_cursor *cursor, const struct ptreetime_usage *usage) {
   if (usage == NULL) {
     ptreetime_write_nil(cursor);
@@ -190,22 +197,23 @@ void ptreetime_sink_exec(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pi
   struct ptreetime_cursor cursor;
   do {
     cursor = cursor_at_end(sink);
-    write_head(&cursor, 7, PTREETIME_EVENT_EXEC, time_ns);
+    write_head(&cursor, 8, PTREETIME_EVENT_EXEC, time_ns);
     ptreetime_write_uint(&cursor, (uint64_t)pid);
     write_bytes(&cursor, exec->name);
     write_bytes(&cursor, exec->exe);
     write_strings(&cursor, exec->args);
     write_bytes(&cursor, exec->cwd);
     write_usage(&cursor, exec->usage);
+    write_time(&cursor, exec->loading_ns);
   } while (!commit(sink, &cursor, time_ns));
 }
 
 void ptreetime_sink_exit(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid, int status,
-                         struct ptreetime_bytes name, const struct ptreetime_usage *usage) {
+                         struct ptreetime_bytes name, const struct ptreetime_usage *usage, struct ptreetime_lags lags) {
   struct ptreetime_cursor cursor;
   do {
     cursor = cursor_at_end(sink);
-    write_head(&cursor, 5, PTREETIME_EVENT_EXIT, time_ns);
+    write_head(&cursor, 7, PTREETIME_EVENT_EXIT, time_ns);
     ptreetime_write_uint(&cursor, (uint64_t)pid);
     if (status < 0)
       ptreetime_write_nil(&cursor);
@@ -213,6 +221,8 @@ void ptreetime_sink_exit(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pi
       ptreetime_write_uint(&cursor, (uint64_t)status);
     write_bytes(&cursor, name);
     write_usage(&cursor, usage);
+    write_time(&cursor, lags.loading_ns);
+    write_time(&cursor, lags.leaving_ns);
   } while (!commit(sink, &cursor, time_ns));
 }
 

@@ -48,14 +48,25 @@ struct ptreetime_bytes {
   size_t size;
 };
 
+#define PTREETIME_TIME_UNKNOWN UINT64_MAX
+
+/* The two ends of an image's life, in nanoseconds or PTREETIME_TIME_UNKNOWN: from its exec until it could begin, and
+ * from the last call of its process to its death. */
+struct ptreetime_lags {
+  uint64_t loading_ns;
+  uint64_t leaving_ns;
+};
+#define PTREETIME_LAGS_UNKNOWN ((struct ptreetime_lags){PTREETIME_TIME_UNKNOWN, PTREETIME_TIME_UNKNOWN})
+
 /* The end of an image and the start of the next one. args are strings that each end with a NUL, as /proc/PID/cmdline
- * has them; a rest without its NUL is one more string. usage NULL is nil. */
+ * has them; a rest without its NUL is one more string. usage NULL is nil. loading_ns is of the image that ends. */
 struct ptreetime_exec {
   struct ptreetime_bytes name;
   struct ptreetime_bytes exe;
   struct ptreetime_bytes args;
   struct ptreetime_bytes cwd;
   const struct ptreetime_usage *usage;
+  uint64_t loading_ns;
 };
 
 struct ptreetime_sink {
@@ -78,7 +89,7 @@ void ptreetime_sink_create(struct ptreetime_sink *sink, uint64_t time_ns, pid_t 
 void ptreetime_sink_exec(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid, const struct ptreetime_exec *exec);
 /* status is as wait(2) gives it, or negative for nil; usage NULL is nil. */
 void ptreetime_sink_exit(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid, int status,
-                         struct ptreetime_bytes name, const struct ptreetime_usage *usage);
+                         struct ptreetime_bytes name, const struct ptreetime_usage *usage, struct ptreetime_lags lags);
 void ptreetime_sink_lost(struct ptreetime_sink *sink, uint64_t time_ns, uint64_t count, const char *what);
 /* alive negative is nil. */
 void ptreetime_sink_end(struct ptreetime_sink *sink, uint64_t time_ns, int64_t alive);

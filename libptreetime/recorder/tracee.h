@@ -29,6 +29,8 @@ struct ptreetime_tracee {
   pid_t parent;       /* who forked it */
   pid_t vfork_parent; /* the thread that is kept stopped for it, or 0 */
   uint64_t parent_serial;
+  uint64_t exec_ns;       /* when its image began */
+  uint64_t last_call_ns;  /* when it began to end, or 0 */
   unsigned images;        /* programs that it has exec'ed */
   unsigned threads;       /* that have not stopped at their end */
   bool threaded;          /* has ever had a second thread */

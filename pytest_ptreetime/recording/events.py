@@ -109,7 +109,7 @@ class Exec(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=2):
 
     ``name`` is the kernel's command name at that moment (``comm``, at most 15 bytes: the last part of the path given
     to execve), ``exe`` the absolute path of the file that runs (of the interpreter, for a script), ``usage`` what the
-    process had used up to here: the end of the image before.
+    process had used up to here: the end of the image before. ``loading_ns`` is that image's, as in :class:`Exit`.
     """
 
     time_ns: int
@@ -119,12 +119,15 @@ class Exec(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=2):
     args: list[bytes] | None
     cwd: bytes | None
     usage: Usage | None = None
+    loading_ns: int | None = None
 
 
 class Exit(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=3):
     """proc:::exit: ``pid`` is dead, all its threads included, and its parent could see it.
 
-    ``status`` is as wait(2) gives it: ``os.waitstatus_to_exitcode`` reads it.
+    ``status`` is as wait(2) gives it: ``os.waitstatus_to_exitcode`` reads it. ``loading_ns`` is the time from the exec
+    of the image until it could begin, ``leaving_ns`` from the process's last call (exit_group, its last thread's end)
+    or the signal that ended it to its death.
     """
 
     time_ns: int
@@ -132,6 +135,8 @@ class Exit(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=3):
     status: int | None
     name: bytes | None = None
     usage: Usage | None = None
+    loading_ns: int | None = None
+    leaving_ns: int | None = None
 
 
 class UserStartup(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=4):

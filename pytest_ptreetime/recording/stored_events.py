@@ -26,11 +26,12 @@ from pytest_ptreetime.recording.event_columns import (
     UsageColumns,
 )
 from pytest_ptreetime.recording.events import Event, Usage
-from pytest_ptreetime.recording.number_columns import Column, ColumnsDamaged
+from pytest_ptreetime.recording.number_columns import Column, ColumnsDamaged, Same
 from pytest_ptreetime.recording.stored_numbers import Numbers, array_of, exact_sum, lowest_and_highest, numbers_in
 
 __all__ = ["ColumnsDecoder", "StoredBlock"]
 
+_NO_NUMBER = Same(None)
 _block_decoder = msgspec.msgpack.Decoder(ColumnBlock)
 
 
@@ -206,7 +207,9 @@ class _Rows:
                     self._others[field] = strings.column(next(numbers), count, optional)
                 else:
                     guessed = (kind, field) in GUESSES
-                    self.numbers[field] = numbers_in(next(numbers), count, optional=optional, partial=guessed)
+                    # an older file lacks the last ones
+                    column = next(numbers, _NO_NUMBER) if optional else next(numbers)
+                    self.numbers[field] = numbers_in(column, count, optional=optional, partial=guessed)
         except StopIteration:
             raise ColumnsDamaged("a column is missing") from None
 

@@ -135,9 +135,10 @@ class TreeBuilder:
             node._usage_before_known = event.usage is not None
             node._usage_before = event.usage
         elif node._execed:
-            node = self._next_image(node, event)
+            ended, node = node, self._next_image(node, event)
             if node is None:
                 return
+            _set_startup(ended, event.loading_ns)
         node._execed = True
         node._exec_ns = event.time_ns
         node._program = Program.of(event) if event.args is not None else self._with_arguments(event, node)
@@ -186,6 +187,9 @@ class TreeBuilder:
             return
         self.certificate.exits += 1
         node.exit_ns = event.time_ns
+        _set_startup(node, event.loading_ns)
+        if event.leaving_ns is not None:
+            node._user_exit_ns = event.time_ns - event.leaving_ns
         status = event.status
         if status is not None:
             if status & 0x7F:
@@ -320,6 +324,12 @@ class TreeBuilder:
             if node._usage_after is None or not node._usage_before_known:
                 certificate.unknown_cpu += 1
         mark_reparented(nodes)
+
+
+def _set_startup(node: ProcessNode, loading_ns: int | None) -> None:
+    """What the kernel tells; the interposer's constructor, where there is one, is nearer to the definition."""
+    if loading_ns is not None and node._exec_ns is not None and node._startup_ns is None:
+        node._startup_ns = node._exec_ns + loading_ns
 
 
 def mark_reparented(nodes: list[ProcessNode]) -> None:

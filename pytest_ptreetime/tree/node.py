@@ -150,12 +150,19 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
 
     @property
     def startlag(self) -> float | None:
-        """Seconds from the start to the first user constructor; None for a static program."""
+        """Seconds from the start to the first user constructor, or to the program's first instruction (see README).
+
+        None for a process that never execed.
+        """
         return None if self._startup_ns is None else (self._startup_ns - self.start_ns) / 1e9
 
     @property
     def exitlag(self) -> float | None:
-        """Seconds from the user's first call of exit to the process's end; None for an image that ended by exec."""
+        """Seconds from the process's last call to its death; None for an image that ended by exec.
+
+        The last call is exit_group, the end of its last thread, or the signal that ended it; with the tracers that have
+        it from the interposer (dtrace, interpose) the call of exit, and None for a death by signal.
+        """
         if self._user_exit_ns is None or self.exit_ns is None:
             return None
         return (self.exit_ns - self._user_exit_ns) / 1e9

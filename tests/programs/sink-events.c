@@ -9,6 +9,7 @@
 #include "../../libptreetime/recorder/sink.h"
 
 #define BYTES(literal) ((struct ptreetime_bytes){(literal), sizeof(literal) - 1})
+#define UNKNOWN PTREETIME_TIME_UNKNOWN
 #define NIL ((struct ptreetime_bytes){NULL, 0})
 
 static void write_through_sink(int descriptor) {
@@ -19,19 +20,20 @@ static void write_through_sink(int descriptor) {
   ptreetime_sink_open(&sink, descriptor);
   ptreetime_sink_start(&sink, 1, 127, UINT64_MAX);
   ptreetime_sink_create(&sink, 2, INT_MAX, 128);
-  struct ptreetime_exec exec = {BYTES("na\xffme"), BYTES("/bin/\xfe"), BYTES("a\0\0b c\0last"), BYTES("/"), &usage};
+  struct ptreetime_exec exec = {BYTES("na\xffme"), BYTES("/bin/\xfe"), BYTES("a\0\0b c\0last"), BYTES("/"), &usage, 0};
   ptreetime_sink_exec(&sink, 3, 128, &exec);
-  ptreetime_sink_exec(&sink, 4, 128, &(struct ptreetime_exec){NIL, NIL, NIL, NIL, NULL});
+  ptreetime_sink_exec(&sink, 4, 128, &(struct ptreetime_exec){NIL, NIL, NIL, NIL, NULL, UNKNOWN});
   size_t size = 3u << 20; /* an event that is larger than the buffer */
   char *large = malloc(size);
   CHECK(large != NULL);
   memset(large, 'x', size);
   for (size_t at = 99; at < size; at += 100)
     large[at] = '\0';
-  ptreetime_sink_exec(&sink, 5, 128, &(struct ptreetime_exec){BYTES(""), NIL, {large, size}, BYTES("/tmp"), &nothing});
+  ptreetime_sink_exec(&sink, 5, 128,
+                      &(struct ptreetime_exec){BYTES(""), NIL, {large, size}, BYTES("/tmp"), &nothing, 70000});
   free(large);
-  ptreetime_sink_exit(&sink, 6, 128, 256, BYTES("name"), &usage);
-  ptreetime_sink_exit(&sink, 7, 129, -1, NIL, NULL);
+  ptreetime_sink_exit(&sink, 6, 128, 256, BYTES("name"), &usage, (struct ptreetime_lags){1, UINT64_MAX - 1});
+  ptreetime_sink_exit(&sink, 7, 129, -1, NIL, NULL, PTREETIME_LAGS_UNKNOWN);
   ptreetime_sink_lost(&sink, 8, 70000, "records of CPU 1");
   for (uint64_t i = 0; i < 20000; i++) /* several frames */
     ptreetime_sink_create(&sink, 0x100000000u + i, (pid_t)i, 1);
