@@ -11,8 +11,8 @@
     |   +-- CommandTimedOut
     +-- FileUnreadable         a recording, log or report input is not what it should be
     +-- BaselineError          the store has no usable baseline
+    |   +-- StoreMissing
     |   +-- BaselineMissing
-    |   +-- BaselineOtherMachine
     |   +-- BaselineOtherVersion
     |   +-- BaselineCorrupt
     +-- RepositoryError        git can't give the revision that was asked for
@@ -30,7 +30,6 @@ __all__ = [
     "BaselineCorrupt",
     "BaselineError",
     "BaselineMissing",
-    "BaselineOtherMachine",
     "BaselineOtherVersion",
     "CommandFailed",
     "CommandTimedOut",
@@ -40,6 +39,7 @@ __all__ = [
     "RecordingFailed",
     "ReportFailed",
     "RepositoryError",
+    "StoreMissing",
     "TracerUnavailable",
     "UsageError",
 ]
@@ -90,12 +90,12 @@ class BaselineError(PtreetimeError):
     """The store has no baseline that this run may be compared with."""
 
 
+class StoreMissing(BaselineError):
+    """The store's directory is not there: nothing was ever saved, or it is looked for in the wrong place."""
+
+
 class BaselineMissing(BaselineError):
-    """Nothing is stored for this test on this machine."""
-
-
-class BaselineOtherMachine(BaselineError):
-    """What is stored was measured on a machine that differs; the message names the difference."""
+    """The store is there, and has nothing of this test."""
 
 
 class BaselineOtherVersion(BaselineError):

@@ -6,10 +6,15 @@ bit for each place of which a value is known.
 
 from __future__ import annotations
 
-__all__ = ["METRICS", "known_sums", "no_sums"]
+from collections.abc import Iterable, Sequence
+
+__all__ = ["METRICS", "MIN_EFFECTS", "known_sums", "no_sums", "unknown_names"]
 
 #: What is totalled besides ``count``; the attributes of a node say what each is.
 METRICS = ("wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_delay", "read", "written")
+
+#: What a smallest change worth an alarm can be given for.
+MIN_EFFECTS = METRICS
 
 COUNT, WALL, USER, SYS, CPU, MAX_RSS, STARTLAG, EXITLAG, RUN_DELAY, READ, WRITTEN, KNOWN = range(len(METRICS) + 2)
 
@@ -30,3 +35,11 @@ def known_sums(sums: list[int]) -> dict[str, float]:
     """What is known, by metric, in seconds and bytes. ``max_rss`` is the largest."""
     known = sums[KNOWN]
     return {name: sums[place] / unit for name, place, unit in _PLACES if known >> place & 1}
+
+
+def unknown_names(names: Iterable[str], known: Sequence[str], kind: str) -> str | None:
+    """In words, which of ``names`` do not exist, and which do; None where all of them exist."""
+    unknown = [name for name in names if name not in known]
+    if not unknown:
+        return None
+    return f"there is no {kind} {', '.join(map(repr, unknown))}: choose of {', '.join(known)}"

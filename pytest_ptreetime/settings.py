@@ -3,6 +3,9 @@
 An option ``some-thing`` is the flag ``--ptreetime-some-thing``, the ini key ``ptreetime_some_thing`` and, where
 ``marker`` is true, the argument ``some_thing`` of ``@pytest.mark.ptreetime(...)``. Values from the command line and
 from ini files are text and are read by ``parse``; a marker gives Python values, and texts too.
+
+A value that can't be meant is refused here, before anything runs. Names that plugins may add to (tracers, reports) and
+names of what is elsewhere are looked up in plugin/known_names.py, when the plugins are loaded.
 """
 
 from __future__ import annotations
@@ -13,11 +16,29 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.metrics import METRICS, MIN_EFFECTS, unknown_names
 from pytest_ptreetime.system.user_pattern import UserPattern
 
-__all__ = ["OPTIONS", "MinEffect", "Option", "Settings", "min_effect_terms", "resolve"]
+__all__ = [
+    "FAIL_ON",
+    "OPTIONS",
+    "TRACERS",
+    "MinEffect",
+    "Option",
+    "Settings",
+    "min_effect_terms",
+    "names_in",
+    "parse_min_effects",
+    "resolve",
+]
 
 DEFAULT_STORE = ".ptreetime"
+DEFAULT_BASELINE_NAME = "main"
+#: The tracers that come with the package, in the order in which ``auto`` tries them.
+TRACERS = ("ebpf", "ptrace", "dtrace", "interpose")
+#: What may fail a test. Each verdict fails those before it, too; ``structure`` is a regression's verdict for every
+#: difference of structure.
+FAIL_ON = ("never", "regression", "no-baseline", "inconclusive", "structure")
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 MAX_PATTERN_LENGTH = 1000
@@ -62,16 +83,74 @@ def parse_natural(text: str) -> int:
 
 
 def parse_seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise ValueError("give a number of seconds above 0")
     return seconds
 
 
-def parse_fail_on(text: str) -> str:
-    if text not in ("regression", "inconclusive", "never"):
-        raise ValueError("give regression, inconclusive or never")
+def parse_baseline_name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", text):
+        raise ValueError("a baseline's name has letters, digits, '.', '-' and '_' and is no path")
     return text
+
+
+def parse_name(text: str) -> str:
+    if not text.strip():
+        raise ValueError("give a name")
+    return text
+
+
+def parse_metric(text: str) -> str:
+    unknown = unknown_names([text], (*METRICS, "count"), "metric")
+    if unknown is not None:
+        raise ValueError(unknown)
+    return text
+
+
+def parse_fail_on(text: str) -> frozenset[str]:
+    """The verdicts that fail a test, and ``structure`` where any difference of structure does.
+
+    ``never`` none, ``regression`` that, ``no-baseline`` that too, ``inconclusive`` all three. ``structure`` has
+    ``regression`` in it, and may be named beside one of the others.
+    """
+    words = names_in(text)
+    unknown = unknown_names(words, FAIL_ON, "level")
+    if unknown is not None or not words:
+        raise ValueError(unknown or f"give one of {', '.join(FAIL_ON)}")
+    if "never" in words:
+        if len(words) > 1:
+            raise ValueError("never stands alone")
+        return frozenset()
+    ladder = FAIL_ON[1:4]
+    highest = max((ladder.index(word) for word in words if word in ladder), default=0)
+    return frozenset({*ladder[: highest + 1], *(("structure",) if "structure" in words else ())})
+
+
+def names_in(text: str) -> list[str]:
+    """The names of a text, with commas or blanks between them."""
+    return [name for name in re.split(r"[\s,]+", text) if name]
+
+
+def reports_in(text: str) -> list[str]:
+    """``json html`` are two reports; ``json:a file.json`` is one, whose file's name may hold anything."""
+    return [text] if ":" in text else names_in(text)
+
+
+def min_effects_in(text: str) -> list[str]:
+    """``wall=2 cpu=3`` are two; a pattern before an ``@`` may hold anything."""
+    return [text] if "@" in text else names_in(text)
+
+
+def parse_min_effects(texts: Sequence[str]) -> dict[str, MinEffect]:
+    """Minimum effects as ``--min-effect`` gives them, several times and several in one.
+
+    :raises ValueError: one can't be read.
+    """
+    return dict(parse_min_effect(part) for text in texts for part in min_effects_in(text) or [text])
 
 
 def parse_min_effect(text: str) -> tuple[str, MinEffect]:
@@ -83,6 +162,9 @@ def parse_min_effect(text: str) -> tuple[str, MinEffect]:
     if matched is None:
         raise ValueError("give [PATTERN@]METRIC=PERCENT[:SECONDS], for example wall=2, cpu=3:0.05 or '*/cc1*@cpu=10'")
     metric, percent, seconds = matched.groups()
+    unknown = unknown_names([metric.rpartition("@")[2]], MIN_EFFECTS, "metric")
+    if unknown is not None:
+        raise ValueError(unknown)
     return metric, MinEffect(float(percent) / 100, float(seconds or 0))
 
 
@@ -122,7 +204,11 @@ def parse_redaction(text: str) -> str:
 
 @dataclass(frozen=True)
 class Option:
-    """One row of the table. ``implied`` is the value of a flag that is given without one."""
+    """One row of the table.
+
+    ``implied`` is the value of a flag that is given without one, ``split`` finds the values in a text that may hold
+    several of a repeatable option.
+    """
 
     name: str
     help: str
@@ -131,9 +217,9 @@ class Option:
     metavar: str | None = None
     implied: str | None = None
     repeatable: bool = False
+    split: Callable[[str], list[str]] | None = None
     switch: bool = False
     marker: bool = False
-    ini: bool = True
 
     @property
     def flag(self) -> str:
@@ -149,19 +235,28 @@ class Option:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("baseline", "compare with the stored baselines in DIR", metavar="DIR", implied=DEFAULT_STORE),
     Option(
-        "save-baseline", "add this session to the baselines in DIR", metavar="DIR", implied=DEFAULT_STORE, ini=False
+        "baseline",
+        "compare with the stored baselines in DIR, below pytest's rootdir",
+        metavar="DIR",
+        implied=DEFAULT_STORE,
     ),
-    Option("baseline-name", "which baseline of the store: main, release, ...", default="main", metavar="NAME"),
+    Option("save-baseline", "add this session to the baselines in DIR", metavar="DIR", implied=DEFAULT_STORE),
+    Option(
+        "baseline-name",
+        "which baseline of the store: main, release, ...",
+        parse_baseline_name,
+        DEFAULT_BASELINE_NAME,
+        "NAME",
+    ),
     Option(
         "allow-other-machine",
-        "compare with a baseline from a machine that differs",
+        "compare times with a baseline from a machine that differs, too",
         parse_bool,
         default=False,
         switch=True,
     ),
-    Option("against", "run every build of revision REV too, interleaved, and compare", metavar="REV", ini=False),
+    Option("against", "run every build of revision REV too, interleaved, and compare", parse_name, metavar="REV"),
     Option("rounds", "measured runs of each build, or auto", parse_rounds, metavar="N", marker=True),
     Option(
         "budget", "seconds that --ptreetime-rounds auto may spend on a test", parse_seconds, 300.0, "S", marker=True
@@ -170,7 +265,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "timeout", "seconds after which a build's whole process tree is ended", parse_seconds, None, "S", marker=True
     ),
-    Option("tracer", "auto, ebpf, ptrace, dtrace, interpose", default="auto", metavar="NAME", marker=True),
+    Option("tracer", f"auto, {', '.join(TRACERS)}", parse_name, "auto", "NAME", marker=True),
     Option(
         "interpose",
         "load the interposing library, which alone knows start and exit lag",
@@ -188,19 +283,30 @@ OPTIONS: tuple[Option, ...] = (
         default=(),
         metavar="[PATTERN@]METRIC=PERCENT[:SECONDS]",
         repeatable=True,
+        split=min_effects_in,
         marker=True,
     ),
     Option(
         "metrics",
-        "metrics to compare (cpu wall user sys max_rss startlag exitlag read written)",
+        f"metrics to compare ({' '.join(METRICS)})",
+        parse_metric,
         metavar="NAME",
         repeatable=True,
+        split=names_in,
         marker=True,
     ),
     Option(
         "ignore", "leave nodes whose key matches this glob pattern out", metavar="PATTERN", repeatable=True, marker=True
     ),
-    Option("fail-on", "what fails a test", parse_fail_on, "regression", "{regression,inconclusive,never}", marker=True),
+    Option(
+        "fail-on",
+        "what fails a test: regression, no-baseline (and regressions), inconclusive (and both), never; structure for "
+        "any difference of structure",
+        parse_fail_on,
+        frozenset({"regression"}),
+        f"{{{','.join(FAIL_ON)}}}",
+        marker=True,
+    ),
     Option(
         "sub-arg",
         "replace what matches in the arguments that make a node's key",
@@ -219,12 +325,18 @@ OPTIONS: tuple[Option, ...] = (
         metavar="PATTERN",
         repeatable=True,
     ),
-    Option("report", "write a report at the end of the session", metavar="NAME[:FILE]", repeatable=True),
+    Option(
+        "report",
+        "write a report at the end of the session",
+        metavar="NAME[:FILE]",
+        repeatable=True,
+        split=reports_in,
+    ),
     Option("lnt-report", "write an LNT report at the end of the session", metavar="FILE"),
-    Option("lnt-suite", "LNT suite of the report: compile or ptreetime", default="compile", metavar="NAME"),
-    Option("lnt-submit", "send the LNT report to this address", metavar="URL"),
-    Option("machine", "name of this machine in reports", metavar="NAME"),
-    Option("run-order", "place of this session in LNT's history, a number", metavar="N", ini=False),
+    Option("lnt-suite", "LNT suite of the report: compile or ptreetime", parse_name, "compile", "NAME"),
+    Option("lnt-submit", "send the LNT report to this address", parse_name, metavar="URL"),
+    Option("machine", "name of this machine in reports", parse_name, metavar="NAME"),
+    Option("run-order", "place of this session in LNT's history, a number", parse_name, metavar="N"),
     Option("record-dir", "keep the recording of every round in DIR", metavar="DIR"),
     Option("disable", "skip the tests that measure builds", parse_bool, default=False, switch=True),
 )
@@ -250,7 +362,7 @@ class Settings:
     min_effect: Mapping[str, MinEffect] = field(default_factory=dict)
     metrics: Sequence[str] | None = None
     ignore: Sequence[str] = ()
-    fail_on: str = "regression"
+    fail_on: frozenset[str] = frozenset({"regression"})
     sub_arg: Sequence[tuple[str, str]] = ()
     redact: Sequence[str] = ()
     report: Sequence[str] = ()
@@ -266,6 +378,15 @@ class Settings:
     def with_call(self, arguments: Mapping[str, Any]) -> Settings:
         """These settings with the arguments of one call of the fixture: stronger than all but a flag."""
         return replace(self, **{name: value for name, value in arguments.items() if name not in self.from_flags})
+
+    @property
+    def saving_flags(self) -> list[str]:
+        """The flags that save what these settings compare with."""
+        directory = self.baseline or self.save_baseline or DEFAULT_STORE
+        flags = ["--ptreetime-save-baseline" + (f"={directory}" if directory != DEFAULT_STORE else "")]
+        if self.baseline_name != DEFAULT_BASELINE_NAME:
+            flags.append(f"--ptreetime-baseline-name={self.baseline_name}")
+        return flags
 
     @property
     def measures(self) -> bool:
@@ -314,6 +435,13 @@ def resolve(flags: Mapping[str, Any], marker: Mapping[str, Any], ini: Mapping[st
                 break
     if "save_baseline" in from_flags and "baseline" not in from_flags:
         values.pop("baseline", None)  # saving without comparing accepts what a comparison from the ini file refused
+    if "baseline" in values and "against" in values:
+        weaker = {"baseline", "against"} - from_flags
+        if len(weaker) != 1:
+            raise UsageError(
+                "--ptreetime-baseline and --ptreetime-against can't both be compared with: give one of them"
+            )
+        values.pop(weaker.pop())
     if "min_effect" in values:
         values["min_effect"] = dict(values["min_effect"])
     return Settings(**values, from_flags=frozenset(from_flags))
@@ -325,6 +453,8 @@ def _read(option: Option, raw: Any, place: str) -> Any:
     if isinstance(raw, Mapping):  # a marker's min_effect={"wall": 2}
         raw = [f"{name}={value}" for name, value in raw.items()]
     items = [raw] if isinstance(raw, str) else list(raw)
+    if option.split is not None:
+        items = [part for item in items for part in (option.split(item) or [item] if isinstance(item, str) else [item])]
     return tuple(_read_one(option, item, place) for item in items)
 
 

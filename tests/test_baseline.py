@@ -17,8 +17,9 @@ from pytest_ptreetime.errors import (
     BaselineCorrupt,
     BaselineError,
     BaselineMissing,
-    BaselineOtherMachine,
     BaselineOtherVersion,
+    StoreMissing,
+    UsageError,
 )
 from pytest_ptreetime.system.host import HostFacts
 
@@ -109,19 +110,57 @@ def test_history_when_it_is_full_forgets_the_oldest_but_never_the_pinned_session
     assert baseline.pinned_session is baseline.sessions[0]
 
 
-def test_load_when_nothing_is_stored_says_how_to_store_something(tmp_path: Path) -> None:
-    with pytest.raises(BaselineMissing, match="--ptreetime-save-baseline"):
+def test_load_when_nothing_is_stored_of_the_test_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(BaselineMissing, match=f"no baseline of {TEST} in {tmp_path}/main"):
         Store(tmp_path).load(TEST, HOST)
 
 
-@pytest.mark.promise("other-machine-refused")
-def test_load_when_another_machine_stored_it_names_the_difference(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    other = msgspec.structs.replace(HOST, cpu_count=64, hostname="builder-2")
-    store.add(TEST, other, session())
-    with pytest.raises(BaselineOtherMachine, match=r"cpu count 64 there, 2 here.*--ptreetime-allow-other-machine"):
+def test_load_when_the_store_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreMissing, match=f"there is no store {tmp_path}/nowhere"):
+        Store(tmp_path / "nowhere").load(TEST, HOST)
+
+
+@pytest.mark.parametrize("place", ["store", "name", "file"])
+@pytest.mark.parametrize("kind", ["directory", "file", "dangling"])
+def test_load_when_something_else_is_in_the_place_of_a_file_or_directory_is_an_error(
+    tmp_path: Path, place: str, kind: str
+) -> None:
+    store = Store(tmp_path / "store")
+    path = store.add(TEST, HOST, session())
+    assert path.is_file()
+    changed = {"store": store.root, "name": store.directory, "file": path}[place]
+    changed.rename(tmp_path / "away")
+    if kind == "directory":
+        changed.mkdir()
+    elif kind == "file":
+        changed.write_text("")
+    else:
+        changed.symlink_to("nowhere")
+    with pytest.raises(BaselineError) as caught:
         store.load(TEST, HOST)
-    assert store.load(TEST, HOST, allow_other_machine=True).host == other
+    assert isinstance(caught.value, BaselineMissing) == (kind == "directory" and place != "file")
+
+
+@pytest.mark.promise("other-machine-told")
+def test_load_when_only_another_machine_stored_it_gives_that_machines_latest(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    others = [msgspec.structs.replace(HOST, cpu_count=count) for count in (64, 32)]
+    for day, other in enumerate(others):
+        store.add(TEST, other, session(day))
+    baseline = store.load(TEST, HOST)
+    assert baseline.host == others[1]
+    assert HOST.difference(baseline.host) == "cpu count 32 there, 2 here"
+    store.add(TEST, HOST, session())
+    assert store.load(TEST, HOST).host == HOST
+
+
+def test_load_when_only_the_kernel_differs_is_the_same_machine_and_has_the_latest_kernel(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add(TEST, HOST, session())
+    store.add(TEST, msgspec.structs.replace(HOST, kernel="Linux 7.1"), session(1))
+    baseline = store.load(TEST, HOST)
+    assert (len(baseline.sessions), baseline.host.kernel) == (2, "Linux 7.1")
+    assert HOST.difference(baseline.host) is None
 
 
 def test_load_when_only_the_hosts_name_differs_is_the_same_machine(tmp_path: Path) -> None:
@@ -305,5 +344,5 @@ def test_file_name_for_any_test_is_one_plain_file_name(test: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b"])
 def test_store_when_the_baselines_name_could_leave_the_directory_refuses_it(name: str, tmp_path: Path) -> None:
-    with pytest.raises(BaselineError, match="can't be called"):
+    with pytest.raises(UsageError, match="can't be called"):
         Store(tmp_path, name)

@@ -139,10 +139,33 @@ def test_fixture_when_the_setup_fails_says_that_it_was_the_setup(pytester: pytes
     result.stdout.fnmatch_lines(["the set-up sh -c 'echo no disk; exit 3' ended with exit status 3", "  no disk"])
 
 
-def test_baseline_when_there_is_none_passes_and_says_how_to_save_one(pytester: pytest.Pytester, build: Path) -> None:
-    result = run(pytester, "--ptreetime-baseline", "--ptreetime-rounds=1")
+def test_baseline_when_the_store_has_none_of_this_test_passes_and_says_how_to_save_one(
+    pytester: pytest.Pytester, build: Path
+) -> None:
+    (pytester.path / ".ptreetime").mkdir()
+    result = run(pytester, "-q", "--ptreetime-baseline", "--ptreetime-rounds=1")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*no baseline*"])
+    text = " ".join(result.stdout.str().split())
+    assert (
+        "not compared: no baseline of test_build::test_build in .ptreetime/main (save one: pytest "
+        "--ptreetime-save-baseline) 1 not compared"
+    ) in text
+    assert "nothing found" not in text
+
+
+def test_baseline_when_the_store_is_not_there_fails_before_the_build_and_says_how_to_make_it(
+    pytester: pytest.Pytester, build: Path
+) -> None:
+    build.write_text("touch built\n")
+    result = run(pytester, "-q", "--ptreetime-baseline=st", "--ptreetime-baseline-name=release", "--ptreetime-rounds=1")
+    result.assert_outcomes(failed=1)
+    text = " ".join(result.stdout.str().split())
+    assert "there is no store st, so test_build::test_build can't be compared" in text
+    assert "pytest --ptreetime-save-baseline=st --ptreetime-baseline-name=release" in text
+    assert not (pytester.path / "built").exists()
+    both = run(pytester, "--ptreetime-baseline=st", "--ptreetime-save-baseline=st", "--ptreetime-rounds=1")
+    both.assert_outcomes(passed=1)
+    assert Store(pytester.path / "st").files()
 
 
 def test_baseline_when_the_build_is_unchanged_passes(pytester: pytest.Pytester, build: Path) -> None:
@@ -225,14 +248,6 @@ def test_lnt_report_when_asked_for_has_a_sample_a_round(pytester: pytest.Pyteste
     assert all(len(data) == 3 for data in samples.values())
 
 
-def test_report_when_its_name_is_unknown_fails_the_run_with_the_known_names(
-    pytester: pytest.Pytester, build: Path
-) -> None:
-    result = run(pytester, "--ptreetime-report=picture:x.png")
-    assert result.ret != 0
-    result.stdout.fnmatch_lines(["*there is no report 'picture': choose one of *html*"])
-
-
 def test_report_when_it_cannot_be_written_fails_the_run_and_the_others_are_written(
     pytester: pytest.Pytester, build: Path
 ) -> None:
@@ -306,10 +321,31 @@ def test_header_when_a_test_measures_names_the_tracer_and_otherwise_nothing(
     assert "ptreetime: tracer" not in run(pytester).stdout.str()
 
 
-def test_tracer_when_it_is_unknown_is_named_with_the_known_ones(pytester: pytest.Pytester, build: Path) -> None:
-    result = pytester.runpytest_subprocess("--ptreetime-tracer=truss")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*there is no tracer 'truss'*ptrace*"])
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--ptreetime-tracer=truss", "there is no tracer 'truss': choose of auto, ebpf, ptrace"),
+        ("--ptreetime-report=htlm", "there is no report 'htlm': choose of *html"),
+        ("--ptreetime-report=html:", "give a file after the colon"),
+        ("--ptreetime-against=HEAD", "no git repository here"),
+        ("--ptreetime-lnt-suite=nts", "there is no LNT suite 'nts': choose of compile, ptreetime"),
+        ("--ptreetime-run-order=abc", "run order 'abc' is not a number"),
+        ("--ptreetime-lnt-submit=lnt.example", "is not the address of an LNT server"),
+        ("--ptreetime-baseline-name=relase", "no baseline in .ptreetime called 'relase': choose of main, release"),
+    ],
+)
+def test_name_when_it_does_not_exist_is_a_usage_error_before_any_build(
+    pytester: pytest.Pytester, build: Path, argument: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(pytester.path.parent))
+    build.write_text("touch built\n")
+    for name in ("main", "release"):
+        (pytester.path / ".ptreetime" / name).mkdir(parents=True)
+    compared = ["--ptreetime-baseline"] if "against" not in argument else []
+    result = pytester.runpytest_inprocess(argument, *compared)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *{words}*"])
+    assert not (pytester.path / "built").exists()
 
 
 def test_xdist_when_workers_measure_lets_the_controller_store_and_report(pytester: pytest.Pytester) -> None:
@@ -444,8 +480,8 @@ def test_against_when_a_revision_is_named_runs_both_in_turns_and_leaves_no_workt
     result.stdout.fnmatch_lines(["*uname*"])
     assert len(git("worktree", "list").splitlines()) == 1
     refused = run(pytester, "--ptreetime-against=no-such-branch", "--ptreetime-rounds=1")
-    refused.assert_outcomes(failed=1)
-    refused.stdout.fnmatch_lines(["*no revision no-such-branch*"])
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*no revision no-such-branch*"])
 
 
 def test_compare_with_when_two_builds_differ_returns_the_comparison(pytester: pytest.Pytester) -> None:

@@ -24,7 +24,7 @@ READ_AS: dict[str, tuple[Any, Any]] = {
     "min_effect": (["wall=2", "cpu=3:0.05"], {"wall": MinEffect(0.02), "cpu": MinEffect(0.03, 0.05)}),
     "metrics": (["wall", "max_rss"], ("wall", "max_rss")),
     "ignore": (["*/configure*"], ("*/configure*",)),
-    "fail_on": ("never", "never"),
+    "fail_on": ("no-baseline", frozenset({"regression", "no-baseline"})),
     "sub_arg": (["a=b", "c"], (("a", "b"), ("c", ""))),
     "redact": (["corp", "--pin=(.*)"], ("corp", "--pin=(.*)")),
     "report": (["html:x.html", "json"], ("html:x.html", "json")),
@@ -49,7 +49,7 @@ def test_option_when_given_as_a_flag_is_read(attribute: str) -> None:
     assert getattr(resolve({attribute: text}, {}, {}), attribute) == value
 
 
-@pytest.mark.parametrize("attribute", sorted(option.attribute for option in OPTIONS if option.ini))
+@pytest.mark.parametrize("attribute", sorted(option.attribute for option in OPTIONS))
 def test_option_when_given_in_an_ini_file_is_read_like_the_flag(attribute: str) -> None:
     text, value = READ_AS[attribute]
     assert getattr(resolve({}, {}, {attribute: text}), attribute) == value
@@ -113,7 +113,23 @@ def test_minimum_effect_when_it_names_a_pattern_is_for_the_nodes_that_match(plac
         ({"rounds": "many"}, {}, ["--ptreetime-rounds", "'many'"]),
         ({"warmup": "-1"}, {}, ["--ptreetime-warmup"]),
         ({"timeout": "nan"}, {}, ["--ptreetime-timeout"]),
-        ({"fail_on": "always"}, {}, ["regression, inconclusive or never"]),
+        ({"fail_on": "always"}, {}, ["no level 'always'", "never, regression, no-baseline, inconclusive, structure"]),
+        ({"fail_on": "never,regression"}, {}, ["never stands alone"]),
+        ({"fail_on": ","}, {}, ["--ptreetime-fail-on", "give one of never"]),
+        ({"metrics": ["cpuu"]}, {}, ["--ptreetime-metrics", "no metric 'cpuu'", "wall, user"]),
+        ({"metrics": ["cpu wal"]}, {}, ["no metric 'wal'"]),
+        ({"metrics": [""]}, {}, ["no metric ''"]),
+        ({}, {"metrics": "CPU"}, ["marker metrics", "no metric 'CPU'"]),
+        ({"min_effect": ["cpuu=3"]}, {}, ["no metric 'cpuu'"]),
+        ({"min_effect": ["*/cc1@cpuu=3"]}, {}, ["no metric 'cpuu'"]),
+        ({"baseline_name": "../x"}, {}, ["--ptreetime-baseline-name", "is no path"]),
+        ({"budget": "abc"}, {}, ["--ptreetime-budget", "seconds above 0"]),
+        ({"budget": "0"}, {}, ["seconds above 0"]),
+        ({"timeout": "0"}, {}, ["seconds above 0"]),
+        ({"machine": ""}, {}, ["--ptreetime-machine", "give a name"]),
+        ({"against": ""}, {}, ["--ptreetime-against", "give a name"]),
+        ({"redact": ["("]}, {}, ["--ptreetime-redact", "not a regular expression"]),
+        ({"baseline": "", "against": "main"}, {}, ["can't both be compared with"]),
         ({"min_effect": ["wall"]}, {}, ["METRIC=PERCENT"]),
         ({"min_effect": ["@wall=2"]}, {}, ["[PATTERN@]METRIC=PERCENT"]),
         ({"sub_arg": ["(=x"]}, {}, ["not a regular expression"]),
@@ -130,6 +146,50 @@ def test_value_when_it_cannot_be_read_names_the_place_and_what_is_expected(
         resolve(flags, marker, {})
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["cpu wall", "cpu,wall", "cpu, wall", " cpu\twall ,"])
+@pytest.mark.parametrize("place", ["flag", "marker", "ini"])
+def test_names_when_several_stand_in_one_text_are_told_apart(text: str, place: str) -> None:
+    def resolved(values: dict[str, Any]) -> Settings:
+        return resolve(*(values if place == one else {} for one in ("flag", "marker", "ini")))
+
+    assert resolved({"metrics": text}).metrics == ("cpu", "wall")
+    assert resolved({"metrics": [text, "user"]}).metrics == ("cpu", "wall", "user")
+    assert resolved({"min_effect": ["wall=2 cpu=3:0.05"]}).min_effect == {
+        "wall": MinEffect(0.02),
+        "cpu": MinEffect(0.03, 0.05),
+    }
+
+
+def test_reports_when_several_stand_in_one_text_are_told_apart_unless_one_has_a_file() -> None:
+    given = ["json html", "markdown:a file, of mine.md"]
+    assert resolve({"report": given}, {}, {}).report == ("json", "html", "markdown:a file, of mine.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "failing"),
+    [
+        ("never", set()),
+        ("regression", {"regression"}),
+        ("no-baseline", {"regression", "no-baseline"}),
+        ("inconclusive", {"regression", "no-baseline", "inconclusive"}),
+        ("structure", {"regression", "structure"}),
+        ("structure,no-baseline", {"regression", "no-baseline", "structure"}),
+    ],
+)
+def test_fail_on_when_it_names_a_verdict_fails_the_worse_ones_too(text: str, failing: set[str]) -> None:
+    assert resolve({"fail_on": text}, {}, {}).fail_on == failing
+    assert resolve({}, {"fail_on": text}, {}).fail_on == failing
+
+
+def test_against_and_baseline_when_one_is_a_flag_and_the_other_an_ini_key_are_the_flag() -> None:
+    against = resolve({"against": "main"}, {}, {"baseline": "store"})
+    assert (against.against, against.baseline) == ("main", None)
+    stored = resolve({"baseline": "store"}, {}, {"against": "main"})
+    assert (stored.against, stored.baseline) == (None, "store")
+    with pytest.raises(UsageError, match="can't both"):
+        resolve({}, {}, {"against": "main", "baseline": "store"})
 
 
 def test_baseline_from_an_ini_file_when_only_saving_is_asked_for_by_flag_is_not_compared_with() -> None:

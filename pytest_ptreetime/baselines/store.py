@@ -7,7 +7,8 @@
         main/                                       a baseline's name
             test_build.py-test_clean-1f0c.5be2.jsonl    one test on one kind of machine (digests of both)
 
-A file is JSON lines, a session each; lines.py says what they hold.
+A file is JSON lines, a session each; lines.py says what they hold. A kind of machine is a processor's model, the number
+of processors, the memory in GiB and the architecture.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from pytest_ptreetime.errors import (
     BaselineCorrupt,
     BaselineError,
     BaselineMissing,
-    BaselineOtherMachine,
+    StoreMissing,
+    UsageError,
 )
 from pytest_ptreetime.system.atomic_write import replace_file
 from pytest_ptreetime.system.host import HostFacts
 from pytest_ptreetime.system.user_lock import user_lock
 
-__all__ = ["DEFAULT_HISTORY", "Baseline", "Session", "Store", "file_name"]
+__all__ = ["DEFAULT_HISTORY", "Baseline", "Session", "Store", "file_name", "near"]
 
 DEFAULT_HISTORY = 20
 SLUG_LENGTH = 80
@@ -56,7 +58,7 @@ class Baseline:
         last = self.sessions[-1]
         commit = f" ({last.commit[:7]})" if last.commit else ""
         plural = "session" if len(self.sessions) == 1 else "sessions"
-        return f"{self.path}, {len(self.sessions)} {plural}, last {last.time[:10]}{commit}"
+        return f"{near(self.path)}, {len(self.sessions)} {plural}, last {last.time[:10]}{commit}"
 
     def keep(self, history: int) -> None:
         """Forget all but the last ``history`` sessions and the pinned one."""
@@ -72,35 +74,37 @@ class Store:
 
     def __init__(self, directory: str | os.PathLike[str], name: str = "main") -> None:
         if not re.fullmatch(r"[\w][\w.-]*", name):
-            raise BaselineError(f"a baseline can't be called {name!r}: use letters, digits, '.', '-' and '_'")
+            raise UsageError(f"a baseline can't be called {name!r}: use letters, digits, '.', '-' and '_'")
         self.root = Path(directory)
         self.directory = self.root / name
 
-    def load(self, test: str, host: HostFacts, *, allow_other_machine: bool = False) -> Baseline:
-        """What is stored for ``test`` on a machine like ``host``.
+    def names(self) -> list[str]:
+        """What the baselines in the store are called.
 
-        :raises BaselineMissing: nothing is.
-        :raises BaselineOtherMachine: something is, from machines that differ; with ``allow_other_machine`` the one
-            with the latest session is returned instead.
-        :raises BaselineOtherVersion, BaselineCorrupt: the file can't be read.
+        :raises StoreMissing: there is no such directory.
+        :raises BaselineError: it can't be looked into.
         """
-        path = self.path_of(test, host)
-        if path.is_file() and (baseline := self.read(path)).sessions:
-            return baseline
-        others = [self.read(other) for other in sorted(self.directory.glob(f"{file_name(test)}.*.jsonl"))]
-        others = [other for other in others if other.sessions]
-        if not others:
-            raise BaselineMissing(
-                f"no baseline of {test} in {self.directory}: save one with --ptreetime-save-baseline={self.root}"
-            )
-        latest = max(others, key=lambda other: other.sessions[-1].time)
-        if allow_other_machine:
-            return latest
-        difference = host.difference(latest.host) or "an older way of telling machines apart"
-        raise BaselineOtherMachine(
-            f"the baseline of {test} in {self.directory} is from another machine ({difference}): save one here with "
-            f"--ptreetime-save-baseline={self.root}, or compare all the same with --ptreetime-allow-other-machine"
-        )
+        if not os.path.lexists(self.root):
+            raise StoreMissing(f"there is no store {near(self.root)}")
+        return [name for name in _names_in(self.root) if (self.root / name).is_dir()]
+
+    def load(self, test: str, host: HostFacts) -> Baseline:
+        """What is stored for ``test``: on a machine like ``host``, else where the latest session was measured.
+
+        :raises StoreMissing: the store's directory is not there.
+        :raises BaselineMissing: it has no session of the test.
+        :raises BaselineOtherVersion, BaselineCorrupt, BaselineError: a file of the test can't be read.
+        """
+        if self.directory.name in self.names() or os.path.lexists(self.directory):
+            pattern = re.compile(re.escape(file_name(test)) + r"\.[0-9a-f]+\.jsonl")
+            own = self.path_of(test, host)
+            paths = [self.directory / name for name in _names_in(self.directory) if pattern.fullmatch(name)]
+            if own in paths and (baseline := self.read(own)).sessions:
+                return baseline
+            others = [other for path in paths if path != own and (other := self.read(path)).sessions]
+            if others:
+                return max(others, key=lambda other: other.sessions[-1].time)
+        raise BaselineMissing(f"no baseline of {test} in {near(self.directory)}")
 
     def add(
         self, test: str, host: HostFacts, session: Session, *, history: int = DEFAULT_HISTORY, of_now: bool = False
@@ -113,7 +117,8 @@ class Store:
         path = self.path_of(test, host)
         digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
         with user_lock(f"baseline-{digest}"):
-            baseline = self.read(path) if path.is_file() else Baseline(test, host, path)
+            baseline = self.read(path) if os.path.lexists(path) else Baseline(test, host, path)
+            baseline.host = host  # the kernel of the latest session
             if of_now and baseline.sessions:
                 session.time = max(session.time, baseline.sessions[-1].time)
             baseline.sessions.append(session)
@@ -127,7 +132,7 @@ class Store:
 
     def path_of(self, test: str, host: HostFacts) -> Path:
         """Where the baseline of ``test`` on a machine like ``host`` is, or would be."""
-        facts = (host.cpu_model, host.cpu_count, round(host.memory_bytes / 2**30), host.kernel, host.machine)
+        facts = (host.cpu_model, host.cpu_count, host.memory_gib, host.machine)
         machine = hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
         return self.directory / f"{file_name(test)}.{machine}.jsonl"
 
@@ -140,9 +145,12 @@ class Store:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise BaselineError(f"can't read the baseline {path}: {error.strerror}") from None
+            raise BaselineError(
+                f"can't read the baseline {near(path)}: {error.strerror}; make it a file that this user can read, or "
+                "restore it from version control"
+            ) from None
         if not content:
-            raise BaselineCorrupt(f"the baseline {path} is empty: delete it, or restore it from version control")
+            raise BaselineCorrupt(f"the baseline {near(path)} is empty: delete it, or restore it from version control")
         lines = _lines(content)
         header = header_of(next(lines), path)
         baseline = Baseline(header.test, header.host, path)
@@ -199,6 +207,24 @@ class Store:
         merged.sessions = sorted(sessions.values(), key=lambda session: (session.time, session.session))
         Store.write(merged)
         return merged
+
+
+def near(path: Path) -> str:
+    """``path`` as it is called here: relative where it is below the current directory."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def _names_in(directory: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in directory.iterdir())
+    except OSError as error:
+        raise BaselineError(
+            f"can't look for baselines in {near(directory)}: {error.strerror}; make it a directory that this user can "
+            "read, or name another"
+        ) from None
 
 
 def _lines(content: bytes) -> Iterator[memoryview]:

@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if len(options.commands) != (1 if options.aa else 2):
         raise UsageError("give two commands, or one with --aa")
+    terms = decision_terms(options)
     builds = [
         Build.from_arguments(  # noqa: S604 - shell commands are what this command takes
             command, shell=True, cwd=options.cwd, setup=options.setup
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         said = None
         if options.aa:
             said, cost = _cost_of_tracing(builds[0], choice.tracer, options.rounds)
-        comparison = compare([sides[0]], sides[1], paired=True, tracing_cost=cost, **decision_terms(options))
+        comparison = compare([sides[0]], sides[1], paired=True, tracing_cost=cost, **terms)
         status = show_verdict(session, comparison)
         if said is not None:
             print(said)

@@ -40,8 +40,9 @@ def run(options: argparse.Namespace) -> int:
         substitutions = [parse_substitution(text) for text in options.sub_arg]
     except ValueError as error:
         raise UsageError(f"--sub-arg: {error}") from None
+    terms = decision_terms(options)
     keyer = Keyer(substitutions=substitutions)
     old, new = ([Recording.load(path) for path in paths] for paths in (before, after))
     sides = [[Profile.from_tree(recording.tree(), keyer) for recording in recordings] for recordings in (old, new)]
     session = from_recordings(new, name=Path(after[0]).stem, baseline=old, substitutions=substitutions)
-    return show_verdict(session, compare([sides[0]], sides[1], **decision_terms(options)))
+    return show_verdict(session, compare([sides[0]], sides[1], **terms))

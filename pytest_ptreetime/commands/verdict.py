@@ -10,7 +10,7 @@ from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import summary_text
-from pytest_ptreetime.settings import min_effect_terms, parse_min_effect
+from pytest_ptreetime.settings import min_effect_terms, names_in, parse_metric, parse_min_effects
 
 __all__ = ["add_decision_arguments", "decision_terms", "show_verdict"]
 
@@ -33,14 +33,18 @@ def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
 def decision_terms(options: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of compare() that the options give.
 
-    :raises UsageError: a minimum effect can't be read.
+    :raises UsageError: a minimum effect can't be read, a metric does not exist.
     """
     try:
-        terms = min_effect_terms(dict(parse_min_effect(text) for text in options.min_effect))
+        terms = min_effect_terms(parse_min_effects(options.min_effect))
     except ValueError as error:
         raise UsageError(f"--min-effect: {error}") from None
-    if options.metrics:
-        terms["metrics"] = tuple(options.metrics)
+    try:
+        metrics = tuple(parse_metric(name) for text in options.metrics for name in names_in(text) or [text])
+    except ValueError as error:
+        raise UsageError(f"--metrics: {error}") from None
+    if metrics:
+        terms["metrics"] = metrics
     if options.ignore:
         terms["ignore"] = tuple(options.ignore)
     return terms

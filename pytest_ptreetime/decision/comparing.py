@@ -28,6 +28,7 @@ from pytest_ptreetime.decision.sentences import (
     power_statement,
 )
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.metrics import METRICS, MIN_EFFECTS, unknown_names
 from pytest_ptreetime.system.os_errors import refuse_without_room_for
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def compare(
     :param ignore: patterns (``*``, ``?``) of keys that are not compared.
     :param node_settings: by pattern of keys: ``{"min_effect": ..., "metrics": [...], "ignore": True}``.
     :param tracing_cost: the seconds that tracing adds to a process; findings that are smaller say so.
-    :raises UsageError: there is no current round, a paired baseline of several sessions, or an impossible setting.
+    :raises UsageError: there is no current round, a paired baseline of several sessions, an impossible setting, or a
+        metric that is neither one of ours nor in any profile.
     :raises MemoryError: a limit of address space leaves no room for numpy and scipy.
     """
     _check(baseline, current, paired, fdr)
@@ -212,6 +214,7 @@ def _prepare(
     extra = [metric for settings in node_settings.values() for metric in settings.get("metrics", ())]
     asked = list(dict.fromkeys([*(DEFAULT_METRICS if metrics is None else metrics), *extra]))
     panel = tabulate(sessions, rounds, pinned, list(dict.fromkeys([*asked, *EVIDENCE])))
+    _check_metrics(asked, request, panel.metrics)
     models = with_min_effects(
         {metric: metric_noise(metric) for metric in asked if metric != "count" and metric in panel.metrics},
         request.min_effect,
@@ -241,6 +244,19 @@ def _prepare(
                 if model is not models[metric]:
                     overrides.setdefault(metric, []).append((mask, model))
     return panel, Terms(models, request.fdr, request.paired, None, ignored, untested, overrides, request.tracing_cost)
+
+
+def _check_metrics(asked: Sequence[str], request: _Request, present: Sequence[str]) -> None:
+    """Whether every metric that is named exists: a name that is compared nowhere would say ok of everything.
+
+    :raises UsageError: one does not.
+    """
+    effects = [request.min_effect, *(settings.get("min_effect") for settings in request.node_settings.values())]
+    limited = [metric for effect in effects if isinstance(effect, Mapping) for metric in effect]
+    for names, known in ((asked, METRICS), (limited, MIN_EFFECTS)):
+        unknown = unknown_names(names, [*known, "count", *(set(present) - set(known))], "metric")
+        if unknown is not None:
+            raise UsageError(f"compare: {unknown}")
 
 
 def _matching(keys: Sequence[str], patterns: Sequence[str]) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_ptreetime.errors import PtreetimeError, RecordingFailed, UsageError
-from pytest_ptreetime.plugin import hookspecs
+from pytest_ptreetime.plugin import answers, hookspecs
 from pytest_ptreetime.settings import OPTIONS, Settings, resolve
 
 if TYPE_CHECKING:
@@ -49,12 +49,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         else:
             arguments.update(metavar=option.metavar)
         group.addoption(option.flag, **arguments)
-        if option.ini:
-            words = f"{option.help} (as {option.flag})"
-            if option.repeatable:
-                parser.addini(option.key, words, type="linelist")
-            else:
-                parser.addini(option.key, words, type="string", default="")
+        words = f"{option.help} (as {option.flag})"
+        if option.repeatable:
+            parser.addini(option.key, words, type="linelist")
+        else:
+            parser.addini(option.key, words, type="string", default="")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -97,6 +96,22 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         return f"ptreetime: tracer {_session(config).choice(config.stash[_settings_key]).explain()}"
     except PtreetimeError as error:
         return f"ptreetime: {error}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Refuse names that do not exist, now that all conftest files are loaded and before any build runs."""
+    config = session.config
+    if config.stash[_settings_key].disable or hasattr(config, "workerinput"):
+        return
+    from_workers = config.pluginmanager.hasplugin("dsession")  # xdist's controller collects nothing
+    if from_workers or any("ptreetime" in getattr(item, "fixturenames", ()) for item in session.items):
+        from pytest_ptreetime.plugin.known_names import check
+
+        try:
+            check(config.stash[_settings_key], config.hook, Path(config.rootpath))
+        except PtreetimeError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture
@@ -153,10 +168,12 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
         for judged in fixture.unjudged:
             judged.keep = keep
             session.judge(judged)
+        for judged in (*fixture.judged, *fixture.unjudged):
             item.user_properties.extend(properties(judged.measurement))
             if judged.fails:
                 failures.append(failure_text(judged.measurement, settings=judged.settings, node_id=item.nodeid))
     fixture.unjudged.clear()
+    fixture.judged.clear()
     return failures
 
 
@@ -214,10 +231,9 @@ def _finish(config: pytest.Config) -> Outcome:
 
     for harvest in config.stash[_harvests_key]:
         _session(config).add_harvest(harvest)
-    further = [report for some in config.hook.pytest_ptreetime_reports() for report in some]
     return finish(
         _session(config),
-        reports=further,
+        reports=answers.reports(config.hook) if config.stash[_settings_key].report else [],
         amend_lnt=lambda report: config.hook.pytest_ptreetime_lnt_report(report=report),
     )
 
@@ -229,7 +245,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     try:
         _tell(terminalreporter, config, outcome)
-    except (KeyboardInterrupt, ImportError, OSError, MemoryError) as error:
+    except (KeyboardInterrupt, ImportError, OSError, MemoryError, PtreetimeError) as error:
         terminalreporter.write_line(f"error: the summary is not complete: {error or type(error).__name__}", red=True)
 
 
@@ -276,7 +292,7 @@ def _progress(config: pytest.Config, item: pytest.Item) -> Progress | None:
 
 def _settings(config: pytest.Config, marker: dict[str, Any]) -> Settings:
     flags = {option.attribute: config.getoption(option.key) for option in OPTIONS}
-    ini = {option.attribute: config.getini(option.key) for option in OPTIONS if option.ini}
+    ini = {option.attribute: config.getini(option.key) for option in OPTIONS}
     return resolve(flags, marker, {name: value for name, value in ini.items() if value not in (None, "", [])})
 
 
@@ -289,23 +305,15 @@ def _session(config: pytest.Config) -> MeasuringSession:
             from pytest_ptreetime.session.measuring import Hooks, MeasuringSession
 
         hook = config.hook
-        tracers: dict[str, Any] = {}
-        for more in hook.pytest_ptreetime_tracers():
-            tracers.update(more)
         hooks = Hooks(
-            key=_caller(hook.pytest_ptreetime_key),
-            normalize_args=_caller(hook.pytest_ptreetime_normalize_args),
-            compare=hook.pytest_ptreetime_compare,
-            tracers=tracers,
-            machine_info=lambda info: hook.pytest_ptreetime_machine_info(info=info),
+            key=answers.key(hook),
+            normalize_args=answers.normalized_args(hook),
+            compare=answers.comparison(hook),
+            tracers=answers.tracers(hook),
+            machine_info=lambda info: answers.add_machine_info(hook, info),
         )
         with refused_as(RecordingFailed, "nothing can be measured"):
             config.stash[_session_key] = MeasuringSession(
                 config.stash[_settings_key], hooks, directory=Path(config.rootpath)
             )
     return config.stash[_session_key]
-
-
-def _caller(hook: Any) -> Any:
-    """The hook as a function of a node, or None where nobody implements it: it is called once a node."""
-    return (lambda node: hook(node=node)) if hook.get_hookimpls() else None

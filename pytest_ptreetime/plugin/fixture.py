@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_ptreetime.decision.comparing import Comparison
+from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measure import Build, Progress, Setup, representative
 from pytest_ptreetime.session.measuring import Judged, MeasuringSession
-from pytest_ptreetime.settings import Settings
+from pytest_ptreetime.settings import Settings, parse_fail_on
 from pytest_ptreetime.tracers import Tracer
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
@@ -35,6 +36,7 @@ class PtreetimeFixture:
         self._progress = progress
         self._names: set[str] = set()
         self.unjudged: list[Judged] = []
+        self.judged: list[Judged] = []
 
     def __call__(
         self,
@@ -113,13 +115,13 @@ class PtreetimeFixture:
         """Run two builds in turns (A B B A ...) and compare the second with the first.
 
         :param baseline_cwd: the directory of the first build where it is not ``cwd``.
-        :param fail_on: ``regression`` or ``inconclusive`` fail the test as ``--ptreetime-fail-on`` does; by default the
-            verdict is the caller's to assert.
+        :param fail_on: what fails the test, as ``--ptreetime-fail-on`` has it; by default the verdict is the caller's
+            to assert.
         :returns: the comparison; ``assert comparison.verdict != "regression", comparison.sentence``.
         """
         if rounds is None and self._settings.rounds is None:
             rounds = INTERLEAVED_ROUNDS
-        settings = replace(self._decided(rounds, warmup, timeout, interpose), fail_on=fail_on)
+        settings = replace(self._decided(rounds, warmup, timeout, interpose), fail_on=_failing(fail_on))
 
         def build(args: Args, directory: str | os.PathLike[str] | None) -> Build:
             return Build.from_arguments(
@@ -146,6 +148,7 @@ class PtreetimeFixture:
         )
         self._session.judge(judged)
         judged.keep = False
+        self.judged.append(judged)
         assert judged.measurement.comparison is not None
         return judged.measurement.comparison
 
@@ -155,3 +158,10 @@ class PtreetimeFixture:
         """The test's settings with what this call says, where no flag says otherwise."""
         said = {"rounds": rounds, "warmup": warmup, "timeout": timeout, "interpose": interpose}
         return self._settings.with_call({name: value for name, value in said.items() if value is not None})
+
+
+def _failing(text: str) -> frozenset[str]:
+    try:
+        return parse_fail_on(text)
+    except ValueError as error:
+        raise UsageError(f"compare_with: fail_on={text!r}: {error}") from None

@@ -68,6 +68,9 @@ def finish(
     outcome.attempt("the baselines are", save)
     try:
         result = session.result()
+    except PtreetimeError as error:
+        outcome.errors.append(f"the reports are not written: {error}")
+        return outcome
     except KeyboardInterrupt:
         outcome.interrupted = True
         outcome.errors.append("the reports are not written: interrupted")

@@ -78,6 +78,9 @@ class HtmlReport:
 def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]:
     comparison = measurement.comparison
     lines = [] if comparison is None else [*open_reasons(comparison), *certainty(comparison), *comparison.notes]
+    if comparison is not None and measurement.message is not None:
+        lines.insert(0, measurement.message)
+    lines[:0] = [f"Warning: {warning}" for warning in measurement.warnings]
     if measurement.incomplete_reason is not None:
         lines.insert(0, f"Not complete: {measurement.incomplete_reason}")
     causes = [] if comparison is None else comparison.causes

@@ -68,6 +68,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         "incomplete_reason": _text(measurement.incomplete_reason),
         "verdict": measurement.verdict,
         "message": _text(measurement.message),
+        "warnings": [valid_unicode(warning) for warning in measurement.warnings],
         "baseline_source": _text(measurement.baseline_source),
         "comparison": None if measurement.comparison is None else _comparison(measurement.comparison),
         "whole": measurement.whole,

@@ -87,7 +87,9 @@ def _document(session: SessionResult) -> str:
 
 def _details(measurement: Measurement) -> Iterator[str]:
     comparison = measurement.comparison
-    notes = [measurement.message] if measurement.message else []
+    notes = [f"warning: {warning}" for warning in measurement.warnings]
+    if measurement.message:
+        notes.append(measurement.message)
     if measurement.incomplete_reason is not None:
         notes.append(f"not complete: {measurement.incomplete_reason}")
     if comparison is not None:

@@ -37,7 +37,8 @@ class Measurement:
     hooks name the nodes too, ``keys`` (the key of every node of every round, in the trees' order) and
     ``round_profiles`` (a profile for each round) have been made with them; else they are empty.
     ``baseline`` is what the baseline's sessions typically looked like, per key, for reports that show what did not
-    change too; ``baseline_source`` says in words where it comes from; ``message`` why there is no comparison.
+    change too; ``baseline_source`` says in words where it comes from; ``message`` what could not be compared, and why;
+    ``warnings`` what makes the figures less than they seem.
     """
 
     test: str
@@ -51,6 +52,7 @@ class Measurement:
     comparison: Comparison | None = None
     baseline_source: str | None = None
     message: str | None = None
+    warnings: list[str] = field(default_factory=list)
     baseline: Profile | None = None
     substitutions: list[tuple[str, str]] = field(default_factory=list)
     keys: list[list[str]] = field(default_factory=list)
@@ -103,8 +105,10 @@ class Measurement:
 
     @property
     def verdict(self) -> str:
-        """That of the comparison; ``no-baseline`` where there was none."""
-        return self.comparison.verdict if self.comparison is not None else "no-baseline"
+        """That of the comparison; without one ``no-baseline``, or ``measured`` where nothing was to be compared."""
+        if self.comparison is not None:
+            return self.comparison.verdict
+        return "measured" if self.message is None else "no-baseline"
 
     @property
     def incomplete_reason(self) -> str | None:

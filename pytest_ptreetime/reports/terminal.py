@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
@@ -25,7 +26,9 @@ __all__ = ["TerminalReport", "certainty", "failure_text", "open_reasons", "prope
 
 FINDINGS_SHOWN = 15
 WIDE = 140  # columns from which the figures before, the tracer and the host's shift have a place in the summary
+QUIET_LINES = 20  # of what was not compared, under -q
 _DEFAULT_WIDTH = 80
+_ORDER = ("regression", "inconclusive", "improvement", "ok")
 
 
 class TerminalReport:
@@ -52,7 +55,37 @@ def summary_text(
     parts += [text for m in told if (text := _details(m, width, colour, verbosity))]
     if verbosity > 0:
         parts.append(_machine(session, width))
-    return "\n\n".join(parts) or f"{len(measurements)} measured, nothing found"
+    quiet = [line for m in measurements if m not in told for line in _needed(m)]
+    parts.append("\n".join(_wrapped([*_first(quiet), _in_all(measurements)], width)))
+    return "\n\n".join(parts)
+
+
+def _needed(measurement: Measurement) -> list[str]:
+    """What has to be told of a measurement however quiet it is to be: what was not compared, what is not measured."""
+    message = [] if measurement.message is None else [measurement.message]
+    return [*message, *(f"{measurement.name}: warning: {warning}" for warning in measurement.warnings)]
+
+
+def _first(lines: list[str]) -> list[str]:
+    rest = len(lines) - QUIET_LINES
+    return lines if rest <= 0 else [*lines[:QUIET_LINES], f"and {rest} more like these (without -q: all of them)"]
+
+
+def _in_all(measurements: Sequence[Measurement]) -> str:
+    """How many were measured, compared and found to be what: "3 compared: 1 regression, 2 ok; 1 not compared"."""
+    verdicts = Counter(m.verdict for m in measurements)
+    missing, alone = verdicts.pop("no-baseline", 0), verdicts.pop("measured", 0)
+    compared = sum(verdicts.values())
+    parts = []
+    if set(verdicts) == {"ok"}:
+        parts.append(f"{compared} compared, nothing found")
+    elif compared:
+        parts.append(f"{compared} compared: {', '.join(f'{verdicts[v]} {v}' for v in _ORDER if verdicts[v])}")
+    if missing:
+        parts.append(f"{missing} not compared")
+    if alone or not parts:
+        parts.append(f"{alone} measured")
+    return "; ".join(parts)
 
 
 def _overview(measurements: Sequence[Measurement], width: int, colour: bool) -> str:
@@ -98,6 +131,7 @@ def _details(measurement: Measurement, width: int, colour: bool, verbosity: int)
     lines: list[str] = []
     if measurement.incomplete_reason is not None:
         lines.append(f"not complete: {measurement.incomplete_reason}")
+    lines += [f"warning: {warning}" for warning in measurement.warnings]
     if measurement.message is not None:
         lines.append(measurement.message)
     if comparison is not None:
@@ -157,6 +191,9 @@ def failure_text(
         parts.append(findings_table(comparison.findings, width=columns))
         reasons = _beyond(open_reasons(comparison), [sentence(measurement)])
         parts.append(_paragraph([*reasons, *certainty(comparison), *comparison.notes], columns))
+        if measurement.message is not None:
+            parts.append(_paragraph([measurement.message], columns))
+    parts.append(_paragraph([f"Warning: {warning}" for warning in measurement.warnings], columns))
     if measurement.incomplete_reason is not None:
         parts.append(_paragraph([f"Not complete: {measurement.incomplete_reason}"], columns))
     if measurement.baseline_source is not None:
@@ -170,7 +207,7 @@ def sentence(measurement: Measurement) -> str:
     """The verdict in one sentence, with its cause."""
     comparison = measurement.comparison
     if comparison is None:
-        return shown(measurement.message or "There is no baseline to compare with.")
+        return shown(measurement.message or "Nothing was to be compared.")
     if comparison.sentence:
         return shown(comparison.sentence)
     causes = [finding.sentence for finding in comparison.causes if finding.sentence]
@@ -218,12 +255,8 @@ def how_to_accept(measurement: Measurement, settings: Settings | None, node_id: 
     """The exact command that makes what was measured the new normal."""
     if measurement.baseline_rounds:
         return "To accept it, commit it, and compare with a revision that has it: --ptreetime-against HEAD"
-    command = ["pytest", "--ptreetime-save-baseline"]
-    if settings is not None and settings.baseline is not None:
-        command[-1] += f"={settings.baseline}"
-    if settings is not None and settings.baseline_name != "main":
-        command.append(f"--ptreetime-baseline-name={settings.baseline_name}")
-    return f"To accept it, save it as a baseline:\n    {shlex.join([*command, shown(node_id)])}"
+    flags = ["--ptreetime-save-baseline"] if settings is None else settings.saving_flags
+    return f"To accept it, save it as a baseline:\n    {shlex.join(['pytest', *flags, shown(node_id)])}"
 
 
 def findings_table(findings: Sequence[Finding], *, width: int) -> str:

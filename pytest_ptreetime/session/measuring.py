@@ -5,9 +5,9 @@ Nothing here knows pytest; plugin/__init__.py hands in the settings and the hook
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pytest_ptreetime.baselines import lines as baseline_lines
 from pytest_ptreetime.baselines import store as store
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.errors import BaselineError, RecordingFailed, ReportFailed
+from pytest_ptreetime.errors import BaselineMissing, RecordingFailed, ReportFailed, StoreMissing
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.reports import results
 from pytest_ptreetime.reports.results import Measurement, SessionResult
@@ -46,6 +46,7 @@ __all__ = ["Harvest", "Hooks", "Judged", "MeasuringSession"]
 MOST_ADAPTIVE_ROUNDS = 50
 MOST_CALIBRATIONS = 4
 FEWEST_ADAPTIVE_ROUNDS = 3
+STRUCTURAL = ("added", "removed", "count")  # kinds of findings
 
 
 @dataclass
@@ -68,13 +69,19 @@ class Judged:
     settings: Settings
     profiles: list[Profile]
     baseline_profiles: list[Profile] = field(default_factory=list)
+    stored: store.Baseline | None = None
     keep: bool = True
 
     @property
     def fails(self) -> bool:
         """Whether the verdict fails the test under its ``--ptreetime-fail-on``."""
-        failing = {"never": (), "regression": ("regression",), "inconclusive": ("regression", "inconclusive")}
-        return self.measurement.verdict in failing[self.settings.fail_on]
+        measurement, failing = self.measurement, self.settings.fail_on
+        if measurement.comparison is not None:
+            if measurement.message is not None and "inconclusive" in failing:  # part of it could not be compared
+                return True
+            if "structure" in failing and any(one.kind in STRUCTURAL for one in measurement.comparison.findings):
+                return True
+        return measurement.verdict in failing
 
 
 class Harvest(msgspec.Struct):
@@ -155,6 +162,7 @@ class MeasuringSession:
             return self.measure_against(
                 other, build, settings, label=label, tracer=tracer, progress=progress, source=source
             )
+        stored = self._stored(settings, label)  # what can't be compared with is told before the build runs
         choice = self._chosen(settings, tracer)
         keeper = self._keeper(settings, label)
         adaptive = settings.rounds == "auto"
@@ -168,9 +176,11 @@ class MeasuringSession:
             warmup=settings.warmup_count,
             progress=progress,
             on_round=keeper,
-            enough=self._enough(settings, label, began) if adaptive else None,
+            enough=self._enough(settings, stored, began) if adaptive else None,
         )
-        return self._judged(build, settings, label, choice, rounds, [], source=None), rounds
+        judged = self._judged(build, settings, label, choice, rounds, [], source=None)
+        judged.stored = stored
+        return judged, rounds
 
     def measure_against(
         self,
@@ -222,15 +232,34 @@ class MeasuringSession:
         measurement, settings = judged.measurement, judged.settings
         if judged.baseline_profiles:
             self._compare(judged, [judged.baseline_profiles], paired=True)
+        elif judged.stored is not None:
+            measurement.baseline_source = judged.stored.describe()
+            self._compare(judged, [session.profiles() for session in judged.stored.sessions], stored=judged.stored)
+            self._tell_of_the_machine(judged, judged.stored)
         elif settings.baseline is not None:
-            try:
-                baseline = self._stored(settings, judged.label)
-            except BaselineError as error:
-                measurement.message = str(error)
-            else:
-                measurement.baseline_source = baseline.describe()
-                self._compare(judged, [session.profiles() for session in baseline.sessions], stored=baseline)
+            measurement.message = (
+                f"not compared: no baseline of {measurement.name} in "
+                f"{store.near(self.store_in(settings.baseline, settings).directory)} (save one: {_saving(settings)})"
+            )
         self.judged.append(judged)
+
+    def _tell_of_the_machine(self, judged: Judged, stored: store.Baseline) -> None:
+        """What of the comparison is left out, or weak, because the baseline was measured elsewhere."""
+        measurement = judged.measurement
+        difference = self.host.difference(stored.host)
+        if difference is not None and not judged.settings.allow_other_machine:
+            measurement.message = (
+                f"times not compared, only counts: the baseline of {measurement.name} is from another machine "
+                f"({difference}); compare both revisions here with --ptreetime-against REV, or save a baseline here: "
+                f"{_saving(judged.settings)}"
+            )
+        elif measurement.comparison is not None:
+            if difference is not None:
+                measurement.comparison.notes.append(f"the baseline is from another machine ({difference})")
+            if stored.host.kernel != self.host.kernel:
+                measurement.comparison.notes.append(
+                    f"the kernel was {stored.host.kernel}, and is {self.host.kernel} now"
+                )
 
     def _compare(
         self,
@@ -258,6 +287,8 @@ class MeasuringSession:
             terms["metrics"] = tuple(settings.metrics)
         if settings.ignore:
             terms["ignore"] = tuple(settings.ignore)
+        if stored is not None and not settings.allow_other_machine and self.host.difference(stored.host) is not None:
+            terms["metrics"] = ()  # the counts of another machine are as good as this one's, its times are not
         if stored is not None:
             if stored.pinned_session is not None:
                 terms["pinned"] = stored.pinned_session.profiles()
@@ -303,7 +334,7 @@ class MeasuringSession:
         """
         if self.settings.save_baseline is None:
             return []
-        stored = store.Store(self.settings.save_baseline, self.settings.baseline_name)
+        stored = self.store_in(self.settings.save_baseline, self.settings)
         return [stored.add(test, self.host, session, of_now=True) for test, session in self.to_save]
 
     def result(self) -> SessionResult:
@@ -388,12 +419,10 @@ class MeasuringSession:
 
         return keep
 
-    def _enough(self, settings: Settings, label: Label, began: float) -> Callable[[Sequence[Round]], bool]:
+    def _enough(
+        self, settings: Settings, baseline: store.Baseline | None, began: float
+    ) -> Callable[[Sequence[Round]], bool]:
         """Whether the rounds so far decide, or nothing is there to decide, or the time is spent."""
-        baseline = None
-        if settings.baseline is not None:
-            with suppress(BaselineError):  # said once, when the measurement is judged
-                baseline = self._stored(settings, label)
 
         def enough(rounds: Sequence[Round]) -> bool:
             if baseline is None:
@@ -425,7 +454,34 @@ class MeasuringSession:
             return False
         return compare(sessions, self.profiles(rounds, settings), **self._terms(settings, paired, stored)).decided
 
-    def _stored(self, settings: Settings, label: Label) -> store.Baseline:
-        assert settings.baseline is not None
-        where = store.Store(settings.baseline, settings.baseline_name)
-        return where.load(label.stored_as, self.host, allow_other_machine=settings.allow_other_machine)
+    # The store
+
+    def store_in(self, directory: str, settings: Settings) -> store.Store:
+        """The store in ``directory``, which is relative to pytest's rootdir wherever pytest was started."""
+        return store.Store(self.directory / directory, settings.baseline_name)
+
+    def _stored(self, settings: Settings, label: Label) -> store.Baseline | None:
+        """What to compare with; None where nothing is asked for, or nothing of this test is stored.
+
+        :raises BaselineError: the store is missing, though not where this session is about to make it, or damaged.
+        """
+        if settings.baseline is None:
+            return None
+        where = self.store_in(settings.baseline, settings)
+        try:
+            return where.load(label.stored_as, self.host)
+        except BaselineMissing:
+            return None
+        except StoreMissing as error:
+            saved_in = settings.save_baseline
+            if saved_in is not None and self.store_in(saved_in, settings).root == where.root:
+                return None
+            raise StoreMissing(
+                f"{error}, so {label.shown_as} can't be compared: save a baseline first ({_saving(settings)}), or give "
+                f"--ptreetime-baseline=DIR, below {self.directory}"
+            ) from None
+
+
+def _saving(settings: Settings) -> str:
+    """The command that saves what was missing."""
+    return shlex.join(["pytest", *settings.saving_flags])

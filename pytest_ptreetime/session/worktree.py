@@ -14,7 +14,7 @@ from pytest_ptreetime.session.measure import Build
 from pytest_ptreetime.system.os_errors import refused_as, words_of
 from pytest_ptreetime.system.temporary_files import private_directory
 
-__all__ = ["Worktree", "commit_of", "commit_time_of"]
+__all__ = ["Worktree", "commit_of", "commit_time_of", "revision_at"]
 
 
 @dataclass
@@ -35,17 +35,7 @@ class Worktree:
 
         :raises RepositoryError: no git, no repository, no such revision, or one that a shallow clone does not have.
         """
-        repository = Path(_git(start, "rev-parse", "--show-toplevel", problem="no git repository here"))
-        shallow = _git(repository, "rev-parse", "--is-shallow-repository", problem="git is too old") == "true"
-        advice = "; this clone is shallow: run `git fetch --unshallow` first" if shallow else ""
-        commit = _git(
-            repository,
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            f"{revision}^{{commit}}",
-            problem=f"no revision {revision}{advice}",
-        )
+        repository, commit = revision_at(revision, start)
         with ExitStack() as stack:
             with refused_as(RepositoryError, f"--ptreetime-against: {revision} can't be checked out"):
                 directory = stack.enter_context(private_directory())
@@ -113,6 +103,19 @@ class Worktree:
         if environment is None:
             return None
         return {name: self._moved(value) for name, value in environment.items()}
+
+
+def revision_at(revision: str, start: Path) -> tuple[Path, str]:
+    """The repository that ``start`` lies in, and the commit that ``revision`` is there.
+
+    :raises RepositoryError: no git, no repository, no such revision, or one that a shallow clone does not have.
+    """
+    repository = Path(_git(start, "rev-parse", "--show-toplevel", problem="no git repository here"))
+    shallow = _git(repository, "rev-parse", "--is-shallow-repository", problem="git is too old") == "true"
+    advice = "; this clone is shallow: run `git fetch --unshallow` first" if shallow else ""
+    name = f"{revision}^{{commit}}"
+    problem = f"no revision {revision}{advice}"
+    return repository, _git(repository, "rev-parse", "--verify", "--quiet", name, problem=problem)
 
 
 def commit_of(directory: Path) -> str | None:
