@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
@@ -31,9 +34,31 @@ TREE = "root find wall user sys complete incomplete_reason critical_path host tr
 CALL = "args name rounds warmup setup cwd env input timeout check shell tracer interpose"
 
 
+# What each public name does, as a program that has imported it. An import of anything else before changes nothing.
+USES = {
+    "Comparison": "assert Comparison('ok').verdict == 'ok'",
+    "Finding": "assert Finding.__struct_fields__[:3] == ('key', 'metric', 'kind')",
+    "ProcessNode": "assert isinstance(ProcessNode.wall, property)",
+    "ProcessTree": "assert callable(ProcessTree.find)",
+    "Profile": "assert Profile.from_dict({'a': {'count': 1}}).totals == {'a': {'count': 1}}",
+    "PtreetimeError": "assert str(PtreetimeError('no')) == 'no'",
+    "Recording": "assert Recording([]).events == []",
+    "compare": "from pytest_ptreetime import Profile\n"
+    "now = [Profile.from_dict({'a': {'count': 1, 'cpu': 1.0}})]\nassert compare([now], now).rounds == 1",
+    "record": "assert record(['true'], tracer='ptrace').tree().exit_code == 0",
+}
+
+
+@pytest.mark.parametrize("before", ["", "import pytest_ptreetime.decision.comparing, pytest_ptreetime.session.measure"])
 @pytest.mark.parametrize("name", pytest_ptreetime.__all__)
-def test_package_when_asked_for_a_public_name_has_it_documented(name: str) -> None:
-    assert inspect.getdoc(getattr(pytest_ptreetime, name))
+def test_public_name_in_a_fresh_interpreter_is_what_it_says(name: str, before: str) -> None:
+    program = f"{before}\nfrom pytest_ptreetime import {name}\nassert {name}.__doc__\n{USES[name]}"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_no_module_or_folder_bears_a_public_name() -> None:
+    names = {module.name for module in pkgutil.iter_modules(pytest_ptreetime.__path__)}
+    assert not names & set(pytest_ptreetime.__all__)
 
 
 def test_package_when_asked_for_another_name_says_that_it_has_none() -> None:

@@ -20,8 +20,9 @@ from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.results import from_recordings
-from pytest_ptreetime.session.measure import Build, Progress, measure_interleaved, run_once, run_untraced
+from pytest_ptreetime.session.measure import Build, Progress, Round, measure_interleaved, run_once, run_untraced
 from pytest_ptreetime.session.progress import ProgressLine
+from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.settings import parse_natural, parse_positive
 from pytest_ptreetime.tracers import PROCESS_COST, Tracer, builtin_tracers, choose
 
@@ -51,8 +52,15 @@ def run(options: argparse.Namespace) -> int:
     choice = choose(options.tracer, builtin_tracers(sudo=options.sudo))
     print(f"tracer {choice.explain()}", file=sys.stderr)
     try:
+        warm: list[Round] = []
         before, after = measure_interleaved(
-            builds[0], builds[1], choice.tracer, rounds=options.rounds, warmup=options.warmup, progress=_progress()
+            builds[0],
+            builds[1],
+            choice.tracer,
+            rounds=options.rounds,
+            warmup=options.warmup,
+            progress=_progress(),
+            on_warmup=warm.append,
         )
         sides = [[Profile.from_tree(done.tree) for done in rounds] for rounds in (before, after)]
         session = from_recordings(
@@ -60,6 +68,9 @@ def run(options: argparse.Namespace) -> int:
             name=builds[1].redactor.text(options.commands[-1]),
             baseline=[done.recording for done in before],
         )
+        warning = warning_of_survivors(done.tree for done in (*warm, *before, *after))
+        if warning is not None:
+            session.measurements[0].warnings.append(warning)
         cost = PROCESS_COST.get(choice.tracer.name, 0.0)
         said = None
         if options.aa:

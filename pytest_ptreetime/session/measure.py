@@ -319,18 +319,21 @@ def measure(
     warmup: int,
     progress: Progress | None = None,
     on_round: Callable[[Round], None] | None = None,
+    on_warmup: Callable[[Round], object] | None = None,
     enough: Callable[[Sequence[Round]], bool] | None = None,
 ) -> list[Round]:
     """Run ``build`` ``rounds`` times after ``warmup`` unmeasured runs.
 
-    :param on_round: called with every measured round as soon as it is there.
+    :param on_round: called with every measured round as soon as it is there, ``on_warmup`` with every other.
     :param enough: asked after each round; a yes ends the measurement before ``rounds``.
     """
     shown = progress or SilentProgress()
     done: list[Round] = []
     with _finishing(shown), machine_lock(shown):
         for number in range(1, warmup + 1):
-            _one(build, tracer, shown, "warm-up", number, warmup)
+            warm = _one(build, tracer, shown, "warm-up", number, warmup)
+            if on_warmup is not None:
+                on_warmup(warm)
         for number in range(1, rounds + 1):
             done.append(_one(build, tracer, shown, "round", number, rounds))
             if on_round is not None:
@@ -349,6 +352,7 @@ def measure_interleaved(
     warmup: int,
     progress: Progress | None = None,
     on_round: Callable[[Round], None] | None = None,
+    on_warmup: Callable[[Round], object] | None = None,
     enough: Callable[[Sequence[Round], Sequence[Round]], bool] | None = None,
 ) -> tuple[list[Round], list[Round]]:
     """Run two builds in the order A B B A A B B A ..., ``rounds`` times each.
@@ -364,7 +368,9 @@ def measure_interleaved(
     with _finishing(shown), machine_lock(shown):
         for number in range(1, warmup + 1):
             for build, label in builds:
-                _one(build, tracer, shown, f"warm-up of the {label}", number, warmup)
+                warm = _one(build, tracer, shown, f"warm-up of the {label}", number, warmup)
+                if on_warmup is not None:
+                    on_warmup(warm)
         for number in range(1, rounds + 1):
             for side in (0, 1) if number % 2 else (1, 0):
                 build, label = builds[side]

@@ -33,6 +33,7 @@ from pytest_ptreetime.session.measure import (
     measure_interleaved,
     representative,
 )
+from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.session.worktree import Worktree, commit_of, commit_time_of
 from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings, min_effect_terms
 from pytest_ptreetime.system.calibration import Calibration, calibrate
@@ -169,6 +170,7 @@ class MeasuringSession:
         if settings.baseline is not None or settings.save_baseline is not None:
             self._calibrate()
         began = time.monotonic()
+        warm: list[Round] = []
         rounds = measure(
             build,
             choice.tracer,
@@ -176,9 +178,11 @@ class MeasuringSession:
             warmup=settings.warmup_count,
             progress=progress,
             on_round=keeper,
+            on_warmup=warm.append,
             enough=self._enough(settings, stored, began) if adaptive else None,
         )
         judged = self._judged(build, settings, label, choice, rounds, [], source=None)
+        _warn_of_survivors(judged, warm, rounds)
         judged.stored = stored
         return judged, rounds
 
@@ -197,6 +201,7 @@ class MeasuringSession:
         choice = self._chosen(settings, tracer)
         adaptive = settings.rounds == "auto"
         began = time.monotonic()
+        warm: list[Round] = []
         before, after = measure_interleaved(
             baseline,
             candidate,
@@ -205,9 +210,11 @@ class MeasuringSession:
             warmup=settings.warmup_count,
             progress=progress,
             on_round=self._keeper(settings, label),
+            on_warmup=warm.append,
             enough=self._enough_in_turns(settings, began) if adaptive else None,
         )
         judged = self._judged(candidate, settings, label, choice, after, before, source=source)
+        _warn_of_survivors(judged, warm, before, after)
         return judged, after
 
     def profiles(self, rounds: Sequence[Round], settings: Settings) -> list[Profile]:
@@ -480,6 +487,12 @@ class MeasuringSession:
                 f"{error}, so {label.shown_as} can't be compared: save a baseline first ({_saving(settings)}), or give "
                 f"--ptreetime-baseline=DIR, below {self.directory}"
             ) from None
+
+
+def _warn_of_survivors(judged: Judged, *runs: Sequence[Round]) -> None:
+    warning = warning_of_survivors(done.tree for some in runs for done in some)
+    if warning is not None:
+        judged.measurement.warnings.append(warning)
 
 
 def _saving(settings: Settings) -> str:
