@@ -315,13 +315,13 @@ SECTION("fentry/exec_mm_release") int on_memory_replaced(u64 *context) {
 SECTION("fentry/exit_mm_release") int on_memory_left(u64 *context) {
   struct task_struct *task = (void *)context[0];
   struct signal_struct *signal = task->signal;
-  note_last_call(find_process(task->tgid), signal);
+  note_last_call(find_process(task, 1), signal);
   return signal->live.counter ? 0 : note_peak(task, (void *)context[1]);
 }
 
 /* Where neither of the two is to be had: the call by which most processes end. Attached while something is recorded. */
 SECTION("tp/syscalls/sys_enter_exit_group") int on_exit_group(void) {
-  struct ptreetime_process *process = find_process(bpf_get_current_pid_tgid() >> 32);
+  struct ptreetime_process *process = find_process(bpf_get_current_task(), 0);
   if (process && !process->last_call_ns)
     process->last_call_ns = bpf_ktime_get_ns();
   return 0;
@@ -333,9 +333,10 @@ SECTION("tp/syscalls/sys_enter_exit_group") int on_exit_group(void) {
 SECTION("tp_btf/page_fault_user") int on_page_fault(u64 *context) {
   if (!control.generation || !(context[2] & X86_PF_INSTR))
     return 0;
-  struct ptreetime_process *process = find_process(bpf_get_current_pid_tgid() >> 32);
-  if (process)
-    note_entry(process, context[0]);
+  struct ptreetime_process *process = find_number(bpf_get_current_pid_tgid() >> 32);
+  if (process && process->entry && process->entry == context[0] &&
+      process->begin_ns == begin_of(bpf_get_current_task(), 0))
+    note_entry(process);
   return 0;
 }
 

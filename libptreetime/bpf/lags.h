@@ -29,9 +29,7 @@ static ALWAYS_INLINE void begin_image(struct ptreetime_process *process, u64 exe
   process->last_call_ns = 0;
 }
 
-static ALWAYS_INLINE void note_entry(struct ptreetime_process *process, u64 address) {
-  if (!address || address != process->entry)
-    return;
+static ALWAYS_INLINE void note_entry(struct ptreetime_process *process) {
   process->entry = 0;
   process->loading_ns = bpf_ktime_get_ns() - process->exec_ns;
 }
