@@ -321,6 +321,14 @@ def test_many_short_children_are_all_there(tracer: Tracer, programs: Programs, i
     assert all(node.args == ["many-children"] and node.exit_code == 0 for node in result.tree.root.children)
 
 
+@pytest.mark.parametrize("kind", ["threads", "forks"])
+def test_many_that_live_at_a_time_are_all_there(tracer: Tracer, programs: Programs, kind: str) -> None:
+    count = 8000 if LONG else 400
+    result = run(tracer, programs.path("many-alive"), kind, str(count))
+    assert len(result.tree) == 1 + count * (kind == "forks")
+    assert all(node.exit_code == 0 for node in result.tree)
+
+
 def test_fork_bomb_is_followed_to_its_last_process(tracer: Tracer, programs: Programs) -> None:
     depth = 10 if LONG else 8
     result = run(tracer, programs.path("fork-bomb"), str(depth))

@@ -23,6 +23,7 @@
 #include "interrupt.h"
 #include "proc.h"
 #include "ptrace_birth.h"
+#include "ptrace_news.h"
 #include "ptrace_trial.h"
 #include "recorder.h"
 #include "stack.h"
@@ -33,14 +34,6 @@
 #define LETTING_GO_NS 1000000000u
 
 #define SLICE_NS 100000u /* the shortest that the kernel grants */
-
-/* What the kernel's waitid gives with a stop: its own struct rusage, whatever the C library makes of the times. */
-struct kernel_rusage {
-  long user[2];
-  long system[2];
-  long max_rss_kib;
-  long rest[13];
-};
 
 static struct ptreetime_recording *current; /* NULL between recordings */
 
@@ -57,8 +50,8 @@ static void forked(struct ptreetime_tracee *tracee, int event) {
   ptreetime_birth_resume(tracee->tid, 0);
 }
 
-static void execed(struct ptreetime_tracee *process, uint64_t highest_rss_bytes) {
-  uint64_t now = ptreetime_now_ns();
+static void execed(struct ptreetime_tracee *process) {
+  uint64_t now = ptreetime_now_ns(), highest_rss_bytes = ptreetime_news_highest_rss_bytes(process->tid);
   struct ptreetime_usage usage = {0};
   struct ptreetime_exec exec = {.loading_ns = PTREETIME_TIME_UNKNOWN};
   unsigned long former = (unsigned long)process->tid;
@@ -121,8 +114,7 @@ static void let_go(struct ptreetime_tracee *tracee, int event, int signal) {
   ptreetime_tracee_remove(tracee);
 }
 
-/* highest_rss_bytes is ru_maxrss at the stop. */
-static void stopped(pid_t tid, int event, int signal, uint64_t highest_rss_bytes) {
+static void stopped(pid_t tid, int event, int signal) {
   struct ptreetime_tracee *tracee = ptreetime_tracee_find(tid);
   if (tracee == NULL && current == NULL) {
     detach(tid, event, signal); /* made by one that was let go of a moment ago */
@@ -150,7 +142,7 @@ static void stopped(pid_t tid, int event, int signal, uint64_t highest_rss_bytes
     forked(tracee, event);
     break;
   case PTRACE_EVENT_EXEC:
-    execed(tracee->process, highest_rss_bytes);
+    execed(tracee->process);
     break;
   case PTRACE_EVENT_EXIT:
     exiting(tracee);
@@ -204,17 +196,14 @@ static void dead(pid_t tid) {
 
 /* Take one change of a tracee's state. 1: done, 0: there is none, -1: errno. */
 static int take_one(int options) {
-  siginfo_t info;
-  struct kernel_rusage rusage = {0};
-  info.si_pid = 0;
-  if (syscall(SYS_waitid, P_ALL, 0, &info, options | __WALL | WNOWAIT, &rusage) != 0)
-    return -1;
-  if (info.si_pid == 0)
-    return 0;
-  if (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED)
-    dead(info.si_pid);
+  struct ptreetime_news news;
+  int found = ptreetime_news_next(options, &news);
+  if (found <= 0)
+    return found;
+  if (news.dead)
+    dead(news.tid);
   else
-    stopped(info.si_pid, info.si_status >> 8, info.si_status & 0x7f, (uint64_t)rusage.max_rss_kib * 1024);
+    stopped(news.tid, news.status >> 8, news.status & 0x7f);
   return 1;
 }
 
@@ -231,7 +220,7 @@ static void let_go_of(struct ptreetime_tracee *tracee) {
  * or running. */
 static void ptrace_detach(struct ptreetime_recording *recording) {
   (void)recording;
-  ptreetime_tracee_each(ptreetime_birth_adopt_held);
+  ptreetime_birth_adopt_all();
   current = NULL;
   ptreetime_interrupt_enable(false);
   ptreetime_tracee_each(let_go_of);
@@ -249,7 +238,7 @@ static void finish(struct ptreetime_recording *recording) {
   uint64_t now = ptreetime_now_ns();
   while (take_one(WEXITED | WNOHANG) > 0)
     continue;
-  ptreetime_tracee_each(ptreetime_birth_adopt_held);
+  ptreetime_birth_adopt_all();
   ptreetime_recording_end(recording, now, recording->running);
   ptrace_detach(recording);
   recording->ended = true;
@@ -269,7 +258,7 @@ static const char *ptrace_step(struct ptreetime_recording *recording) {
     }
     int taken = take_one(WEXITED | WSTOPPED | (ptreetime_birth_held > 0 ? WNOHANG : 0));
     if (taken == 0)
-      ptreetime_tracee_each(ptreetime_birth_adopt_held);
+      ptreetime_birth_adopt_all();
     else if (taken < 0 && errno != EINTR)
       return ptreetime_words("the traced processes are gone: %s", strerror(errno));
   }

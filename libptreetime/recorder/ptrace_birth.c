@@ -13,6 +13,7 @@
 unsigned ptreetime_birth_held;
 
 static struct ptreetime_recording *recording;
+static struct ptreetime_tracee *first_held;
 static unsigned adopted_count; /* tracees that were let run before they were told of, and may be dead by now */
 
 void ptreetime_birth_begin(struct ptreetime_recording *of) {
@@ -42,6 +43,10 @@ static void begin_process(struct ptreetime_tracee *tracee, struct ptreetime_trac
 
 static void unhold(struct ptreetime_tracee *tracee) {
   if (tracee->held) {
+    struct ptreetime_tracee **link = &first_held;
+    while (*link != tracee)
+      link = &(*link)->next_held;
+    *link = tracee->next_held;
     tracee->held = false;
     ptreetime_birth_held--;
     ptreetime_birth_resume(tracee->tid, 0);
@@ -97,15 +102,17 @@ void ptreetime_birth_adopt(struct ptreetime_tracee *tracee) {
   unhold(tracee);
 }
 
-void ptreetime_birth_adopt_held(struct ptreetime_tracee *tracee) {
-  if (tracee->held)
-    ptreetime_birth_adopt(tracee);
+void ptreetime_birth_adopt_all(void) {
+  while (first_held != NULL)
+    ptreetime_birth_adopt(first_held);
 }
 
 struct ptreetime_tracee *ptreetime_birth_met(pid_t tid) {
   struct ptreetime_tracee *tracee = ptreetime_tracee_add(tid);
   if (tracee != NULL) {
     tracee->held = true;
+    tracee->next_held = first_held;
+    first_held = tracee;
     ptreetime_birth_held++;
   }
   return tracee;

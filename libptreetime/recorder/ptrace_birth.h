@@ -34,7 +34,7 @@ struct ptreetime_tracee *ptreetime_birth_met(pid_t tid);
 /* Who made this one is not going to be told, or not soon: its maker may have been killed before it could stop. Then its
  * parent, as the kernel has it now, is taken for it. */
 void ptreetime_birth_adopt(struct ptreetime_tracee *tracee);
-void ptreetime_birth_adopt_held(struct ptreetime_tracee *tracee); /* if it is held */
+void ptreetime_birth_adopt_all(void); /* that are held */
 
 /* A parent in vfork would only go to sleep until its child has exec'ed or ended. It is left stopped for as long: that
  * spares waking it twice. */

@@ -17,6 +17,7 @@ struct ptreetime_tracee {
   pid_t tid;
   struct ptreetime_tracee *process; /* of its leader: itself in a leader; NULL while held */
   struct ptreetime_tracee *next;    /* in its bucket */
+  struct ptreetime_tracee *next_held;
   bool held;                        /* stopped at its birth, and nobody has said yet who made it */
   bool exiting;                     /* has stopped at its end */
   bool letting_go;                  /* is to be detached at its next stop */
