@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from simulated_processes import ROOT, Simulation, simulations
 
 from pytest_ptreetime.errors import NativeHelperMissing, TracerUnavailable, UsageError
-from pytest_ptreetime.keys.compilers import identity
 from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.keys.subjects import subject
 from pytest_ptreetime.recording.events import Event
 from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.tree.process_tree import ProcessNode, build_tree
@@ -37,15 +37,18 @@ def keys(simulation: Simulation) -> list[str]:
 class TestPaths:
     def test_key_is_the_names_from_the_root_and_the_own_arguments(self) -> None:
         simulation = Simulation().start().create(1).exec(1, b"gcc", b"-c", b"a.c").run(2, b"cc1", b"a.c", parent=1)
-        assert keys(simulation.exit(1)) == ["make[-j2]", "make/gcc[-c a.c]", "make/gcc/cc1[a.c]"]
+        assert keys(simulation.exit(1)) == ["make", "make/gcc[a.c]", "make/gcc/cc1[a.c]"]
 
-    def test_changed_option_renames_one_node_and_nothing_below(self) -> None:
+    @pytest.mark.parametrize(("program", "renamed"), [(b"gcc", 0), (b"generator", 1)])
+    def test_changed_option_renames_its_node_where_the_program_is_not_known_and_nothing_below(
+        self, program: bytes, renamed: int
+    ) -> None:
         def build(option: bytes) -> list[str]:
-            simulation = Simulation().start().create(1).exec(1, b"gcc", option, b"a.c")
+            simulation = Simulation().start().create(1).exec(1, program, option, b"a.c")
             return keys(simulation.run(2, b"cc1", option, b"a.c", parent=1).exit(1))
 
         before, after = build(b"-O2"), build(b"-O3")
-        assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
+        assert sum(old != new for old, new in zip(before, after, strict=True)) == renamed
 
     def test_exec_in_place_and_fork_give_the_same_path(self) -> None:
         script = (b"sh", b"-c", b"true && gcc $FLAGS a.c")
@@ -91,13 +94,13 @@ class TestPaths:
     def test_launcher_that_changes_the_arguments_is_known_by_name(self) -> None:
         simulation = Simulation().start().create(1).exec(1, b"gcc", b"a.c", exe=b"/usr/bin/ccache")
         simulation.run(2, b"gcc", b"-E", b"a.c", parent=1).run(3, b"gcc", b"-c", b"x.i", parent=1).exit(1)
-        assert keys(simulation)[2:] == ["make/gcc[-E a.c]", "make/gcc[-c x.i]"]
+        assert keys(simulation)[2:] == ["make/gcc[-E a.c]", "make/gcc[x.i]"]
 
     @pytest.mark.parametrize("script", [b"gcc -c 'a.c'", b"exec gcc -c a.c", b"cd s; gcc -c a.c >log 2>&1"])
     def test_shell_around_one_command_is_not_in_the_path(self, script: bytes) -> None:
         simulation = Simulation().start().create(1).exec(1, b"/bin/sh", b"-c", script)
         simulation.run(2, b"gcc", b"-c", b"a.c", parent=1).exit(1)
-        assert keys(simulation)[2] == "make/gcc[-c a.c]"
+        assert keys(simulation)[2] == "make/gcc[a.c]"
 
     def test_shell_around_several_commands_is_in_the_path(self) -> None:
         simulation = Simulation().start().create(1).exec(1, b"sh", b"-c", b"gcc a.c; gcc b.c")
@@ -131,7 +134,7 @@ class TestCompilers:
             ),
             ("clang -cc1as -triple arm64-apple -main-file-name a.s -o a.o a.s", "clang[-cc1as arm64-apple a.s]"),
             ("as --64 -o lvm.o /tmp/ccX.s", "as[lvm.o]"),
-            ("as --64 -o /tmp/ccX.o /tmp/ccY.s", "as[TMP.o]"),
+            ("as --64 -o /tmp/ccX.o /tmp/ccY.s", "as"),
             ("collect2 -plugin lto.so -dynamic-linker /lib64/ld.so -o lua /usr/lib/crt1.o lua.o", "collect2[lua]"),
             ("ld /usr/lib/crt1.o a.o", "ld[a.out]"),
             ("x86_64-linux-gnu-ld.bfd -o lib/x.so a.o", "x86_64-linux-gnu-ld.bfd[lib/x.so]"),
@@ -143,13 +146,12 @@ class TestCompilers:
             ),
             (
                 "rustc --crate-name serde /home/me/.cargo/crates.io-6f17d22bba15001f/serde/lib.rs --crate-type lib",
-                "rustc[serde lib ~/.cargo/crates.io-HASH/serde/lib.rs]",
+                "rustc[serde lib ~/.cargo/crates.io-6f17d22bba15001f/serde/lib.rs]",
             ),
             (
-                "cc rustcaBRAzl/symbols.o app-e276012cb2761c15.0mwc3li8.0w812cn.rcgu.o -o app-e276012cb2761c15",
-                "cc[app-HASH]",
+                "rustc --crate-name syn /root/.cargo/registry/src/index.crates.io-6f17/syn-2.0.1/src/lib.rs",
+                "rustc[syn syn-2.0.1/src/lib.rs]",
             ),
-            ("clang @target/deps/rustc4k0Yqk/linker-arguments", "clang[@target/deps/TMP/linker-arguments]"),
         ],
     )
     def test_inner_program_is_named_by_its_main_file(self, command: str, key: str) -> None:
@@ -160,11 +162,11 @@ class TestCompilers:
         assert key_of("cc1", "/b/src/a.c", "-dumpbase", "a.c", cwd="/b/lib") == "cc1[src/a.c]"
 
     def test_argument_with_a_nul_from_a_made_up_file_is_let_be(self) -> None:
-        identity("cc1", ["cc1", "-dumpbase", "a.c", "q\0q\0q/a.c"])
+        subject("cc1", ["cc1", "-dumpbase", "a.c", "q\0q\0q/a.c"])
 
-    @pytest.mark.parametrize("program", ["gcc", "make", "clang", "lldb", "aspell", "cold", "python3"])
+    @pytest.mark.parametrize("program", ["lldb", "aspell", "cold", "python3", "makeinfo", "clang-tidy", "git-ar-x"])
     def test_ordinary_program_keeps_its_arguments(self, program: str) -> None:
-        assert identity(program, [program, "-o", "x"]) is None
+        assert subject(program, [program, "-o", "x"]) is None
 
     @given(
         st.sampled_from(["cc1", "as", "ld", "collect2", "rustc", "swift-frontend", "clang", "f951"]),
@@ -191,39 +193,27 @@ class TestArguments:
             ("/bc/x", "/bc/x"),
             ("x/b/y", "x/b/y"),
             ("a:/b/c:/b", "a:c:."),
-            ("/tmp/ccAbCdEf.s", "TMP.s"),
-            ("/scratch/agent/tmp/ccAbCdEf.s", "/scratch/agent/tmp/TMP.s"),
-            ("/tmp/run.1/tmp/ccAbCdEf.o", "TMP/tmp/TMP.o"),
-            ("/tmp/lvm-1a2b3c.o", "lvm-TMP.o"),
-            ("-o/tmp/x8Jq/out.o", "-oTMP/out.o"),
+            ("/tmp/ccAbCdEf.s", "TMP/ccAbCdEf.s"),
+            ("/tmp/run/tmp/a.o", "TMP/run/tmp/a.o"),
+            ("-o/tmp/x8JqA2/out.o", "-oTMP/out.o"),
+            ("/tmp/tmp.Ab3dEf9h12/a.c:/tmp/go-build12345678/b001", "TMP/a.c:TMP/b001"),
             ("/tmp/pytest-of-me/pytest-12/test_a0/a.c", "TMP/test_a0/a.c"),
-            ("/var/folders/ab/cdef012345/T/x.swift", "TMP.swift"),
-            ("/dev/shm/sem.1234", "TMP.1234"),
-            ("tmp.Ab3dEf9h12", "TMP"),
-            ("build/tmpab12cd34/x", "build/TMP/x"),
-            ("foo.4711.tmp", "foo.PID.tmp"),
+            ("/scratch/tmp/pytest-of-me/pytest-12/test_a0/a.c", "TMP/test_a0/a.c"),
+            ("/var/folders/ab/cdef012345/T/x.swift", "TMP/x.swift"),
+            ("/dev/shm/sem.1234", "TMP/sem.1234"),
+            ("/srv/tmp/a.c", "/srv/tmp/a.c"),
             ("/home/someone/x.c", "~/x.c"),
             ("-L/Users/someone/lib", "-L~/lib"),
             ("/homes/x", "/homes/x"),
-            ("libx-0123456789abcdef.rlib", "libx-HASH.rlib"),
-            ("123e4567-e89b-12d3-a456-426614174000", "HASH"),
-            ("0123456789012345", "0123456789012345"),
-            ("deadbeefdeadbeef", "deadbeefdeadbeef"),
-            ("-DSTAMP=1700000000", "-DSTAMP=TIME"),
-            ("-DBUILT=2026-11-23 17:01:02", "-DBUILT=TIME"),
-            ("CMakeFiles/CMakeScratch/TryCompile-x7Gh2k/cmTC_1a2b3.c",
-             "CMakeFiles/CMakeScratch/TryCompile-HASH/cmTC_HASH.c"),
+            ("tmp.Ab3dEf9h12", "tmp.Ab3dEf9h12"),
+            ("libx-0123456789abcdef.rlib", "libx-0123456789abcdef.rlib"),
+            ("-DBUILT=2026-11-23 17:01:02", "-DBUILT=2026-11-23 17:01:02"),
             ("-O2", "-O2"),
             ("-std=c++20", "-std=c++20"),
         ],
     )  # fmt: skip
     def test_argument_is_made_stable(self, argument: str, stable: str) -> None:
         assert key_of("tool", argument) == f"tool[{stable}]"
-
-    def test_pid_of_the_process_or_an_ancestor_is_a_placeholder(self) -> None:
-        assert key_of("mv", "x.4711", pid=4711) == "mv[x.PID]"
-        assert key_of("mv", f"x.{ROOT}") == "mv[x.PID]"
-        assert key_of("mv", "x.4712", pid=4711) == "mv[x.4712]"
 
     @pytest.mark.promise("stable-keys")
     def test_two_directories_give_the_same_keys(self) -> None:
@@ -237,11 +227,12 @@ class TestArguments:
             return keys(simulation.exit(1))
 
         assert build("/home/me/project") == build("/tmp/x9/other") == build("/srv/ci/agents/7/work")
-        assert build("/home/me/project")[1] == "make/gcc[lib: -I../src/include -c ../src/a.c -o a.o]"
+        assert build("/home/me/project")[1] == "make/gcc[../src/a.c]"
 
     def test_directory_of_a_process_tells_equal_commands_apart(self) -> None:
-        assert key_of("gcc", "a.c", cwd="/b/lib") == "gcc[lib: a.c]"
-        assert key_of("gcc", "a.c", cwd="/b") == "gcc[a.c]"
+        assert key_of("tool", "a.c", cwd="/b/lib") == "tool[lib: a.c]"
+        assert key_of("tool", "a.c", cwd="/b") == "tool[a.c]"
+        assert key_of("gcc", "-c", "a.c", cwd="/b/lib") == "gcc[lib/a.c]"
 
     def test_script_is_named_once(self) -> None:
         simulation = Simulation().start().create(1)
@@ -249,7 +240,7 @@ class TestArguments:
         assert keys(simulation)[1] == "make/configure[--prefix=/usr]"
 
     def test_long_arguments_are_cut_and_stay_different(self) -> None:
-        one, two = (key_of("gcc", "-I" + "x" * 500, middle, "y" * 500, "last.c") for middle in ("a", "b"))
+        one, two = (key_of("tool", "-I" + "x" * 500, middle, "y" * 500, "last.c") for middle in ("a", "b"))
         assert one != two
         assert max(len(one), len(two)) < 170
         assert one.endswith("last.c]")
@@ -300,7 +291,7 @@ class TestRealBuilds:
 class TestUserRules:
     def test_substitutions_are_applied_and_empty_arguments_dropped(self) -> None:
         keyer = Keyer(["-O[0-3]", r"v(\d+)=version\1", ("a=b", "c")])
-        assert key_of("gcc", "-O2", "v7", "a=b", keyer=keyer) == "gcc[version7 c]"
+        assert key_of("tool", "-O2", "v7", "a=b", keyer=keyer) == "tool[version7 c]"
 
     def test_substitutions_apply_to_main_files_too(self) -> None:
         assert key_of("cc1", "gen-77/a.c", "-dumpbase", "a.c", keyer=Keyer([r"gen-\d+=gen"])) == "cc1[gen/a.c]"

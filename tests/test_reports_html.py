@@ -243,7 +243,7 @@ def test_nodes_are_sorted_by_any_column_both_ways(opened: Opened) -> None:
     page = opened.ready()
     assert first_key(page) == "make/gcc/cc1[c.c]"
     page.click("section:not([hidden]) th[data-column=wall] .sort")
-    assert first_key(page) == "make[-j2]"
+    assert first_key(page) == "make"
     assert page.get_attribute("section:not([hidden]) th[data-column=wall]", "aria-sort") == "descending"
     page.click("section:not([hidden]) th[data-column=wall] .sort")
     assert first_key(page).startswith("make/gcc/as[")

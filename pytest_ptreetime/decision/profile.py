@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.keys.identity import Identity
 from pytest_ptreetime.metrics import METRICS, known_sums, no_sums
 from pytest_ptreetime.system.garbage_collection import without_collector
 
@@ -16,18 +17,6 @@ if TYPE_CHECKING:
     from pytest_ptreetime.tree.process_tree import ProcessTree
 
 __all__ = ["METRICS", "Identity", "Profile"]
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """What a key stands for, by which it is found again in another build (matching.py).
-
-    ``name`` is the program's, ``subject`` what this run works on (the text in the key's brackets, uncut), ``words`` its
-    normalised arguments without element 0: the *command*. Of several nodes of one key the first counts.
-    """
-
-    name: str
-    subject: str
-    words: tuple[str, ...] = ()
 
 
 class Profile(msgspec.Struct):
@@ -53,7 +42,8 @@ class Profile(msgspec.Struct):
         """
         from pytest_ptreetime.keys.keyer import Keyer
 
-        keys = (keyer or Keyer()).keys_in_preorder(tree)
+        keyer = keyer or Keyer()
+        keys = keyer.keys_in_preorder(tree)
         key_of = dict(zip(map(id, tree), keys, strict=True))
         sums: dict[str, list[int]] = {}
         one_parent: dict[str, str | None] = {}
@@ -74,6 +64,7 @@ class Profile(msgspec.Struct):
             parents=_one_parent_each(one_parent, candidates),
             incomplete_reason=tree.incomplete_reason,
             critical_path=list(dict.fromkeys(key_of[id(node)] for node in tree.critical_path())),
+            identities=keyer.identities(tree, keys),
         )
 
     @classmethod

@@ -1,7 +1,7 @@
-"""Arguments as they stay the same from run to run, from directory to directory and from machine to machine.
+"""Arguments as they stay the same from directory to directory and from machine to machine.
 
-Directories of the build become relative, home directories ``~``; what is drawn at random or counted up (names of
-temporary files, hashes, process ids, dates) becomes a word in capitals: ``TMP``, ``HASH``, ``PID``, ``TIME``.
+Directories of the build become relative, home directories ``~``, temporary ones ``TMP``. What is drawn at random or
+counted up stays: that two rounds differ there shows what it is, whatever it looks like (decision/matching.py).
 """
 
 from __future__ import annotations
@@ -10,63 +10,41 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from pytest_ptreetime.keys.directories import Directories, usable
 from pytest_ptreetime.keys.substitutions import Substitutions
-from pytest_ptreetime.tree.node import ProcessNode
 
-__all__ = ["ArgumentNormalizer"]
+__all__ = ["ArgumentNormalizer", "printable"]
 
-# One pass over an argument: the alternatives are tried in this order at each place.
-_VOLATILE = re.compile(
+_PLACES = re.compile(
     r"""
     (?: (?<![\w.~/-]) | (?<=-[A-Za-z]) | (?<=-isystem) )  # where a path can begin, after an option's letter too
     (?: (?P<temporary>
-            (?:/private)? (?: /tmp | /var/tmp | /dev/shm | /var/folders/[^/\s]+/[^/\s]+/T )
-            (?: /pytest-of-[^/\s]+/pytest-\d+ | /[^/\s:,;="'()]+ ) )
+            (?:/private)? (?: /tmp | /var/tmp | /dev/shm | /var/folders/[^/\s]+/[^/\s]+/T ) (?= / )
+            (?P<drawn> / (?: pytest-of-[^/\s]+/pytest-\d+ | [^/\s:,;="'()]+ ) (?= / ) )? )
+      | (?: [^\s:,;="'()]+ /pytest-of-[^/\s]+/pytest-\d+ ) (?= / )
       | (?P<home> (?: /home/[^/\s:,;="'()]+ | /Users/[^/\s:,;="'()]+ | /root ) (?= / | $ ) ) )
-    | (?P<uuid> (?<![0-9a-fA-F]) [0-9a-fA-F]{8} (?: -[0-9a-fA-F]{4} ){3} -[0-9a-fA-F]{12} (?![0-9a-fA-F]) )
-    | (?P<hash> (?<![0-9A-Za-z]) (?= [0-9a-f]{0,63}[a-f] ) (?= [a-f]{0,63}[0-9] ) [0-9a-f]{12,64} (?![0-9A-Za-z]) )
-    | (?P<try> (?<= TryCompile- ) [A-Za-z0-9]{6} (?![A-Za-z0-9]) | (?<= cmTC_ ) [0-9a-f]{5} (?![0-9A-Za-z]) )
-    | (?P<mktemp> (?<![0-9A-Za-z]) (?: tmp\.[A-Za-z0-9]{6,12} | tmp[a-z0-9_]{8} ) (?![A-Za-z0-9_])
-        | (?<= / ) (?: rustc | rmeta ) [A-Za-z0-9]{6} (?= / )
-        | (?<= /tmp/ ) cc [A-Za-z0-9]{6} (?= \. ) )  # gcc, where TMPDIR is another directory than /tmp
-    | (?P<pid> (?<= tmp[.-] ) \d+ (?!\w) | (?<![0-9A-Za-z]) \d{2,10} (?= [.-]tmp\b ) )
-    | (?P<time> (?<![0-9A-Za-z.]) 1[5-9]\d{8} (?![0-9A-Za-z.]) | (?<!\d) 20\d\d-[01]\d-[0-3]\d
-        (?: [T_\ ] [0-2]\d:?[0-5]\d (?: :?[0-5]\d )? )? (?!\d) )
     """,
     re.VERBOSE,
 )
-_PLACEHOLDERS = {
-    "home": "~",
-    "uuid": "HASH",
-    "hash": "HASH",
-    "try": "HASH",
-    "mktemp": "TMP",
-    "pid": "PID",
-    "time": "TIME",
-}
-# What makes _VOLATILE worth trying on an argument: one of these words, or a run of digits as in a hash or a date.
-_TELLING = ("tmp", "/home", "/Users", "/root", "/var", "/shm", "cmTC_", "TryCompile-", "/rustc", "/rmeta")
-_DIGITS = re.compile(r"\d[\da-f]{5}|\d\d-\d\d|[a-f][\da-f]{11}|-[\da-fA-F]{4}-")
-_DIGITS_OR_DASHES = re.compile(r"[\da-fA-F-]{5}")  # what _DIGITS finds has that, and this is fast
-_NUMBER = re.compile(r"(?<![0-9A-Za-z])\d{4,10}(?![0-9A-Za-z])")
+# What makes _PLACES worth trying.
+_TELLING = ("/tmp/", "/home/", "/Users/", "/root", "/shm/", "/T/", "/pytest-of-")  # noqa: S108 -- nothing is made there
+_DRAWN = re.compile(r"(?=[A-Za-z_]*\d|[A-Z]*[a-z]+[A-Z])\w{6,}$")  # tmp.Ab3dEf9h12, go-build1234567, tmpab12cd34
 OPTION_LENGTH = 15  # of the longest that _OPTION_BEFORE finds, what is before it included
 _OPTION_BEFORE = re.compile(r"(?:^|[\s,])-{1,2}[A-Za-z]{1,12}\Z")
-_RANDOM_STEM = re.compile(r"-[0-9a-f]{6,8}$")  # clang: /tmp/lvm-1a2b3c.o
 
 
 class ArgumentNormalizer:
     """Normalises the arguments of one tree.
 
-    :param build_directory: the root's working directory; what is below it is written relative to it.
+    :param directories: those of the build; what is below one is written relative to it.
     """
 
-    def __init__(self, build_directory: str | None, substitutions: Substitutions) -> None:
+    def __init__(self, directories: Directories, substitutions: Substitutions) -> None:
         self._substitutions = substitutions
-        self._build = _usable(build_directory)
-        self._around = _around(self._build)
+        self._build, self._works = directories.started, directories.works
+        self._replaced = _replaced(directories)
         # By directory and argument; arguments repeat over and over in a build.
         self._known: dict[str | None, _Stable] = {}
-        self._numbered: set[str] = set()  # those that have a number which may be a process id
         self._directories: dict[str | None, str] = {}
         self._files: dict[tuple[str | None, str], str] = {}
 
@@ -74,7 +52,7 @@ class ArgumentNormalizer:
         """Where a process runs, for its label: empty in the build directory itself or where it is not known."""
         known = self._directories.get(cwd)
         if known is None:
-            known = "" if cwd is None else self._stable(cwd, "")
+            known = "" if cwd is None or cwd == self._build else self.stable(cwd, "")
             self._directories[cwd] = known = "" if known == "." else known
         return known
 
@@ -87,18 +65,14 @@ class ArgumentNormalizer:
         known = self._files.get((cwd, path))
         if known is None:
             absolute = path
-            if cwd is not None and cwd != self._build and path[:1] != "/":
-                absolute = posixpath.normpath(posixpath.join(cwd, path))
-            self._files[cwd, path] = known = (self._known.get(cwd) or self._of(cwd))[absolute]
+            if path[:1] != "/":
+                absolute = posixpath.normpath(path if cwd is None else posixpath.join(cwd, path))
+            self._files[cwd, path] = known = self.stable(absolute, "")
         return known
 
-    def may_have_pids(self, words: Sequence[str]) -> bool:
-        """Whether one of ``words``, which are normalised, has a number that could be a process id."""
-        return not self._numbered.isdisjoint(words)
-
-    def without_pids(self, words: Sequence[str], node: ProcessNode) -> list[str]:
-        """``words``, which are normalised, without the pids of ``node`` and its next ancestors."""
-        return [_without_pids(one, node) if one in self._numbered else one for one in words]
+    def is_of_build(self, path: str) -> bool:
+        """Whether ``path``, which :meth:`file` gave, is below the build directory."""
+        return path[:1] not in ("", "/", "~", ".") and not path.startswith("TMP/")
 
     def _of(self, cwd: str | None) -> _Stable:
         """The arguments of processes in ``cwd`` so far."""
@@ -108,24 +82,27 @@ class ArgumentNormalizer:
         return known
 
     def _outside(self, cwd: str | None) -> str:
-        """``cwd`` where it is a build directory of its own, outside that of the root."""
-        usable = _usable(cwd)
-        return "" if not usable or usable == self._build or usable.startswith(self._build + "/") else usable
+        """``cwd`` where it is a build directory of its own, outside those of the root."""
+        directory = usable(cwd)
+        inside = any(f"{directory}/".startswith(f"{build}/") for build in (self._build, self._works) if build)
+        return "" if inside else directory
 
     def stable(self, argument: str, here: str) -> str:
         """``argument`` of a process that runs ``here``, where that is outside the build directory."""
-        one = self._stable(argument, here)
-        if _NUMBER.search(one):
-            self._numbered.add(one)
-        return one
-
-    def _stable(self, argument: str, here: str) -> str:
         if self._substitutions:
             argument = self._substitutions.apply(argument)
-        for directory, replacement in ((self._build, ""), (here, ""), (self._around, "../")):
-            if directory and directory in argument:
+        argument = printable(argument)
+        if "/" not in argument:
+            return argument
+        if here and here in argument:
+            argument = _relative(argument, here, "")
+        for directory, replacement in self._replaced:
+            if directory in argument:
                 argument = _relative(argument, directory, replacement)
-        return _VOLATILE.sub(_placeholder, argument) if _is_suspicious(argument) else argument
+        for word in _TELLING:
+            if word in argument:
+                return _PLACES.sub(_place, argument)
+        return argument
 
 
 class _Stable(dict[str, str]):
@@ -141,16 +118,20 @@ class _Stable(dict[str, str]):
         return stable
 
 
-def _is_suspicious(argument: str) -> bool:
-    for word in _TELLING:
-        if word in argument:
-            return True
-    return _DIGITS_OR_DASHES.search(argument) is not None and _DIGITS.search(argument) is not None
+def _replaced(directories: Directories) -> list[tuple[str, str]]:
+    """Directories and what stands in their place, in the order in which they are looked for.
+
+    The longest first: where the build works below the directory where it was started, both become relative.
+    """
+    names = [(directory, directory) for directory in (directories.works, directories.started) if directory]
+    names += directories.aliases
+    inner = {name: "" for name, _ in names}
+    outer = {around: "../" for name, _ in names if (around := _around(name)) and around not in inner}
+    return [*sorted(inner.items(), key=_by_length), *sorted(outer.items(), key=_by_length)]
 
 
-def _usable(directory: str | None) -> str:
-    """``directory`` without a final slash; empty where it is not absolute or is the file system's root."""
-    return directory.rstrip("/") if directory is not None and directory.startswith("/") else ""
+def _by_length(pair: tuple[str, str]) -> tuple[int, str]:
+    return -len(pair[0]), pair[0]
 
 
 def _around(directory: str) -> str:
@@ -192,32 +173,21 @@ def _after_option(argument: str, place: int) -> bool:
     return _OPTION_BEFORE.search(argument[max(0, place - OPTION_LENGTH) : place]) is not None
 
 
-def _placeholder(match: re.Match[str]) -> str:
-    kind = match.lastgroup or ""
-    if kind != "temporary":
-        return _PLACEHOLDERS[kind]
-    name = match.group().rpartition("/")[2]
-    if match.string[match.end() : match.end() + 1] == "/" or "pytest-of-" in match.group():
+def _place(match: re.Match[str]) -> str:
+    """``TMP`` for a temporary directory, and for one in it that somebody made for himself."""
+    if match["home"] is not None:
+        return "~"
+    drawn = match["drawn"]
+    if match["temporary"] is None or drawn is None or "/pytest-of-" in drawn or _DRAWN.search(drawn):
         return "TMP"
-    stem, dot, extension = name.rpartition(".")
-    if not dot or not stem or len(extension) > 5:
-        return "TMP"
-    kept = _RANDOM_STEM.sub("-TMP", stem)
-    return f"{kept if kept != stem else 'TMP'}.{extension}"
+    return f"TMP{drawn}"
 
 
-def _without_pids(argument: str, node: ProcessNode) -> str:
-    """``argument`` without the pids of ``node`` and its next ancestors: ``$$`` in a script makes a temporary name."""
-
-    def replace(match: re.Match[str]) -> str:
-        number = int(match.group())
-        ancestor: ProcessNode | None = node
-        for _ in range(8):
-            if ancestor is None:
-                break
-            if ancestor.pid == number:
-                return "PID"
-            ancestor = ancestor.parent
-        return match.group()
-
-    return _NUMBER.sub(replace, argument)
+def printable(text: str) -> str:
+    """``text`` on one line, with what can't be printed or encoded (controls, lone surrogates) escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in " ".join(text.split())
+    )

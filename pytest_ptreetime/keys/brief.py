@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pytest_ptreetime.keys.compilers import identity
+from pytest_ptreetime.keys.subjects import subject
 
 __all__ = ["brief"]
 
@@ -16,8 +16,8 @@ _COMPILES = ("-c", "-S", "-E")
 
 def brief(name: str, args: Sequence[str]) -> str:
     """``name`` and what tells it from its like: the main file that it works on, or the one that it makes."""
-    known = identity(name, args) if args else None
-    words = [*known.words, *known.files] if known is not None else _main_argument(args)
+    known = subject(name, args) if args else None
+    words = list(known.parts) if known is not None and not known.of_parent else _main_argument(args)
     return " ".join(filter(None, [name, *words]))
 
 

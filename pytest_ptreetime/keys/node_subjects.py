@@ -1,0 +1,151 @@
+"""The subjects and the commands of the nodes of one tree."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Sequence
+
+from pytest_ptreetime.keys.arguments import ArgumentNormalizer, printable
+from pytest_ptreetime.keys.decoding import Decoded
+from pytest_ptreetime.keys.directories import Directories
+from pytest_ptreetime.keys.identity import FORK
+from pytest_ptreetime.keys.program_arguments import ProgramArguments, is_temporary
+from pytest_ptreetime.keys.subjects import File, Subject, is_driver, rule_of
+from pytest_ptreetime.keys.substitutions import Substitutions
+from pytest_ptreetime.tree.node import ProcessNode
+
+__all__ = ["NodeSubjects"]
+
+_Command = tuple[str, bytes | None, tuple[bytes, ...]]  # a name, the directory, the arguments
+
+MOST_WORDS = 4_000
+LONGEST_WORD = 2_000
+MOST_LEVELS = 16  # of programs that work on what their parent works on
+ARROW = " -> "
+
+
+class NodeSubjects:
+    """What each node of a tree works on.
+
+    It is worked out once for each argument and each command, but for those of compilers' inner programs, which differ
+    all the time: they have temporary files' names. A large build has millions of nodes, and few that differ.
+
+    :param normalize_hook: gives a node's words; None leaves them to the rules.
+    """
+
+    def __init__(
+        self,
+        directories: Directories,
+        substitutions: Substitutions,
+        decoded: Decoded,
+        normalize_hook: Callable[[ProcessNode], Sequence[str] | None] | None = None,
+    ) -> None:
+        self._normalizer = ArgumentNormalizer(directories, substitutions)
+        self._substitutions = substitutions
+        self._decoded = decoded
+        self._hook = normalize_hook
+        self._names: dict[str, str] = {}
+        self._temporary: dict[bytes, bool] = {}  # by executable, whether that is a temporary file
+        self._commands: dict[_Command, str] = {}
+        self._inner: set[str] = set()  # names of inner programs
+
+    def name(self, node: ProcessNode) -> str:
+        """Its program's name; of one that was copied to a temporary file (proot does), that of argument 0."""
+        name = node._name or self._decoded.name(node)
+        program = node._program
+        if program is not None and program.exe is not None and program.args:
+            temporary = self._temporary.get(program.exe)
+            if temporary is None:
+                temporary = self._temporary[program.exe] = is_temporary(self._decoded[program.exe])
+            if temporary:
+                name = posixpath.basename(self._decoded[program.args[0]]) or name
+        if not self._substitutions:
+            return name
+        stable = self._names.get(name)
+        if stable is None:
+            stable = self._names[name] = self._substitutions.apply(name) or name
+        return stable
+
+    def of(self, node: ProcessNode, levels: int = MOST_LEVELS) -> str:
+        """The subject as one line of text, uncut; empty where there is nothing to say."""
+        if self._hook is not None and (given := self._hook(node)) is not None:
+            return " ".join(map(printable, filter(None, given)))
+        if not node._execed and node.forked_only:
+            return FORK
+        name = node._name or self._decoded.name(node)
+        program = node._program
+        if program is None or program.args is None or name in self._inner:
+            return self._worked_out(node, name, levels)
+        command = name, program.cwd, program.args
+        known = self._commands.get(command)
+        if known is None:
+            known = self._worked_out(node, name, levels)
+            if name not in self._inner:
+                self._commands[command] = known
+        return known
+
+    def _worked_out(self, node: ProcessNode, name: str, levels: int) -> str:
+        decoded = self._decoded
+        first = decoded.first_argument(node)
+        if first is None:
+            return ""
+        cwd = decoded.cwd(node)
+        rule = rule_of(name, first)
+        found = None if rule is None else rule(ProgramArguments(decoded.text(node), cwd))
+        if found is None:
+            return self._all_arguments(cwd, name, decoded.args(node) or [])
+        if found.of_parent or not is_driver(name):
+            self._inner.add(name)
+        own = " ".join(filter(None, [self._part(cwd, part) for part in found.parts]))
+        return self._with_parent(node, found, own, levels)
+
+    def _part(self, cwd: str | None, part: str) -> str:
+        if not isinstance(part, File):
+            return " ".join(self._normalizer.arguments(cwd, [part]))
+        file = self._normalizer.file(cwd, part)
+        return "" if file == "." else file
+
+    def _with_parent(self, node: ProcessNode, found: Subject, own: str, levels: int) -> str:
+        """``own``, or what the parent works on, where it knows better."""
+        parent = node.previous_image or node.parent
+        while parent is not None and parent.forked_only:
+            parent = parent.previous_image or parent.parent
+        if parent is None or not levels:
+            return own
+        drives = is_driver(parent._name or self._decoded.name(parent))
+        if found.of_parent or (found.of_driver and drives):
+            words = [] if found.of_driver else [own]
+            return " ".join(filter(None, [*words, self.of(parent, levels - 1)]))
+        if drives:
+            driver = self.of(parent, levels - 1)
+            if driver.startswith(own + ARROW):
+                return driver
+        return own
+
+    def _all_arguments(self, cwd: str | None, name: str, args: list[str]) -> str:
+        directory = self._normalizer.directory(cwd)
+        words = self._normalizer.arguments(cwd, args[_begin(name, args) :])
+        return " ".join([f"{directory}:", *words] if directory else words)
+
+    def words(self, node: ProcessNode) -> tuple[str, ...]:
+        """Its command: the normalised arguments; of a program of the build itself, which one comes first."""
+        if self._hook is not None and (given := self._hook(node)) is not None:
+            return tuple(map(printable, given))
+        decoded, normalizer = self._decoded, self._normalizer
+        args = decoded.args(node)
+        if not args or node.forked_only:
+            return ()
+        cwd = decoded.cwd(node)
+        begin = _begin(node.name, args)
+        words = [word[:LONGEST_WORD] for word in normalizer.arguments(cwd, args[begin : begin + MOST_WORDS])]
+        program = args[begin - 1] if begin > 1 or "/" in args[0] else decoded.exe(node)
+        if program is not None and "/" in program:
+            path = normalizer.file(cwd, program)
+            if normalizer.is_of_build(path):
+                words.insert(0, path[:LONGEST_WORD])
+        return tuple(words)
+
+
+def _begin(name: str, args: Sequence[str]) -> int:
+    """Where the arguments begin that a program was given: a script's own name comes after its interpreter's."""
+    return 2 if len(args) > 1 and args[1].endswith(name) and not args[0].endswith(name) else 1
