@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import METRICS, MIN_EFFECTS, unknown_names
@@ -57,6 +57,15 @@ def parse_bool(text: str) -> bool:
     if word in TRUE_WORDS or word in FALSE_WORDS:
         return word in TRUE_WORDS
     raise ValueError("give true or false")
+
+
+def parse_interpose(text: str) -> bool | Literal["log"]:
+    if text.strip().lower() == "log":
+        return "log"
+    try:
+        return parse_bool(text)
+    except ValueError:
+        raise ValueError("give true or false, or log") from None
 
 
 def parse_text(text: str) -> str:
@@ -268,10 +277,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("tracer", f"auto, {', '.join(TRACERS)}", parse_name, "auto", "NAME", marker=True),
     Option(
         "interpose",
-        "load the interposing library, which alone knows start and exit lag",
-        parse_bool,
+        "load a library into the build's programs where the tracer has a use for one: true, false, or log for the one "
+        "that logs each start and end",
+        parse_interpose,
         default=True,
-        metavar="BOOL",
+        metavar="{true,false,log}",
         marker=True,
     ),
     Option("sudo", "allow privileged tracers to be started by `sudo -n`", parse_bool, default=False, switch=True),
@@ -356,7 +366,7 @@ class Settings:
     warmup: int | None = None
     timeout: float | None = None
     tracer: str = "auto"
-    interpose: bool = True
+    interpose: bool | Literal["log"] = True
     sudo: bool = False
     #: By ``METRIC``, or by ``PATTERN@METRIC`` for some nodes.
     min_effect: Mapping[str, MinEffect] = field(default_factory=dict)

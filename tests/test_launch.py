@@ -13,6 +13,7 @@ from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import Lost
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.launch import launched
+from pytest_ptreetime.tracers.preload import LOGGING
 
 try:
     helper("ptreetime-gate")
@@ -69,7 +70,7 @@ def test_gate_that_is_killed_is_an_error_that_says_so(moment: str) -> None:
 
 @pytest.mark.parametrize("what", ["the log", "its directory"])
 def test_log_that_was_deleted_is_a_loss(what: str) -> None:
-    with launched(Command(["/bin/true"])) as child:
+    with launched(Command(["/bin/true"]), interposer=LOGGING) as child:
         child.open_gate()
         child.process.wait()
         assert child.interposer_log is not None

@@ -17,6 +17,7 @@ from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.launch import launched
+from pytest_ptreetime.tracers.preload import LOGGING
 
 PACKAGE = Path(__file__).parent.parent / "pytest_ptreetime"
 
@@ -87,7 +88,7 @@ def test_what_a_run_needs_is_private_and_gone_afterwards(tmp_path: Path, monkeyp
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     mask = os.umask(0)
     try:
-        with launched(Command(["true"])) as child:
+        with launched(Command(["true"]), interposer=LOGGING) as child:
             (directory,) = tmp_path.iterdir()
             assert stat.S_IMODE(directory.stat().st_mode) == 0o700
             assert all(stat.S_IMODE(path.lstat().st_mode) in (0o600, 0o777) for path in directory.iterdir())
@@ -110,7 +111,7 @@ def test_build_that_replaces_the_interposers_log_holds_nobody_up(instead: str) -
     """The log is the file that was made for it, whatever its name leads to by then."""
     script = instead.replace("{log}", '"$PTREETIME_LOG"')
     code = "from pytest_ptreetime.session.measure import record; import sys\n"
-    code += "assert len(record(['/bin/sh', '-c', sys.argv[1]], tracer='ptrace').tree()) >= 2"
+    code += "assert len(record(['/bin/sh', '-c', sys.argv[1]], tracer='ptrace', interpose='log').tree()) >= 2"
     begin = time.monotonic()
     subprocess.run([sys.executable, "-c", code, script], check=True, timeout=FOREVER, cwd=PACKAGE.parent)
     assert time.monotonic() - begin < FOREVER

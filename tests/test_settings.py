@@ -89,6 +89,11 @@ def test_marker_when_it_gives_python_values_understands_them() -> None:
     assert settings.timeout == 5.0
 
 
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("off", False), ("log", "log"), (" LOG ", "log")])
+def test_interpose_is_a_switch_or_the_log(text: str, value: bool | str) -> None:
+    assert resolve({"interpose": text}, {}, {}).interpose == value
+
+
 @pytest.mark.parametrize("place", ["flag", "marker", "ini"])
 def test_minimum_effect_when_it_names_a_pattern_is_for_the_nodes_that_match(place: str) -> None:
     texts = ["wall=2", "*/cc1[-DA=1 x@y.c]@cpu=10:0.1", "*/cc1[-DA=1 x@y.c]@wall=5", "make@cpu=3"]

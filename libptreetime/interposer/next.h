@@ -7,6 +7,13 @@
 /* The address of the function name in the libraries after ours in the search order, or NULL. */
 void *ptreetime_next_find(const char *name);
 
+#ifdef __linux__
+#include <stdint.h>
+
+/* The address of the function name in one loaded object, which begins at base, or NULL. */
+void *ptreetime_next_find_in(uintptr_t base, const uintptr_t *dynamic, const char *name);
+#endif
+
 /* As ptreetime_next_find, looked up once: found is a static variable of the caller. Two threads that come at the same
  * time find the same address. */
 static inline void *ptreetime_next_cached(void **found, const char *name) {

@@ -157,6 +157,11 @@ static void *find_in(const struct object *object, const char *name) {
   return index == 0 ? NULL : (void *)(object->base + table.symbols[index].value);
 }
 
+void *ptreetime_next_find_in(uintptr_t base, const uintptr_t *dynamic, const char *name) {
+  const struct object object = {.base = base, .dynamic = dynamic};
+  return find_in(&object, name);
+}
+
 void *ptreetime_next_find(const char *name) {
   const struct debug *debug = &_r_debug != NULL ? &_r_debug : &_dl_debug_addr != NULL ? _dl_debug_addr : NULL;
   const struct object *object = debug == NULL ? NULL : debug->first;

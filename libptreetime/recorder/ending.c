@@ -2,6 +2,8 @@
 #include "ending.h"
 
 #include <elf.h>
+#include <errno.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -41,13 +43,33 @@ static bool ended_by_signal(pid_t tid) {
   return ptrace(PTRACE_GETEVENTMSG, tid, NULL, &status) == 0 && (status & 0x7f) != 0;
 }
 
-void ptreetime_ending_forget(struct ptreetime_tracee *process, uint64_t now_ns) {
+void ptreetime_ending_begin(struct ptreetime_tracee *process, uint64_t now_ns, uint64_t mailbox) {
   process->exec_ns = now_ns;
   process->last_call_ns = 0;
+  process->mailbox = mailbox;
+  process->loading_ns = PTREETIME_TIME_UNKNOWN;
+}
+
+/* What is there may be of another clock, that of a time namespace, or the program's own: then it is not from its life.
+ */
+static void read_mailbox(struct ptreetime_tracee *process, pid_t tid, uint64_t now_ns) {
+  uint64_t told_ns = 0;
+  for (size_t done = 0; done < sizeof told_ns; done += sizeof(long)) {
+    errno = 0;
+    long word = ptrace(PTRACE_PEEKDATA, tid, (void *)(uintptr_t)(process->mailbox + done), NULL);
+    if (errno != 0)
+      return;
+    memcpy((char *)&told_ns + done, &word, sizeof word);
+  }
+  if (process->exec_ns <= told_ns && told_ns <= now_ns)
+    process->loading_ns = told_ns - process->exec_ns;
 }
 
 void ptreetime_ending_note(struct ptreetime_tracee *thread, uint64_t now_ns) {
   struct ptreetime_tracee *process = thread->process;
+  if (process->mailbox != 0)
+    read_mailbox(process, thread->tid, now_ns);
+  process->mailbox = 0;
   if (process->last_call_ns == 0 &&
       (process->threads == 0 || ended_by_signal(thread->tid) || calls_exit_group(thread->tid)))
     process->last_call_ns = now_ns;
@@ -55,6 +77,8 @@ void ptreetime_ending_note(struct ptreetime_tracee *thread, uint64_t now_ns) {
 
 struct ptreetime_lags ptreetime_ending_lags(const struct ptreetime_tracee *process, uint64_t now_ns) {
   struct ptreetime_lags lags = PTREETIME_LAGS_UNKNOWN;
+  if (process->images > 0)
+    lags.loading_ns = process->loading_ns;
   if (process->last_call_ns != 0)
     lags.leaving_ns = now_ns - process->last_call_ns;
   return lags;

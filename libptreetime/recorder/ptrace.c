@@ -21,6 +21,7 @@
 #include "caller.h"
 #include "ending.h"
 #include "interrupt.h"
+#include "preload.h"
 #include "proc.h"
 #include "ptrace_birth.h"
 #include "ptrace_news.h"
@@ -54,6 +55,7 @@ static void execed(struct ptreetime_tracee *process) {
   uint64_t now = ptreetime_now_ns(), highest_rss_bytes = ptreetime_news_highest_rss_bytes(process->tid);
   struct ptreetime_usage usage = {0};
   struct ptreetime_exec exec = {.loading_ns = PTREETIME_TIME_UNKNOWN};
+  struct ptreetime_stack_rest rest = {0};
   unsigned long former = (unsigned long)process->tid;
   if (process->threaded && ptrace(PTRACE_GETEVENTMSG, process->tid, NULL, &former) != 0) {
     /* When a thread that was not the leader has exec'ed, the kernel refuses every request until the stop has been
@@ -69,7 +71,6 @@ static void execed(struct ptreetime_tracee *process) {
   }
   process->threads = 1;
   process->exiting = false;
-  ptreetime_ending_forget(process, now);
   /* The time between a process's creation and its first exec belongs to its first image: only the root, which was the
    * gate, and later execs end an image whose usage anybody asks for. */
   if (process->images > 0 || process->tid == current->root_pid) {
@@ -78,8 +79,9 @@ static void execed(struct ptreetime_tracee *process) {
   }
   process->images++;
   process->earlier_max_rss_bytes = highest_rss_bytes;
-  if (!ptreetime_stack_image(process->tid, &exec))
+  if (!ptreetime_stack_image(process->tid, &exec, &rest))
     ptreetime_proc_program(process->tid, &exec);
+  ptreetime_ending_begin(process, now, ptreetime_preload_is_loaded(process->tid, &exec, &rest) ? rest.mailbox : 0);
   ptreetime_proc_places(process->tid, &exec);
   ptreetime_birth_resume(process->tid, 0);
   ptreetime_birth_end_vfork(process); /* after it: its parent has less to do than it */

@@ -24,26 +24,37 @@
 #define PAGE_BYTES 4096u /* the smallest there is: pieces of a read must not cross the end of what is mapped */
 #define FIRST_READ_BYTES (8u << 10)
 #define LAST_READ_BYTES (16u << 20)
-#define NAME_BYTES 15u /* TASK_COMM_LEN without the NUL */
+#define MAILBOX_BYTES 8u /* at the end of the stack, above the filename */
+#define NAME_BYTES 15u   /* TASK_COMM_LEN without the NUL */
 
 static unsigned char *memory; /* the stack from sp on */
 static size_t capacity;
 
-static bool stack_pointer(pid_t pid, uint64_t *sp) {
+/* Where the stack begins, and how long its words are. A smaller set of registers is that of a program of 32 bits. */
+static bool stack_pointer(pid_t pid, uint64_t *sp, size_t *word_bytes) {
 #if defined(__x86_64__) || defined(__aarch64__)
-  struct user_regs_struct registers;
+  enum { ESP = 15, REGISTERS_32 = 17 };
+  union {
+    struct user_regs_struct full;
+    uint32_t small[REGISTERS_32];
+  } registers;
   struct iovec part = {&registers, sizeof registers};
-  if (ptrace(PTRACE_GETREGSET, pid, (void *)(intptr_t)NT_PRSTATUS, &part) != 0 || part.iov_len != sizeof registers)
-    return false; /* a 32-bit program has a smaller set */
+  if (ptrace(PTRACE_GETREGSET, pid, (void *)(intptr_t)NT_PRSTATUS, &part) != 0)
+    return false;
+  *word_bytes = sizeof(uint64_t);
 #ifdef __x86_64__
-  *sp = registers.rsp;
+  *sp = registers.full.rsp;
+  if (part.iov_len == sizeof registers.small) {
+    *sp = registers.small[ESP];
+    *word_bytes = sizeof(uint32_t);
+    return true;
+  }
 #else
-  *sp = registers.sp;
+  *sp = registers.full.sp;
 #endif
-  return true;
+  return part.iov_len == sizeof registers.full;
 #else
-  (void)pid;
-  (void)sp;
+  (void)pid, (void)sp, (void)word_bytes;
   return false;
 #endif
 }
@@ -74,35 +85,45 @@ static size_t read_memory(pid_t pid, uint64_t address, unsigned char *to, size_t
 
 struct stack {
   uint64_t sp;
-  size_t size;      /* bytes at memory */
-  size_t arguments; /* offsets into memory */
+  size_t word_bytes; /* 8, or 4 */
+  size_t size;       /* bytes at memory */
+  size_t arguments;  /* offsets into memory */
   size_t arguments_end;
   size_t filename;
+  size_t filename_end; /* behind its NUL */
+  uint64_t user;
 };
 
-static uint64_t word_at(size_t index) {
+static uint64_t word_at(const struct stack *stack, size_t index) {
   uint64_t word;
-  memcpy(&word, memory + 8 * index, sizeof word);
-  return word;
+  uint32_t short_word;
+  if (stack->word_bytes == sizeof word) {
+    memcpy(&word, memory + sizeof word * index, sizeof word);
+    return word;
+  }
+  memcpy(&short_word, memory + sizeof short_word * index, sizeof short_word);
+  return short_word;
 }
 
 /* Find the strings. False: it is more than what was read, or not as drawn above. */
 static bool understand(struct stack *stack) {
-  size_t words = stack->size / 8;
+  size_t words = stack->size / stack->word_bytes;
   if (words < 1)
     return false;
-  uint64_t argc = word_at(0);
+  uint64_t argc = word_at(stack, 0);
   if (argc < 1 || argc > words)
     return false;
   size_t at = 1 + argc + 1; /* envp[0] */
   if (at >= words)
     return false;
-  uint64_t first_argument = word_at(1), first_variable = word_at(at), filename = 0;
-  while (at < words && word_at(at) != 0)
+  uint64_t first_argument = word_at(stack, 1), first_variable = word_at(stack, at), filename = 0;
+  while (at < words && word_at(stack, at) != 0)
     at++;
-  for (at++; at + 1 < words && word_at(at) != AT_NULL; at += 2) {
-    if (word_at(at) == AT_EXECFN)
-      filename = word_at(at + 1);
+  for (at++; at + 1 < words && word_at(stack, at) != AT_NULL; at += 2) {
+    if (word_at(stack, at) == AT_EXECFN)
+      filename = word_at(stack, at + 1);
+    if (word_at(stack, at) == AT_EUID)
+      stack->user = word_at(stack, at + 1);
   }
   uint64_t end = first_variable != 0 ? first_variable : filename;
   if (first_argument < stack->sp || end <= first_argument || filename < end || filename - stack->sp >= stack->size)
@@ -110,8 +131,11 @@ static bool understand(struct stack *stack) {
   stack->arguments = (size_t)(first_argument - stack->sp);
   stack->arguments_end = (size_t)(end - stack->sp);
   stack->filename = (size_t)(filename - stack->sp);
-  return memory[stack->arguments_end - 1] == '\0' &&
-         memchr(memory + stack->filename, '\0', stack->size - stack->filename) != NULL;
+  const unsigned char *nul = memchr(memory + stack->filename, '\0', stack->size - stack->filename);
+  if (nul == NULL)
+    return false;
+  stack->filename_end = (size_t)(nul - memory) + 1;
+  return memory[stack->arguments_end - 1] == '\0';
 }
 
 static bool read_stack(pid_t pid, struct stack *stack) {
@@ -132,10 +156,23 @@ static bool read_stack(pid_t pid, struct stack *stack) {
   return false;
 }
 
-bool ptreetime_stack_image(pid_t pid, struct ptreetime_exec *exec) {
+static void fill_rest(const struct stack *stack, struct ptreetime_stack_rest *rest) {
+  uint64_t mailbox = stack->sp + stack->filename_end;
+  rest->user = stack->user;
+  if (mailbox % PAGE_BYTES == PAGE_BYTES - MAILBOX_BYTES)
+    rest->mailbox = mailbox;
+  if (stack->filename <= stack->arguments_end || memory[stack->filename - 1] != '\0')
+    return;
+  rest->address = stack->sp + stack->arguments_end;
+  rest->environment = (char *)memory + stack->arguments_end;
+  rest->environment_size = stack->filename - stack->arguments_end;
+}
+
+bool ptreetime_stack_image(pid_t pid, struct ptreetime_exec *exec, struct ptreetime_stack_rest *rest) {
   struct stack stack = {0};
-  if (!stack_pointer(pid, &stack.sp) || !read_stack(pid, &stack))
+  if (!stack_pointer(pid, &stack.sp, &stack.word_bytes) || !read_stack(pid, &stack))
     return false;
+  fill_rest(&stack, rest);
   const char *filename = (const char *)memory + stack.filename;
   if (strncmp(filename, "/dev/fd/", 8) == 0)
     return false; /* fexecve: newer kernels name it by the file, which is not here */

@@ -32,6 +32,8 @@ struct ptreetime_tracee {
   uint64_t parent_serial;
   uint64_t exec_ns;       /* when its image began */
   uint64_t last_call_ns;  /* when it began to end, or 0 */
+  uint64_t mailbox;       /* where its image tells when it began, until that has been read; or 0 */
+  uint64_t loading_ns;    /* what it has told, or PTREETIME_TIME_UNKNOWN */
   unsigned images;        /* programs that it has exec'ed */
   unsigned threads;       /* that have not stopped at their end */
   bool threaded;          /* has ever had a second thread */

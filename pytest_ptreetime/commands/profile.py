@@ -15,13 +15,13 @@ import argparse
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_ptreetime.errors import CommandFailed, ReportFailed
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.redactor import Redactor
 from pytest_ptreetime.session.measure import record
-from pytest_ptreetime.settings import parse_redaction, parse_seconds
+from pytest_ptreetime.settings import parse_interpose, parse_redaction, parse_seconds
 from pytest_ptreetime.system.host import host_facts
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
 from pytest_ptreetime.tracers import builtin_tracers, choose
@@ -37,7 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say which tracer was taken and what was seen")
     parser.add_argument("--live", action="store_true", help="show the running processes while they run")
     parser.add_argument("--tracer", default="auto", metavar="NAME", help="auto, ebpf, ptrace, dtrace, interpose")
-    parser.add_argument("--no-interpose", action="store_true", help="do not load the interposing library")
+    parser.add_argument(
+        "--interpose",
+        type=_interpose,
+        default=True,
+        metavar="{true,false,log}",
+        help="load a library into the command's programs where the tracer has a use for one (the default); log: the "
+        "one that logs each start and end",
+    )
+    parser.add_argument(
+        "--no-interpose", dest="interpose", action="store_const", const=False, help="the same as --interpose false"
+    )
     parser.add_argument("--sudo", action="store_true", help="allow a privileged tracer to be started by `sudo -n`")
     parser.add_argument(
         "--timeout", type=parse_seconds, metavar="SECONDS", help="end the whole process tree after this"
@@ -64,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
             recording = record(
                 command,
                 tracer=choice.tracer,
-                interpose=not options.no_interpose,
+                interpose=options.interpose,
                 timeout=options.timeout,
                 redact=options.redact,
                 on_events=None if live is None else live.events,
@@ -84,6 +94,13 @@ def run(options: argparse.Namespace) -> int:
     if tree.root.signal is not None:
         return 128 + tree.root.signal
     return tree.exit_code if tree.exit_code is not None else 0
+
+
+def _interpose(text: str) -> bool | Literal["log"]:
+    try:
+        return parse_interpose(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _redaction(text: str) -> str:

@@ -12,7 +12,7 @@ from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measure import Build, Progress, Setup, representative
 from pytest_ptreetime.session.measuring import Judged, MeasuringSession
 from pytest_ptreetime.settings import Settings, parse_fail_on
-from pytest_ptreetime.tracers import Tracer
+from pytest_ptreetime.tracers import Interpose, Tracer
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
 __all__ = ["PtreetimeFixture"]
@@ -53,7 +53,7 @@ class PtreetimeFixture:
         check: bool = True,
         shell: bool = False,
         tracer: str | Tracer | None = None,
-        interpose: bool | None = None,
+        interpose: Interpose | None = None,
     ) -> ProcessTree:
         """Run a build, a number of times where numbers are wanted, and return its process tree.
 
@@ -66,7 +66,8 @@ class PtreetimeFixture:
         :param timeout: seconds after which the whole process tree of a run is ended.
         :param check: a build that does not end with exit status 0 raises ``CommandFailed``.
         :param tracer: a tracer's name, or a tracer; the session's by default.
-        :param interpose: whether to load the interposing library.
+        :param interpose: whether a library may be loaded into the build's programs, where the tracer has a use for one;
+            "log" for the one that logs each start and end.
         :returns: the tree of the round with the median wall time; ``.rounds`` has the trees of all rounds, ``.stdout``,
             ``.stderr`` and ``.exit_code`` what the build gave.
         :raises CommandFailed: the build could not be started, failed, or (CommandTimedOut) ran out of time.
@@ -109,7 +110,7 @@ class PtreetimeFixture:
         check: bool = True,
         shell: bool = False,
         tracer: str | Tracer | None = None,
-        interpose: bool | None = None,
+        interpose: Interpose | None = None,
         fail_on: str = "never",
     ) -> Comparison:
         """Run two builds in turns (A B B A ...) and compare the second with the first.
@@ -153,7 +154,7 @@ class PtreetimeFixture:
         return judged.measurement.comparison
 
     def _decided(
-        self, rounds: int | None, warmup: int | None, timeout: float | None, interpose: bool | None
+        self, rounds: int | None, warmup: int | None, timeout: float | None, interpose: Interpose | None
     ) -> Settings:
         """The test's settings with what this call says, where no flag says otherwise."""
         said = {"rounds": rounds, "warmup": warmup, "timeout": timeout, "interpose": interpose}

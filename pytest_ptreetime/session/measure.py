@@ -22,7 +22,7 @@ from pytest_ptreetime.redaction.redactor import Redactor
 from pytest_ptreetime.system.host import host_facts
 from pytest_ptreetime.system.os_errors import refused_as
 from pytest_ptreetime.system.user_lock import user_lock
-from pytest_ptreetime.tracers import Command, Tracer, choose
+from pytest_ptreetime.tracers import Command, Interpose, Tracer, choose
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
@@ -60,7 +60,7 @@ class Build:
     timeout: float | None = None
     setup: Setup = None
     check: bool = True
-    interpose: bool = True
+    interpose: Interpose = True
     redact: Sequence[str] = ()
 
     @cached_property
@@ -213,7 +213,7 @@ def record(
     check: bool = False,
     shell: bool = False,
     tracer: str | Tracer = "auto",
-    interpose: bool = True,
+    interpose: Interpose = True,
     on_progress: Callable[[int], None] | None = None,
     on_events: Callable[[list[Event]], None] | None = None,
     redact: Sequence[str] = (),

@@ -10,17 +10,22 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any, Protocol
+from typing import IO, Any, Literal, Protocol, TypeAlias
 
 from pytest_ptreetime.errors import TracerUnavailable, UsageError
 from pytest_ptreetime.recording.events import Event
 
-__all__ = ["PROCESS_COST", "Capture", "Choice", "Command", "Tracer", "builtin_tracers", "choose"]
+__all__ = ["PROCESS_COST", "Capture", "Choice", "Command", "Interpose", "Tracer", "builtin_tracers", "choose"]
 
 
 #: Seconds that a tracer with the interposing library adds to a process, as `make bench` measured them on a virtual
 #: machine of two processors, where a process takes 0.7 ms. A tracer that is not named has not been measured.
 PROCESS_COST = {"ebpf": 52e-6, "ptrace": 285e-6, "interpose": 45e-6}
+
+
+#: Whether a library may be loaded into the programs of the build, where the tracer can use one: True is the one that
+#: disturbs least, "log" the one that logs each start and end, False is none.
+Interpose: TypeAlias = bool | Literal["log"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Command:
     stdout: IO[Any] | int | None = None
     stderr: IO[Any] | int | None = None
     timeout: float | None = None
-    interpose: bool = True
+    interpose: Interpose = True
     on_progress: Callable[[int], None] | None = None
     on_events: Callable[[list[Event]], None] | None = None
 

@@ -91,7 +91,7 @@ class DtraceTracer:
         """Nothing is kept running."""
 
     def record(self, command: Command) -> Capture:
-        with launched(command, interposer=LIBRARY) as child:
+        with launched(command, interposer=LIBRARY if command.interpose else None) as child:
             started_ns = time.monotonic_ns()
             dtrace = DtraceProcess(script_command(self._sudo, child.pid))
             try:

@@ -16,6 +16,7 @@ that remains.
 
 from __future__ import annotations
 
+import platform
 import shutil
 from collections.abc import Sequence
 
@@ -40,6 +41,7 @@ class EbpfTracer(NativeTracer):
     def __init__(self, *, sudo: bool = False, count_failed_execs: bool = False) -> None:
         super().__init__()
         self.count_failed_execs = count_failed_execs
+        self.reads_mailbox = platform.machine() != "x86_64"  # where the kernel itself shows when a program begins
         self.recorder_prefix: Sequence[str] = ("sudo", "-n", "--") if sudo else ()
 
     def available(self) -> str | None:

@@ -19,7 +19,7 @@ import select
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_ptreetime.errors import NativeHelperMissing
@@ -59,7 +59,7 @@ class InterposeTracer:
         """Nothing is kept running."""
 
     def record(self, command: Command) -> Capture:
-        with launched(replace(command, interpose=True), interposer=LIBRARY) as child:
+        with launched(command, interposer=LIBRARY) as child:
             start = Start(time.monotonic_ns(), child.pid, time.time_ns())
             child.open_gate()
             wait = _Wait(child)

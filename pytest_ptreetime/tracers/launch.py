@@ -36,7 +36,7 @@ from pytest_ptreetime.recording.events import (
 )
 from pytest_ptreetime.system.temporary_files import private_directory
 from pytest_ptreetime.tracers import Command
-from pytest_ptreetime.tracers.preload import preload_value
+from pytest_ptreetime.tracers.preload import MAILBOX, preload_value
 from pytest_ptreetime.tracers.proc_members import end_members
 
 __all__ = ["Launched", "launched", "read_events"]
@@ -129,20 +129,22 @@ class Launched:
 
 
 @contextmanager
-def launched(command: Command, *, interposer: str = "libptreetime.so") -> Iterator[Launched]:
+def launched(command: Command, *, interposer: str | None = None) -> Iterator[Launched]:
     """Start ``command`` behind its gate. A command still behind it when the block ends never runs; one that was let
     through and still runs, because the block failed, is waited for.
 
+    :param interposer: the library that is loaded into its programs, by the file's name.
     :raises CommandFailed: the working directory is missing, or there is no memory or process left.
     :raises OSError: there is no place for temporary files, or no descriptor left.
     """
     with private_directory() as directory, _socket_pair() as (ours, theirs), ExitStack() as opened:
         log = log_file = None
         environment = dict(os.environ if command.env is None else command.env)
-        if command.interpose:
-            log = directory / "interposer.events"
-            log_file = opened.enter_context(open(log, "xb+", opener=_private))
-            environment[LOG_VARIABLE] = str(log)
+        if interposer is not None:
+            if interposer != MAILBOX:
+                log = directory / "interposer.events"
+                log_file = opened.enter_context(open(log, "xb+", opener=_private))
+                environment[LOG_VARIABLE] = str(log)
             environment[PRELOAD_VARIABLE] = preload_value(
                 helper(interposer), environment.get(PRELOAD_VARIABLE), directory
             )

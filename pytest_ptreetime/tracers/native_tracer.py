@@ -15,6 +15,7 @@ from pytest_ptreetime.recording.events import Event, Exec
 from pytest_ptreetime.tracers import Capture, Command
 from pytest_ptreetime.tracers.growing_stream import GrowingStream
 from pytest_ptreetime.tracers.launch import Launched, launched, read_events
+from pytest_ptreetime.tracers.preload import LOGGING, MAILBOX, clock_needs_no_call
 from pytest_ptreetime.tracers.recorder_process import RecorderGone, RecorderProcess
 
 __all__ = ["NativeTracer"]
@@ -30,6 +31,8 @@ class NativeTracer:
     name: str
     recorder_prefix: Sequence[str] = ()
     count_failed_execs: bool = False
+    #: Whether it has a use for the library that leaves word in a program's memory.
+    reads_mailbox: bool = False
 
     def __init__(self) -> None:
         self._recorder: RecorderProcess | None = None
@@ -56,7 +59,7 @@ class NativeTracer:
     def record(self, command: Command) -> Capture:
         recorder = self._started()
         try:
-            with launched(command) as child:
+            with launched(command, interposer=self._library(command)) as child:
                 child.allow_tracer(recorder.pid)
                 events = recorder.record(child.pid, failed_execs=self.count_failed_execs)
                 try:
@@ -69,6 +72,11 @@ class NativeTracer:
             # Whatever went wrong: a recorder that has not said how its recording ended is not used again.
             if not recorder.idle:
                 self.close()
+
+    def _library(self, command: Command) -> str | None:
+        if command.interpose == "log":
+            return LOGGING
+        return MAILBOX if command.interpose and self.reads_mailbox and clock_needs_no_call() else None
 
 
 @dataclass

@@ -30,11 +30,24 @@ from pathlib import Path
 
 from pytest_ptreetime.errors import TracerUnavailable
 
-__all__ = ["LOADER_OF_32_BIT_PROGRAMS", "preload_value"]
+__all__ = ["LOADER_OF_32_BIT_PROGRAMS", "LOGGING", "MAILBOX", "clock_needs_no_call", "preload_value"]
+
+MAILBOX = "libptreetime_mailbox.so"
+LOGGING = "libptreetime.so"
+_CLOCK = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+_CLOCKS_IN_THE_KERNEL = {"hpet", "acpi_pm", "xen", "jiffies", "refined-jiffies", "pit"}
 
 LOADER_OF_32_BIT_PROGRAMS = Path("/lib/ld-linux.so.2")
 _PAST_THE_SANITIZER = Path("preload", "libasan.so", "..")
 _NOT_IN_A_PRELOAD_PATH = re.compile(r"[\s:$]")
+
+
+def clock_needs_no_call() -> bool:
+    """Whether a process can read the clock by itself. Where it can't, :data:`MAILBOX` would make a system call."""
+    try:
+        return _CLOCK.read_text().strip() not in _CLOCKS_IN_THE_KERNEL
+    except OSError:
+        return True  # not told in this container; nearly every machine can
 
 
 def preload_value(

@@ -24,3 +24,4 @@ class PtraceTracer(NativeTracer):
     """Follows the tree with ptrace."""
 
     name = "ptrace"
+    reads_mailbox = True

@@ -25,7 +25,7 @@ RECORDINGS_IN_A_ROW = 200
 
 
 def log_deleted(trial: Trial) -> None:
-    victim = trial.start()
+    victim = trial.start("--interpose=log" if trial.kind == PROFILE else "--ptreetime-interpose=log")
     trial.until_measuring()
     trial.moment(trial.measuring_seconds - 0.1)
     log = victim.log()

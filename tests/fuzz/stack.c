@@ -69,7 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
   }
   struct ptreetime_exec exec = {.usage = NULL};
-  if (ptreetime_stack_image(1, &exec)) {
+  struct ptreetime_stack_rest rest = {0};
+  if (ptreetime_stack_image(1, &exec, &rest)) {
+    look_at((struct ptreetime_bytes){rest.environment, rest.environment_size});
     look_at(exec.name);
     look_at(exec.args);
     if (exec.name.size > NAME_BYTES || exec.args.size == 0 || exec.args.data[exec.args.size - 1] != '\0')
