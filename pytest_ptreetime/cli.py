@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
 from pytest_ptreetime.errors import PtreetimeError
+from pytest_ptreetime.system.inherited import note_first_signals
 from pytest_ptreetime.system.os_errors import REFUSALS, words_of
 
-__all__ = ["main"]
+__all__ = ["main", "main_after_start"]
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -47,8 +50,18 @@ SUBCOMMANDS = {
 }
 
 
+def main_after_start() -> int:
+    """What the native program ``ptreetime`` becomes: the first argument says which signals were ignored then."""
+    signals, *words = sys.argv[1:] or [""]
+    if not re.fullmatch(r"[\d,]*", signals):  # started without it
+        return main([signals, *words])
+    note_first_signals(signals)
+    return main(words)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (``sys.argv``'s by default) and return the exit status."""
+    _prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in words if not word.startswith("-")), None)
     try:
@@ -66,6 +79,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return status
+
+
+def _prepare_streams() -> None:
+    """Make it harmless to print: to a standard stream that is closed, and what its encoding does not have."""
+    for number in range(3):
+        if not _is_open(number):
+            # None of our own files may get this number. A command that we start does not inherit it: it stays closed.
+            os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115, PTH123 - open as long as this process
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - as above
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123 - as above
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _run(words: list[str], chosen: str | None) -> int:

@@ -24,6 +24,8 @@ a traceback of one of these reaching a user is a bug.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pytest_ptreetime.system.untrusted_text import shown_lines
 
 __all__ = [
@@ -76,7 +78,12 @@ class CommandFailed(PtreetimeError):
 
 
 class CommandTimedOut(CommandFailed):
-    """The build ran longer than ``timeout``; its whole process tree was ended."""
+    """The build ran longer than ``timeout``; its whole process tree was ended.
+
+    ``recording`` is the Recording of the time until then.
+    """
+
+    recording: Any = None
 
 
 class FileUnreadable(PtreetimeError):

@@ -92,13 +92,26 @@ def parse_natural(text: str) -> int:
 
 
 def parse_seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
+    seconds = _number(text)
+    if seconds is None or seconds <= 0:
         raise ValueError("give a number of seconds above 0")
     return seconds
+
+
+def parse_least_seconds(text: str) -> float:
+    seconds = _number(text)
+    if seconds is None or seconds < 0:
+        raise ValueError("give a number of seconds, 0 or more")
+    return seconds
+
+
+def _number(text: str) -> float | None:
+    """The number that ``text`` is; None where it is none, or no finite one."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None
 
 
 def parse_baseline_name(text: str) -> str:

@@ -1,7 +1,8 @@
 """A build is the same whether somebody looks or not: what it gets, what it does, what becomes of it.
 
-Each test runs something untraced and traced, and compares bytes. The witness is tests/programs/world.c, which prints
-what a process can see of its world; it runs as the build itself, in a recipe, in a shell and in the background.
+Each test lets a real shell run something, by itself and by `ptreetime profile`, and compares bytes: what Python changes
+at its start would be seen too. The witness is tests/programs/world.c, which prints what a process can see of its world;
+it runs as the build itself, in a recipe, in a shell and in the background.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,12 @@ import pytest
 from lua_sources import SourcesMissing, build_command, lua_sources
 from trap_programs import SKIPPED, Programs
 
-from pytest_ptreetime.tracers import Capture, Command, Tracer, builtin_tracers
+from pytest_ptreetime.tracers import builtin_tracers
 
 pytestmark = pytest.mark.promise("build-does-not-notice")
 
+PTREETIME = str(Path(sys.executable).parent / "ptreetime")
+INCOMPLETE = re.compile(rb"(?m)^warning: the recording is not complete: .*\n")  # the tracer interpose always says so
 CALC = Path(__file__).parent.parent / "examples" / "calc"
 WITHOUT_INTERPOSER = [name for name in builtin_tracers() if name not in ("interpose", "dtrace")]
 VARIANTS = [*((name, interpose) for name in WITHOUT_INTERPOSER for interpose in (True, False)), ("interpose", True)]
@@ -44,26 +48,28 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     return Programs(tmp_path_factory.mktemp("programs"))
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A tracer, with or without the interposer."""
+
+    tracer: str
+    interpose: bool
+
+    def profiling(self, directory: Path | str) -> list[str]:
+        """What stands before a command to have it recorded, in a file in ``directory``."""
+        command = [PTREETIME, "profile", "--quiet", "-o", f"{directory}/recording", "--tracer", self.tracer]
+        return [*command, *([] if self.interpose else ["--no-interpose"]), "--"]
+
+
 @pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: f"{variant[0]}{'' if variant[1] else '-alone'}")
-def run_traced(request: pytest.FixtureRequest) -> Iterator[Callable[..., Capture]]:
-    """Records a command; knows the tracer as ``.tracer``."""
-    name, interpose = request.param
-    tracer = builtin_tracers()[name]()
+def variant(request: pytest.FixtureRequest) -> Variant:
+    found = Variant(*request.param)
+    tracer = builtin_tracers()[found.tracer]()
     reason = tracer.available()
-    if reason is not None:
-        pytest.skip(f"{name}: {reason}")
-
-    def run(args: Sequence[str], **options: Any) -> Capture:
-        return tracer.record(Command(args=args, interpose=interpose, **options))
-
-    run.tracer = tracer  # type: ignore[attr-defined] # for promises that one tracer does not make
-    yield run
     tracer.close()
-
-
-def tracer_of(run_traced: Callable[..., Capture]) -> Tracer:
-    tracer: Tracer = run_traced.tracer  # type: ignore[attr-defined]
-    return tracer
+    if reason is not None:
+        pytest.skip(f"{found.tracer}: {reason}")
+    return found
 
 
 def assert_same(untraced: bytes, traced: bytes) -> None:
@@ -72,10 +78,18 @@ def assert_same(untraced: bytes, traced: bytes) -> None:
     assert untraced == traced, different
 
 
+def in_a_shell(args: Sequence[str], prelude: str = "") -> list[str]:
+    """A shell that does ``prelude``, runs ``args`` and ends as they did."""
+    return ["/bin/sh", "-c", f'{prelude}\n"$@"\nexit $?', "sh", *args]
+
+
 def both(
-    run_traced: Callable[..., Capture], args: Sequence[str], *, data: bytes = b"", **options: Any
+    variant: Variant, args: Sequence[str], *, data: bytes = b"", prelude: str = "", **options: Any
 ) -> tuple[tuple[int, bytes, bytes], tuple[int, bytes, bytes]]:
-    """Exit status, output and error output of the command, untraced and traced."""
+    """Exit status, output and error output of the command, untraced and traced.
+
+    :param prelude: shell commands before it.
+    """
     found = []
     for traced in (False, True):
         # the same descriptors, and files of the same names
@@ -85,20 +99,18 @@ def both(
             names = [Path(place, name) for name in ("out", "error")]
             with names[0].open("wb") as stdout, names[1].open("wb") as stderr:
                 streams: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-                if traced:
-                    status = run_traced(args, **streams, **options).returncode
-                else:
-                    status = subprocess.run(args, **streams, **options, check=False).returncode
+                words = [*variant.profiling(place), *args] if traced else args
+                status = subprocess.run(in_a_shell(words, prelude), **streams, **options, check=False).returncode
             here = os.fsencode(place)
             out, error = (name.read_bytes().replace(here, b"PLACE") for name in names)
             # the name that a file without a name has
-            found.append((status, re.sub(rb"/#\d+ \(deleted\)", b"/FILE", out), error))
+            found.append((status, re.sub(rb"/#\d+ \(deleted\)", b"/FILE", out), INCOMPLETE.sub(b"", error)))
     return found[0], found[1]
 
 
-def promised(output: bytes, tracer: Tracer) -> bytes:
+def promised(output: bytes, variant: Variant) -> bytes:
     """Without the line that ptrace can't hide."""
-    if tracer.name == "ptrace":
+    if variant.tracer == "ptrace":
         return re.sub(rb"(?m)^/proc/self/status: TracerPid:.*\n", b"", output)
     return output
 
@@ -148,18 +160,65 @@ def set_control(which: int, value: int) -> None:
 
 @pytest.mark.parametrize("flags", [(), ("-static",), ("-m32",)], ids=["dynamic", "static", "32-bit"])
 def test_world_of_the_command_itself(
-    run_traced: Callable[..., Capture], programs: Programs, tmp_path: Path, flags: tuple[str, ...]
+    variant: Variant, programs: Programs, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     program = programs.path("world", *flags)
     data = bytes(range(256)) * 40
     with unusual_world() as env:
         untraced, traced = both(
-            run_traced, [program, "stdin", "", "two words", "\udcff"], data=data, env=env, cwd=str(tmp_path)
+            variant, [program, "stdin", "", "two words", "\udcff"], data=data, env=env, cwd=str(tmp_path)
         )
     assert untraced[0] == traced[0] == 0
     assert untraced[1].count(b"\n") > 100
-    assert_same(promised(untraced[1], tracer_of(run_traced)), promised(traced[1], tracer_of(run_traced)))
+    assert_same(promised(untraced[1], variant), promised(traced[1], variant))
     assert untraced[2] == traced[2] == b""
+
+
+# What a shell can have done before, and Python would change or lose. The lines are shell commands.
+PRELUDES = {
+    "ignored": "trap '' PIPE XFSZ CHLD HUP USR1 USR2 WINCH ALRM",
+    "pipe-not-ignored": "trap - PIPE",
+    "descriptors": "exec 5</dev/null 9>>/dev/null 8<>/dev/zero",
+    "no-input": "exec 0<&-",
+    "no-error-output": "exec 2>&-",
+    "no-input-nor-error-output": "exec 0<&- 2>&-",
+    "no-locale": "unset LANG LC_ALL LC_CTYPE LANGUAGE",
+    "posix-locale": "LC_ALL=POSIX; LANG=C; export LC_ALL LANG",
+    "unknown-locale": "LANG=xx_YY.UTF-8; export LANG; unset LC_ALL LC_CTYPE",
+    "python": "PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 PYTHONFAULTHANDLER=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1;"
+    "export PYTHONUTF8 PYTHONCOERCECLOCALE PYTHONFAULTHANDLER PYTHONUNBUFFERED PYTHONSAFEPATH",
+    "limits": "ulimit -S -n 77; ulimit -c 0; ulimit -S -s 4096; umask 0",
+    "no-directory": 'mkdir "$HERE/gone"; cd "$HERE/gone"; rmdir "$HERE/gone"',
+}
+
+
+@pytest.mark.parametrize("prelude", PRELUDES)
+def test_world_of_a_command_is_what_the_shell_makes_it(
+    variant: Variant, programs: Programs, tmp_path: Path, prelude: str
+) -> None:
+    env = {"PATH": os.environ["PATH"], "TMPDIR": tempfile.gettempdir(), "LANG": "C.UTF-8", "HERE": str(tmp_path)}
+    command = [programs.path("world", "-static"), "stdin"] if prelude == "python" else [programs.path("world")]
+    untraced, traced = both(variant, command, env=env, cwd=str(tmp_path), prelude=PRELUDES[prelude])
+    assert untraced[0] == traced[0] == 0, (untraced[2], traced[2])
+    assert untraced[1].count(b"\n") > 100
+    assert_same(promised(untraced[1], variant), promised(traced[1], variant))
+    assert untraced[2] == traced[2]
+
+
+CLOSED = ["0<&-", "1>&-", "2>&-", "0<&- 1>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"]
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_standard_streams_that_are_closed_stay_closed(variant: Variant, closed: str) -> None:
+    open_ones = "s=0; for n in 0 1 2; do [ -e /proc/$$/fd/$n ] && s=$((s + (1 << n) )); done; exit $((s + 40))"
+    untraced, traced = both(variant, ["/bin/sh", "-c", open_ones], prelude=f"exec {closed}")
+    assert untraced[0] == traced[0] == 47 - sum(1 << int(digit) for digit in re.findall(r"\d", closed))
+    assert traced[1:] == (b"", b"")
+
+
+def test_exit_status_is_right_where_the_end_of_children_is_ignored(variant: Variant) -> None:
+    _, traced = both(variant, ["/bin/sh", "-c", "sleep 0.03; exit 3"], prelude="trap '' CHLD")
+    assert traced == (3, b"", b"")
 
 
 MAKEFILE = """
@@ -179,17 +238,15 @@ inner:
 """
 
 
-def test_world_at_every_depth_of_a_build(
-    run_traced: Callable[..., Capture], programs: Programs, tmp_path: Path
-) -> None:
+def test_world_at_every_depth_of_a_build(variant: Variant, programs: Programs, tmp_path: Path) -> None:
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
     (tmp_path / "Makefile").write_text(MAKEFILE.replace("{world}", shlex.quote(programs.path("world"))))
     with unusual_world() as env:
-        untraced, traced = both(run_traced, ["make", "-j2", "-O"], env=env, cwd=str(tmp_path))
+        untraced, traced = both(variant, ["make", "-j2", "-O"], env=env, cwd=str(tmp_path))
     assert untraced[0] == traced[0] == 0, untraced
     assert untraced[1].count(b"argv[0]") >= 9
-    assert_same(promised(untraced[1], tracer_of(run_traced)), promised(traced[1], tracer_of(run_traced)))
+    assert_same(promised(untraced[1], variant), promised(traced[1], variant))
     assert_same(untraced[2], traced[2])
 
 
@@ -225,45 +282,29 @@ def on_a_terminal(args: Sequence[str], *, answer: bytes, after: bytes = b"") -> 
     return os.waitpid(pid, 0)[1], output
 
 
-def profile(run_traced: Callable[..., Capture], directory: Path, interpose: bool) -> list[str]:
-    command = [sys.executable, "-m", "pytest_ptreetime.cli", "profile", "-o", str(directory / "recording")]
-    command += ["--tracer", tracer_of(run_traced).name]
-    return [*command, *([] if interpose else ["--no-interpose"]), "--"]
-
-
-# Stands where `ptreetime profile` does: starts the command, waits for it, and ends as it did. Ctrl-C is the command's.
-STAND_IN = "import signal, subprocess, sys; process = subprocess.Popen(sys.argv[1:])\n"
-STAND_IN += (
-    "signal.signal(signal.SIGINT, lambda *_: None); code = process.wait(); sys.exit(code if code >= 0 else 128 - code)"
-)
-
-
 @pytest.mark.parametrize(
     ("words", "answer", "after"),
     [([], b"", b""), (["stdin"], b"typed\n\x04", b"reading"), (["await"], b"\x03\x04", b"ready")],
     ids=["world", "typing", "ctrl-c"],
 )
 def test_world_on_a_terminal(
-    run_traced: Callable[..., Capture],
+    variant: Variant,
     programs: Programs,
     tmp_path: Path,
     words: list[str],
     answer: bytes,
     after: bytes,
-    request: pytest.FixtureRequest,
 ) -> None:
-    interpose = "alone" not in request.node.name
     command = [programs.path("world"), *words]
-    traced = on_a_terminal([*profile(run_traced, tmp_path, interpose), *command], answer=answer, after=after)
-    untraced = on_a_terminal([sys.executable, "-c", STAND_IN, *command], answer=answer, after=after)
+    prelude = "trap : INT"  # Ctrl-C is the command's
+    traced = on_a_terminal(in_a_shell([*variant.profiling(tmp_path), *command], prelude), answer=answer, after=after)
+    untraced = on_a_terminal(in_a_shell(in_a_shell(command, prelude), prelude), answer=answer, after=after)
     assert untraced[0] == traced[0], (untraced, traced)
     assert b"terminal 101 x 33" in untraced[1] or words == ["await"] or not hasattr(termios, "tcsetwinsize")
     if words == ["await"]:
         assert b"signal 2 code 128 from the kernel" in untraced[1]
-    tracer = tracer_of(run_traced)
     said = [re.sub(rb"/dev/pts/\d+", b"/dev/pts/N", one.replace(b"\r", b"")) for _, one in (untraced, traced)]
-    said[1] = re.sub(rb"(?m)^warning: the recording is not complete: .*\n", b"", said[1])  # profile's own
-    assert_same(promised(said[0], tracer), promised(said[1], tracer))
+    assert_same(promised(said[0], variant), promised(INCOMPLETE.sub(b"", said[1]), variant))
 
 
 # What becomes of it
@@ -295,8 +336,8 @@ def without_numbers(output: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", TRAPS)
-def test_trap_program_says_and_ends_the_same(run_traced: Callable[..., Capture], programs: Programs, name: str) -> None:
-    untraced, traced = both(run_traced, [programs.path(name), *TRAPS[name]])
+def test_trap_program_says_and_ends_the_same(variant: Variant, programs: Programs, name: str) -> None:
+    untraced, traced = both(variant, [programs.path(name), *TRAPS[name]])
     if SKIPPED in (untraced[0], traced[0]):
         pytest.skip(f"this machine does not let {name} do what it wants to")
     for one in (untraced, traced):
@@ -319,9 +360,11 @@ SHELL_ENDS = [
 
 
 @pytest.mark.parametrize("script", SHELL_ENDS)
-def test_command_ends_the_same(run_traced: Callable[..., Capture], script: str) -> None:
-    untraced, traced = both(run_traced, ["/bin/sh", "-c", script])
-    assert untraced == traced
+def test_command_ends_the_same(variant: Variant, script: str) -> None:
+    untraced, traced = both(variant, ["/bin/sh", "-c", script])
+    assert untraced[:2] == traced[:2]
+    if "kill" not in script:  # where a signal ended it, the shell around it says so
+        assert untraced[2] == traced[2]
 
 
 # Real builds
@@ -345,32 +388,33 @@ def files_of(directory: Path) -> list[tuple[str, str]]:
     )
 
 
-def build_both(
-    run_traced: Callable[..., Capture], args: Sequence[str], directory: Path, clean: Callable[[], None]
-) -> None:
-    def build(run: Callable[..., Any]) -> tuple[int, bytes, bytes]:
+def build_both(variant: Variant, args: Sequence[str], directory: Path, clean: Callable[[], None]) -> None:
+    def build(words: Sequence[str]) -> tuple[int, bytes, bytes]:
         clean()
         with tempfile.TemporaryFile() as output:
-            done = run(args, cwd=str(directory), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+            done = subprocess.run(in_a_shell(words), cwd=str(directory), **streams, check=False)
             output.seek(0)
-            said = b"\n".join(sorted(output.read().splitlines()))
+            said = b"\n".join(sorted(INCOMPLETE.sub(b"", output.read()).splitlines()))
             return done.returncode, said, "\n".join(f"{name} {what}" for name, what in files_of(directory)).encode()
 
     if str(directory) not in untraced_builds:  # it is the same for all tracers
-        untraced_builds[str(directory)] = build(subprocess.run)
-    untraced, traced = untraced_builds[str(directory)], build(run_traced)
+        untraced_builds[str(directory)] = build(args)
+    with tempfile.TemporaryDirectory() as place:
+        traced = build([*variant.profiling(place), *args])
+    untraced = untraced_builds[str(directory)]
     assert untraced[0] == traced[0] == 0, untraced
     assert_same(untraced[1], traced[1])
     assert_same(untraced[2], traced[2])
 
 
-def test_make_of_the_example_says_and_makes_the_same(run_traced: Callable[..., Capture], place: Path) -> None:
+def test_make_of_the_example_says_and_makes_the_same(variant: Variant, place: Path) -> None:
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
     source = place / "calc"
     if not source.exists():
         shutil.copytree(CALC, source, ignore=shutil.ignore_patterns("build*", "*.o"))
-    build_both(run_traced, ["make", "-j2"], source, lambda: shutil.rmtree(source / "build", ignore_errors=True))
+    build_both(variant, ["make", "-j2"], source, lambda: shutil.rmtree(source / "build", ignore_errors=True))
 
 
 NINJA = """
@@ -382,7 +426,7 @@ rule link
 """
 
 
-def test_ninja_build_says_and_makes_the_same(run_traced: Callable[..., Capture], place: Path) -> None:
+def test_ninja_build_says_and_makes_the_same(variant: Variant, place: Path) -> None:
     ninja = shutil.which("ninja") or (importlib.util.find_spec("ninja") and str(Path(sys.executable).parent / "ninja"))
     if not ninja or shutil.which("cc") is None:
         pytest.skip("needs ninja and a C compiler")
@@ -401,11 +445,11 @@ def test_ninja_build_says_and_makes_the_same(run_traced: Callable[..., Capture],
             path.unlink(missing_ok=True)
 
     # what runs at one time is a matter of chance: the numbers before each line too
-    build_both(run_traced, ["env", "NINJA_STATUS=", ninja, "-j2", "-C", "."], here, clean)
+    build_both(variant, ["env", "NINJA_STATUS=", ninja, "-j2", "-C", "."], here, clean)
 
 
 @pytest.mark.slow
-def test_lua_build_says_and_makes_the_same(run_traced: Callable[..., Capture], place: Path) -> None:
+def test_lua_build_says_and_makes_the_same(variant: Variant, place: Path) -> None:
     try:
         sources = lua_sources()
     except SourcesMissing as error:
@@ -416,4 +460,4 @@ def test_lua_build_says_and_makes_the_same(run_traced: Callable[..., Capture], p
         shutil.rmtree(objects, ignore_errors=True)
         objects.mkdir()
 
-    build_both(run_traced, build_command(sources, objects, "lua54"), objects, clean)
+    build_both(variant, build_command(sources, objects, "lua54"), objects, clean)

@@ -79,7 +79,11 @@ def test_profile_when_the_command_ends_passes_its_streams_and_exit_status_on() -
         status=7,
         stdin="typed",
     )
-    assert (done.stdout, done.stderr) == ("typed", "err\n")
+    assert done.stdout == "typed"
+    said = done.stderr.splitlines()
+    assert said[0] == "err"
+    assert "exit status 7: 2 processes recorded in x.ptreetime; `ptreetime analyze x.ptreetime` shows them" in said[1]
+    assert len(said) == 2
     tree = Recording.load("x.ptreetime").tree()
     assert [node.name for node in tree] == ["sh", "cat"]
     assert tree.exit_code == 7
@@ -89,6 +93,94 @@ def test_profile_when_a_signal_ends_the_command_adds_128_to_its_number() -> None
     ptreetime(
         "profile", "-o", "x.ptreetime", "--tracer=ptrace", "sh", "-c", "kill -TERM $$", status=128 + signal.SIGTERM
     )
+
+
+def test_profile_says_where_the_recording_is_and_what_to_do_next_unless_told_to_be_quiet() -> None:
+    done = ptreetime("profile", "-o", "a b", "--tracer=ptrace", "true")
+    assert done.stdout == ""
+    assert done.stderr == "1 process recorded in a b; `ptreetime analyze 'a b'` shows them\n"
+    assert ptreetime("profile", "--quiet", "-o", "a b", "--tracer=ptrace", "true").stderr == ""
+
+
+def test_profile_when_time_runs_out_ends_with_124_and_keeps_what_was_recorded() -> None:
+    done = ptreetime("profile", "-o", "x", "--tracer=ptrace", "--timeout=0.3", "sleep", "1000", status=124)
+    assert "time-out of 0.3 s" in done.stderr
+    assert "wrote nothing" not in done.stderr
+    assert "1 process recorded in x" in done.stderr
+    assert Recording.load("x").tree().root.name == "sleep"
+
+
+def test_profile_names_the_processes_that_outlive_the_build() -> None:
+    done = ptreetime(
+        "profile", "-o", "x", "--tracer=ptrace", "sh", "-c", "sleep 1 >/dev/null 2>&1 & exec true", status=0
+    )
+    assert "1 process outlives the build" in done.stderr
+    assert "sleep 1" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["-t", "ebpf", "-o", "r", "true"], ["-o", "r", "-x", "true"], ["--trace=x", "true"]])
+def test_profile_when_an_option_is_unknown_names_it(words: list[str]) -> None:
+    unknown = next(word for word in words if word.startswith(("-t", "-x", "--trace")))
+    said = ptreetime("profile", *words, status=2).stderr
+    assert f"unrecognized arguments: {unknown}" in said or f"unknown option {unknown} " in said
+
+
+@pytest.mark.parametrize(("words", "said"), [(["true"], "-o FILE is missing"), (["-o", "r"], "no command to run")])
+def test_profile_when_something_is_missing_says_what(words: list[str], said: str) -> None:
+    assert said in ptreetime("profile", *words, status=2).stderr
+
+
+def test_profile_when_the_directory_is_gone_ends_as_the_command_and_keeps_the_recording(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    inside = (
+        f'cd gone && rmdir "$OLDPWD/gone" && exec "{sys.executable}" -m pytest_ptreetime.cli profile --tracer=ptrace'
+    )
+    script = f'{inside} -o "$0" sh -c "exit 3"'
+    for place, kept in ((f"{tmp_path}/r", tmp_path), ("r", tmp_path / "tmp")):
+        (tmp_path / "gone").mkdir(exist_ok=True)
+        kept.mkdir(exist_ok=True)
+        done = subprocess.run(
+            ["/bin/sh", "-c", script, place], capture_output=True, text=True, cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TMPDIR": str(tmp_path / "tmp")},
+        )  # fmt: skip
+        assert done.returncode == 3, done.stderr
+        assert "Traceback" not in done.stderr
+        (recording,) = kept.glob("r*")
+        assert Recording.load(recording).tree().exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["baseline", "prune", "--keep", "-1"],
+        ["baseline", "power", "--rounds", "x"],
+        ["top", "r", "--limit", "0"],
+        ["analyze", "r", "--depth", "-2"],
+        ["analyze", "r", "--min-time", "nan"],
+        ["ab", "--rounds", "0", "a", "b"],
+        ["ab", "--warmup", "-1", "a", "b"],
+        ["profile", "-o", "r", "--timeout", "inf", "true"],
+    ],
+)
+def test_number_that_an_option_does_not_take_is_named_with_what_it_takes(words: list[str]) -> None:
+    option = next(word for word in words if word.startswith("--"))
+    said = ptreetime(*words, status=2).stderr
+    assert f"argument {option}" in said or f"/{option}" in said
+    assert "give a" in said
+    assert "parse_" not in said
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_output_that_the_terminal_can_not_encode_is_replaced(encoding: str) -> None:
+    ptreetime("profile", "-o", "r", "--tracer=ptrace", "sh", "-c", "/bin/true ü ✓; :")
+    for words in (["analyze", "--show-tree", "r"], ["top", "r"], ["compare", "r", "r"], ["report", "folded", "r"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest_ptreetime.cli", *words],
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONIOENCODING": encoding},
+        )
+        assert b"Traceback" not in done.stderr
+        assert done.returncode in (0, 3)
 
 
 def test_profile_when_there_is_no_such_command_writes_nothing() -> None:

@@ -174,7 +174,16 @@ class Terminal:
         self._controller = controller
         self.resize(columns, lines)
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TERM": "xterm"}
-        arguments = [sys.executable, "-m", "pytest_ptreetime.cli", "profile", "--live", f"--tracer={tracer}", "-o"]
+        arguments = [
+            sys.executable,
+            "-m",
+            "pytest_ptreetime.cli",
+            "profile",
+            "--quiet",
+            "--live",
+            f"--tracer={tracer}",
+            "-o",
+        ]
         self.process = subprocess.Popen(
             [*arguments, str(directory / "live.ptreetime"), *command],
             stdin=terminal, stdout=terminal, stderr=terminal, cwd=directory, env=environment,
@@ -293,7 +302,17 @@ def test_view_when_a_signal_ends_us_is_wiped_first(number: signal.Signals, tmp_p
 
 def test_view_without_a_terminal_leaves_the_streams_to_the_build(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command: Sequence[str] = ["profile", "--live", "--tracer=ptrace", "-o", "x.ptreetime", "sh", "-c", "echo out"]
+    command: Sequence[str] = [
+        "profile",
+        "--quiet",
+        "--live",
+        "--tracer=ptrace",
+        "-o",
+        "x.ptreetime",
+        "sh",
+        "-c",
+        "echo out",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest_ptreetime.cli", *command],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=ENDING_SECONDS,

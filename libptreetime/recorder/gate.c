@@ -1,13 +1,19 @@
 /* The gate: stands where the command will, waits until it may run, and becomes it by exec.
  *
- *     ptreetime-gate SOCKET -- PROGRAM [ARGUMENT...]
+ *     ptreetime-gate [-i SIGNALS] [-G GIDS] [-g GID] [-u UID] SOCKET -- PROGRAM [ARGUMENT...]
  *
- * The command must not see that it was here: nothing is opened, no signal's disposition or mask and no environment
- * variable is changed, and the socket closes itself by the exec. The protocol is that of tracers/launch.py.
+ *     -i  signals to ignore, as 13,17: those that Python has changed and the command is to have ignored
+ *     -G, -g, -u  supplementary groups (maybe none), group and user to become when the gate opens: before, this program
+ *         might not be reachable for that user
+ *
+ * The command must not see that it was here: nothing is opened, no mask, no environment variable and no other signal's
+ * disposition is changed, and the socket closes itself by the exec. The protocol is that of tracers/launch.py.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +46,72 @@ static void allow_tracer(int32_t pid) {
 #endif
 }
 
+/* The numbers in `text`, separated by commas: how many there are. */
+static size_t numbers_in(const char *text, gid_t *numbers, size_t room) {
+  size_t count = 0;
+  while (*text != 0 && count < room) {
+    char *end;
+    numbers[count++] = (gid_t)strtoul(text, &end, 10);
+    text = *end == ',' ? end + 1 : "";
+  }
+  return count;
+}
+
+struct identity {
+  const char *groups, *group, *user; /* NULL where it stays */
+};
+
+/* Whether this process is now who it should be; errno otherwise. */
+static int become(const struct identity *identity) {
+  static gid_t groups[65536]; /* Linux's NGROUPS_MAX */
+  if (identity->groups != NULL &&
+      setgroups(numbers_in(identity->groups, groups, sizeof groups / sizeof *groups), groups) != 0)
+    return 0;
+  if (identity->group != NULL) {
+    gid_t group = (gid_t)strtoul(identity->group, NULL, 10);
+    if (setregid(group, group) != 0)
+      return 0;
+  }
+  if (identity->user != NULL) {
+    uid_t user = (uid_t)strtoul(identity->user, NULL, 10);
+    if (setreuid(user, user) != 0)
+      return 0;
+  }
+  return 1;
+}
+
+static void ignore(const char *signals) {
+  gid_t numbers[128];
+  size_t count = numbers_in(signals, numbers, sizeof numbers / sizeof *numbers);
+  for (size_t at = 0; at < count; at++)
+    signal((int)numbers[at], SIG_IGN);
+}
+
 int main(int argc, char **argv) {
-  if (argc < 4 || strcmp(argv[2], "--") != 0)
+  struct identity identity = {0};
+  int option;
+  while ((option = getopt(argc, argv, "+i:G:g:u:")) != -1) {
+    switch (option) {
+    case 'i':
+      ignore(optarg);
+      break;
+    case 'G':
+      identity.groups = optarg;
+      break;
+    case 'g':
+      identity.group = optarg;
+      break;
+    case 'u':
+      identity.user = optarg;
+      break;
+    default:
+      return 127;
+    }
+  }
+  char **words = argv + optind;
+  if (argc - optind < 3 || strcmp(words[1], "--") != 0)
     return 127;
-  int gate = atoi(argv[1]);
+  int gate = atoi(words[0]);
   fcntl(gate, F_SETFD, FD_CLOEXEC);
   for (;;) {
     char request;
@@ -58,7 +126,8 @@ int main(int argc, char **argv) {
     if (write(gate, "p", 1) != 1)
       return 127;
   }
-  execvp(argv[3], argv + 3);
+  if (become(&identity))
+    execvp(words[2], words + 2);
   int32_t number = errno;
   if (write(gate, &number, sizeof number) != (ssize_t)sizeof number)
     return 126;

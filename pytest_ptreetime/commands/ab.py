@@ -14,6 +14,7 @@ import argparse
 import statistics
 import sys
 
+from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.commands.terminal_width import width
 from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
 from pytest_ptreetime.decision.comparing import compare
@@ -30,8 +31,12 @@ from pytest_ptreetime.tracers import PROCESS_COST, Tracer, builtin_tracers, choo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("commands", nargs="+", metavar="CMD", help="shell commands: A and B, or one with --aa")
     parser.add_argument("--aa", action="store_true", help="compare the one command with itself")
-    parser.add_argument("--rounds", type=parse_positive, default=10, metavar="N", help="runs of each (default 10)")
-    parser.add_argument("--warmup", type=parse_natural, default=1, metavar="N", help="runs before them (default 1)")
+    parser.add_argument(
+        "--rounds", type=value_of(parse_positive), default=10, metavar="N", help="runs of each (default 10)"
+    )
+    parser.add_argument(
+        "--warmup", type=value_of(parse_natural), default=1, metavar="N", help="runs before them (default 1)"
+    )
     parser.add_argument("--setup", metavar="CMD", help="a shell command to run before every run, untimed")
     parser.add_argument("--cwd", metavar="DIR", help="where to run all of them")
     parser.add_argument("--tracer", default="auto", metavar="NAME", help="auto, ebpf, ptrace, dtrace, interpose")
@@ -45,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     terms = decision_terms(options)
     builds = [
         Build.from_arguments(  # noqa: S604 - shell commands are what this command takes
-            command, shell=True, cwd=options.cwd, setup=options.setup
+            command, shell=True, cwd=options.cwd, setup=options.setup, inherit=True
         )
         for command in (options.commands * 2)[:2]
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.commands.terminal_width import colour, width
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
@@ -20,7 +21,7 @@ from pytest_ptreetime.reports import write_file
 from pytest_ptreetime.reports.lnt import lnt_report, render_lnt, samples_of_profiles
 from pytest_ptreetime.reports.process_tables import aggregate_table
 from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
-from pytest_ptreetime.settings import parse_natural, parse_substitution
+from pytest_ptreetime.settings import parse_least_seconds, parse_natural, parse_substitution
 from pytest_ptreetime.system.untrusted_text import shown
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
@@ -32,8 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--show-tree", action="store_true", help="draw the tree of processes")
     parser.add_argument("--sort", choices=sorted(SORT_ORDERS), default="start", help="order of siblings in the tree")
-    parser.add_argument("--depth", type=parse_natural, metavar="N", help="levels of the tree to draw")
-    parser.add_argument("--min-time", type=float, default=0.0, metavar="SECONDS", help="leave shorter processes out")
+    parser.add_argument("--depth", type=value_of(parse_natural), metavar="N", help="levels of the tree to draw")
+    parser.add_argument(
+        "--min-time",
+        type=value_of(parse_least_seconds),
+        default=0.0,
+        metavar="SECONDS",
+        help="leave shorter processes out",
+    )
     parser.add_argument("--gen-report", metavar="FILE", help="write an LNT report")
     parser.add_argument("--report-machine", metavar="NAME", help="the machine's name in the report")
     parser.add_argument("--report-run-order", metavar="N", help="the run's place in LNT's history")

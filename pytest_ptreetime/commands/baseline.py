@@ -18,6 +18,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from pytest_ptreetime.baselines.store import DEFAULT_HISTORY, Baseline, Store
+from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.settings import DEFAULT_STORE, parse_natural
 
@@ -49,10 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
             subparser.add_argument("--remove", action="store_true", help="unpin")
         if action == "prune":
-            subparser.add_argument("--keep", type=parse_natural, default=DEFAULT_HISTORY, metavar="N")
+            subparser.add_argument("--keep", type=value_of(parse_natural), default=DEFAULT_HISTORY, metavar="N")
         if action == "power":
             subparser.add_argument(
-                "--rounds", type=parse_natural, default=5, metavar="N", help="rounds of the coming run"
+                "--rounds", type=value_of(parse_natural), default=5, metavar="N", help="rounds of the coming run"
             )
 
 

@@ -5,41 +5,56 @@
 With --live the running processes and the CPUs that they fill are shown in the last lines of the terminal while the
 build scrolls above them; where standard error is no terminal, a line says so much every ten seconds.
 
-The exit status is the command's (128 + the signal's number where a signal ended it). Ctrl-C goes to the command; what
-was recorded until then is written all the same.
+The command is started as your shell would start it: with the descriptors, the ignored signals, the environment and the
+directory that this program was given. The exit status is the command's (128 + the signal's number where a signal ended
+it; 124 where --timeout did). Ctrl-C goes to the command; what was recorded until then is written all the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_ptreetime.errors import CommandFailed, ReportFailed
+from pytest_ptreetime.commands.option_values import value_of
+from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, ReportFailed, UsageError
+from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.redactor import Redactor
+from pytest_ptreetime.reports.figures import counted
+from pytest_ptreetime.session.leak_check import failed_leak_check, leak_check_advice
 from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.settings import parse_interpose, parse_redaction, parse_seconds
 from pytest_ptreetime.system.host import host_facts
+from pytest_ptreetime.system.os_errors import words_of
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
 from pytest_ptreetime.tracers import builtin_tracers, choose
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 if TYPE_CHECKING:
     from pytest_ptreetime.commands.live_view import Shown
 
+EXIT_ERROR = 2
 EXIT_NOT_STARTED = 127
+EXIT_TIMED_OUT = 124  # as timeout(1)
+OUTLIVING_SHOWN = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write the recording")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write the recording (required)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong with the recording")
     parser.add_argument("-v", "--verbose", action="store_true", help="say which tracer was taken and what was seen")
     parser.add_argument("--live", action="store_true", help="show the running processes while they run")
     parser.add_argument("--tracer", default="auto", metavar="NAME", help="auto, ebpf, ptrace, dtrace, interpose")
     parser.add_argument(
         "--interpose",
-        type=_interpose,
+        type=value_of(parse_interpose),
         default=True,
         metavar="{true,false,log}",
         help="load a library into the command's programs where the tracer has a use for one (the default); log: the "
@@ -50,13 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sudo", action="store_true", help="allow a privileged tracer to be started by `sudo -n`")
     parser.add_argument(
-        "--timeout", type=parse_seconds, metavar="SECONDS", help="end the whole process tree after this"
+        "--timeout", type=value_of(parse_seconds), metavar="SECONDS", help="end the whole process tree after this"
     )
     parser.add_argument(
         "--redact",
         action="append",
         default=[],
-        type=_redaction,
+        type=value_of(parse_redaction),
         metavar="PATTERN",
         help="hide what matches in command lines, besides what looks like a password or a token (an empty pattern "
         "takes this default away); repeatable",
@@ -65,10 +80,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    command = _command(options)
     choice = choose(options.tracer, builtin_tracers(sudo=options.sudo))
     if options.verbose:
         print(f"tracer {choice.explain()}", file=sys.stderr)
+    status = None
     try:
         with _live_view(command, options) as live:
             recording = record(
@@ -78,36 +94,46 @@ def run(options: argparse.Namespace) -> int:
                 timeout=options.timeout,
                 redact=options.redact,
                 on_events=None if live is None else live.events,
+                inherit=True,
             )
     except KeyboardInterrupt as interrupt:
         interrupted: Recording | None = getattr(interrupt, "recording", None)
         if interrupted is None:
             raise
         recording = interrupted  # the command has got the signal too, and has ended as it likes
+    except CommandTimedOut as error:
+        print(f"ptreetime profile: {error}", file=sys.stderr)
+        recording, status = error.recording, EXIT_TIMED_OUT
     except CommandFailed as error:
         print(f"ptreetime profile: {error}", file=sys.stderr)
         return EXIT_NOT_STARTED
     finally:
         choice.tracer.close()
-    _keep(recording, options)
     tree = recording.tree()
-    if tree.root.signal is not None:
-        return 128 + tree.root.signal
-    return tree.exit_code if tree.exit_code is not None else 0
+    if status is None:
+        status = tree.exit_code or 0 if tree.root.signal is None else 128 + tree.root.signal
+    return _keep(recording, tree, status, options)
 
 
-def _interpose(text: str) -> bool | Literal["log"]:
-    try:
-        return parse_interpose(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _command(options: argparse.Namespace) -> list[str]:
+    """The command, where all is there that is needed and its recording can be written.
 
-
-def _redaction(text: str) -> str:
-    try:
-        return parse_redaction(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    :raises UsageError: it is not.
+    """
+    words: list[str] = options.command
+    if words[:1] == ["--"]:
+        words = words[1:]
+    elif words and words[0].startswith("-"):
+        raise UsageError(f"unknown option {words[0]} before the command: `ptreetime profile --help` lists them")
+    if options.output is None:
+        raise UsageError("-o FILE is missing: say where to write the recording")
+    if not words:
+        raise UsageError("there is no command to run: give it after the options, ptreetime profile -o FILE -- CMD...")
+    directory = os.path.dirname(options.output) or "."  # noqa: PTH120 - Path.parent needs no directory, this does
+    if not os.access(directory, os.W_OK | os.X_OK):
+        reason = "it can't be written" if Path(directory).is_dir() else "there is no such directory"
+        raise ReportFailed(f"the recording can't be written to {options.output}: {reason}: choose another file")
+    return words
 
 
 def _live_view(command: list[str], options: argparse.Namespace) -> AbstractContextManager[Shown | None]:
@@ -124,15 +150,53 @@ def _live_view(command: list[str], options: argparse.Namespace) -> AbstractConte
     return view_for(title, write, terminal=terminal, cpus=host_facts().cpu_count, term=os.environ.get("TERM"))
 
 
-def _keep(recording: Recording, options: argparse.Namespace) -> None:
+def _keep(recording: Recording, tree: ProcessTree, status: int, options: argparse.Namespace) -> int:
+    """Write the recording, say what is to be said of it, and return the exit status."""
+    place = options.output
     try:
-        recording.save(options.output)
+        recording.save(place)
     except OSError as error:
-        raise ReportFailed(
-            f"the recording can't be written to {options.output}: {error.strerror}: choose another file"
-        ) from None
-    tree = recording.tree()
-    if options.verbose:
-        print(f"{len(tree)} processes recorded in {options.output}", file=sys.stderr)
+        place = _saved_elsewhere(recording)
+        where = "it is lost" if place is None else f"it is in {place}"
+        print(
+            f"ptreetime profile: the recording can't be written to {options.output}: {words_of(error)}; {where}",
+            file=sys.stderr,
+        )
+        return status or EXIT_ERROR
+    for line in _told(recording, tree, status, options):
+        print(line, file=sys.stderr)
+    return status
+
+
+def _saved_elsewhere(recording: Recording) -> str | None:
+    """Where it was written instead: a build may have taken hours."""
+    try:
+        descriptor, place = tempfile.mkstemp(prefix="recording-", suffix=".ptreetime")
+        os.close(descriptor)
+        recording.save(place)
+    except OSError:
+        return None
+    return place
+
+
+def _told(recording: Recording, tree: ProcessTree, status: int, options: argparse.Namespace) -> Iterator[str]:
     if tree.incomplete_reason is not None:
-        print(f"warning: the recording is not complete: {shown(tree.incomplete_reason)}", file=sys.stderr)
+        yield f"warning: the recording is not complete: {shown(tree.incomplete_reason)}"
+    outliving = [brief(node.name or "?", node.args or ()) for node in tree if node.still_running]
+    if outliving and not options.quiet:
+        names = ", ".join(map(shown, outliving[:OUTLIVING_SHOWN])) + (", ..." if outliving[OUTLIVING_SHOWN:] else "")
+        outlive = "outlives" if len(outliving) == 1 else "outlive"
+        yield f"warning: {counted(len(outliving), 'process')} {outlive} the build, unrecorded from now on: {names}"
+    if status != 0 and (program := failed_leak_check(tree)) is not None:
+        yield f"warning: {leak_check_advice(shown(program), prefix='--')}"
+    if not options.quiet:
+        processes = counted(sum(node.previous_image is None for node in tree), "process")
+        begin = "" if status == 0 else f"warning: the command {_how_it_ended(tree, status)}: "
+        place = shlex.quote(options.output)
+        yield f"{begin}{processes} recorded in {shown(options.output)}; `ptreetime analyze {shown(place)}` shows them"
+
+
+def _how_it_ended(tree: ProcessTree, status: int) -> str:
+    if status == EXIT_TIMED_OUT and tree.exit_code != status:
+        return "ran out of time"
+    return f"was ended by signal {tree.root.signal}" if tree.root.signal else f"ended with exit status {status}"

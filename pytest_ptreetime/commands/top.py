@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 
+from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.commands.terminal_width import width
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.process_tables import TOP_ORDERS, top_table
@@ -16,7 +17,7 @@ from pytest_ptreetime.settings import parse_positive
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="FILE", help="a recording")
     parser.add_argument("--sort", choices=sorted(TOP_ORDERS), default="own", help="what to rank by")
-    parser.add_argument("-n", "--limit", type=parse_positive, default=20, metavar="N", help="rows to show")
+    parser.add_argument("-n", "--limit", type=value_of(parse_positive), default=20, metavar="N", help="rows to show")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import IO, Any
 
 from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
@@ -52,6 +53,14 @@ class PtreetimeFixture:
         timeout: float | None = None,
         check: bool = True,
         shell: bool = False,
+        stdin: IO[Any] | int | None = None,
+        pass_fds: Collection[int] = (),
+        umask: int = -1,
+        user: str | int | None = None,
+        group: str | int | None = None,
+        extra_groups: Sequence[str | int] | None = None,
+        start_new_session: bool = False,
+        process_group: int | None = None,
         tracer: str | Tracer | None = None,
         interpose: Interpose | None = None,
     ) -> ProcessTree:
@@ -64,6 +73,12 @@ class PtreetimeFixture:
         :param warmup: runs before the measured ones.
         :param setup: what to do before every run, untraced and untimed: a command, or something to call.
         :param timeout: seconds after which the whole process tree of a run is ended.
+        :param stdin: an open file, a descriptor or ``subprocess.DEVNULL``; a regular file is read anew in
+            every round. By default it is pytest's own.
+        :param pass_fds: descriptors that stay open in the build; all others but the standard streams are closed.
+        :param umask, user, group, extra_groups: what the build runs with and as; not so ``setup``.
+        :param start_new_session, process_group: as in ``subprocess.run``; Ctrl-C does not reach such a build by itself,
+            and a second one ends it.
         :param check: a build that does not end with exit status 0 raises ``CommandFailed``.
         :param tracer: a tracer's name, or a tracer; the session's by default.
         :param interpose: whether a library may be loaded into the build's programs, where the tracer has a use for one;
@@ -85,6 +100,14 @@ class PtreetimeFixture:
             check=check,
             interpose=settings.interpose,
             redact=settings.redact,
+            stdin=stdin,
+            pass_fds=pass_fds,
+            umask=umask,
+            user=user,
+            group=group,
+            extra_groups=extra_groups,
+            start_new_session=start_new_session,
+            process_group=process_group,
         )
         label = Label.unique(self._test, name, self._names)
         judged, done = self._session.measure(build, settings, label=label, tracer=tracer, progress=self._progress)
@@ -109,6 +132,14 @@ class PtreetimeFixture:
         timeout: float | None = None,
         check: bool = True,
         shell: bool = False,
+        stdin: IO[Any] | int | None = None,
+        pass_fds: Collection[int] = (),
+        umask: int = -1,
+        user: str | int | None = None,
+        group: str | int | None = None,
+        extra_groups: Sequence[str | int] | None = None,
+        start_new_session: bool = False,
+        process_group: int | None = None,
         tracer: str | Tracer | None = None,
         interpose: Interpose | None = None,
         fail_on: str = "never",
@@ -136,6 +167,14 @@ class PtreetimeFixture:
                 check=check,
                 interpose=settings.interpose,
                 redact=settings.redact,
+                stdin=stdin,
+                pass_fds=pass_fds,
+                umask=umask,
+                user=user,
+                group=group,
+                extra_groups=extra_groups,
+                start_new_session=start_new_session,
+                process_group=process_group,
             )
 
         judged, _ = self._session.measure_against(

@@ -60,8 +60,8 @@ def percent(ratio: float | None) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 round``, ``2 rounds``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """``1 round``, ``2 rounds``, ``2 processes``."""
+    return f"{number} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
 
 
 def change(before: float | None, now: float | None) -> str:

@@ -6,12 +6,13 @@ Measurements exclude each other on a machine (per user), so that ``pytest -n 4``
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import IO, Any, Protocol
 
@@ -19,10 +20,12 @@ from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, RecordingFai
 from pytest_ptreetime.recording.events import Event
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.redactor import Redactor
+from pytest_ptreetime.session.leak_check import failed_leak_check, leak_check_advice
 from pytest_ptreetime.system.host import host_facts
+from pytest_ptreetime.system.inherited import given_environment, waiting_for_children
 from pytest_ptreetime.system.os_errors import refused_as
 from pytest_ptreetime.system.user_lock import user_lock
-from pytest_ptreetime.tracers import Command, Interpose, Tracer, choose
+from pytest_ptreetime.tracers import ChildOptions, Command, Interpose, Tracer, choose
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
@@ -40,6 +43,7 @@ __all__ = [
     "run_untraced",
 ]
 
+_CHILD_OPTIONS = frozenset(option.name for option in fields(ChildOptions))
 Setup = str | Sequence[str] | Callable[[], object] | None
 LAST_LINES_SHOWN = 20
 
@@ -50,13 +54,17 @@ class Build:
 
     ``setup`` runs before every round, untraced and untimed: a command, or something to call. ``check`` makes a build
     that does not end with exit status 0 an error. ``redact`` are the patterns of what is hidden besides the default
-    (redaction/redactor.py).
+    (redaction/redactor.py). ``stdin`` is an open file, a descriptor or ``subprocess.DEVNULL``; a regular file is read
+    from the same place in every round. ``child`` has the other parameters of ``subprocess.run``.
     """
 
     args: Sequence[str]
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     input: bytes | None = None
+    stdin: IO[Any] | int | None = None
+    stdin_position: int | None = None
+    child: ChildOptions = field(default_factory=ChildOptions)
     timeout: float | None = None
     setup: Setup = None
     check: bool = True
@@ -81,19 +89,25 @@ class Build:
         shell: bool = False,
         cwd: str | os.PathLike[str] | None = None,
         input: str | bytes | None = None,  # noqa: A002 - subprocess.run calls it so
+        stdin: IO[Any] | int | None = None,
         **rest: Any,
     ) -> Build:
-        """A build from arguments as ``subprocess.run`` takes them.
+        """A build from arguments as ``subprocess.run`` takes them, those of ChildOptions among them.
 
-        :raises UsageError: there is nothing to run.
+        :raises UsageError: there is nothing to run, or its standard input would be two things.
         """
+        if input is not None and stdin is not None:
+            raise UsageError("stdin and input may not both be given, as in subprocess.run")
+        child = ChildOptions(**{name: rest.pop(name) for name in _CHILD_OPTIONS & rest.keys()})
         words = [os.fspath(args)] if isinstance(args, (str, os.PathLike)) else [os.fspath(word) for word in args]
         if shell:
             words = ["/bin/sh", "-c", *words]
         if not words or not words[0]:
             raise UsageError("there is no command to run: give at least the program's name")
         data = input.encode() if isinstance(input, str) else input
-        return cls(words, cwd=os.fspath(cwd) if cwd is not None else None, input=data, **rest)
+        directory = os.fspath(cwd) if cwd is not None else None
+        position = _position(stdin)
+        return cls(words, cwd=directory, input=data, stdin=stdin, stdin_position=position, child=child, **rest)
 
     def prepare(self) -> None:
         """Run ``setup``.
@@ -106,49 +120,52 @@ class Build:
             self.setup()
             return
         try:
-            done = subprocess.run(
-                self.setup,
-                shell=isinstance(self.setup, str),  # a text is a shell command because its author wrote it so
-                cwd=self.cwd,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
+            with waiting_for_children():
+                done = subprocess.run(
+                    self.setup,
+                    shell=isinstance(self.setup, str),  # a text is a shell command because its author wrote it so
+                    cwd=self.cwd,
+                    env=given_environment() if self.env is None and self.child.inherit else self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                )
         except OSError as error:
             raise CommandFailed(f"the set-up {self._shown(self.setup)} can't be run: {error}") from None
         if done.returncode != 0:
             raise CommandFailed(
-                f"the set-up {self._shown(self.setup)} {_how_it_ended(done.returncode)}\n"
-                + self._last_lines(done.stdout)
+                f"the set-up {self._shown(self.setup)} {_how_it_ended(done.returncode)}" + self._last_lines(done.stdout)
             )
 
-    def check_end(self, returncode: int, output: bytes, *, timed_out: bool = False) -> None:
+    def check_end(self, returncode: int, output: bytes | None, *, timed_out: bool = False) -> None:
         """Whether a run was as it should be.
 
+        :param output: what it wrote; None where it wrote to the caller's own streams.
         :raises CommandFailed: it was not; CommandTimedOut where it was ended.
         """
         if timed_out:
             raise CommandTimedOut(
-                f"{self._shown(self.args)} was ended with all its processes after its time-out of {self.timeout:g} s\n"
+                f"{self._shown(self.args)} was ended with all its processes after its time-out of {self.timeout:g} s"
                 + self._last_lines(output)
             )
         if self.check and returncode != 0:
-            raise CommandFailed(f"{self._shown(self.args)} {_how_it_ended(returncode)}\n{self._last_lines(output)}")
+            raise CommandFailed(f"{self._shown(self.args)} {_how_it_ended(returncode)}{self._last_lines(output)}")
 
     def _shown(self, args: str | Sequence[str]) -> str:
         import shlex
 
         return self.redactor.text(args) if isinstance(args, str) else shlex.join(self.redactor.arguments(args))
 
-    def _last_lines(self, output: bytes) -> str:
+    def _last_lines(self, output: bytes | None) -> str:
+        if output is None:
+            return ""
         lines = _text(output).rstrip().splitlines()
         if not lines:
-            return "  (it wrote nothing)"
+            return "\n  (it wrote nothing)"
         last = self.redactor.text("\n".join(lines[-LAST_LINES_SHOWN:]))
         shown = [f"  {line}" for line in last.split("\n")]
         left_out = len(lines) - LAST_LINES_SHOWN
-        return "\n".join([f"  ({left_out} lines before these)", *shown] if left_out > 0 else shown)
+        return "\n" + "\n".join([f"  ({left_out} lines before these)", *shown] if left_out > 0 else shown)
 
 
 @dataclass
@@ -212,6 +229,15 @@ def record(
     timeout: float | None = None,
     check: bool = False,
     shell: bool = False,
+    stdin: IO[Any] | int | None = None,
+    pass_fds: Collection[int] = (),
+    umask: int = -1,
+    user: str | int | None = None,
+    group: str | int | None = None,
+    extra_groups: Sequence[str | int] | None = None,
+    start_new_session: bool = False,
+    process_group: int | None = None,
+    inherit: bool = False,
     tracer: str | Tracer = "auto",
     interpose: Interpose = True,
     on_progress: Callable[[int], None] | None = None,
@@ -220,6 +246,10 @@ def record(
 ) -> Recording:
     """Run a command once, with the caller's own standard streams, and return its recording.
 
+    ``args`` to ``shell`` and ``stdin`` to ``process_group`` mean what they mean to ``subprocess.run``.
+
+    :param inherit: start the command as a shell would have started it in this process's place: with the descriptors,
+        the ignored signals and, without ``env``, the environment that this process was started with.
     :param timeout: seconds after which the whole process tree is ended.
     :param tracer: a name (``ptreetime doctor`` lists them) or a tracer.
     :param on_progress: called now and then with the number of processes seen so far.
@@ -240,6 +270,15 @@ def record(
         check=check,
         interpose=interpose,
         redact=redact,
+        stdin=stdin,
+        pass_fds=pass_fds,
+        umask=umask,
+        user=user,
+        group=group,
+        extra_groups=extra_groups,
+        start_new_session=start_new_session,
+        process_group=process_group,
+        inherit=inherit,
     )
     chosen = choose(tracer).tracer if isinstance(tracer, str) else tracer
     try:
@@ -265,7 +304,7 @@ def run_once(
     :raises KeyboardInterrupt: after the build has ended, when Ctrl-C was pressed while it ran; the exception carries
         the recording as its attribute ``recording``.
     """
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr, _stdin(build.input) as stdin:
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr, _stdin(build) as stdin:
         command = Command(
             args=build.args,
             cwd=build.cwd,
@@ -275,6 +314,7 @@ def run_once(
             stderr=_appending(stderr) if capture else None,
             timeout=build.timeout,
             interpose=build.interpose,
+            child=build.child,
             on_progress=on_progress,
             on_events=None if on_events is None else _redacting(on_events, build.redactor),
         )
@@ -287,7 +327,17 @@ def run_once(
         interrupt = KeyboardInterrupt()
         interrupt.recording = recording  # type: ignore[attr-defined] # read by those who want to keep it
         raise interrupt
-    build.check_end(capture_of_run.returncode, done.stdout + done.stderr, timed_out=capture_of_run.timed_out)
+    output = done.stdout + done.stderr if capture else None
+    try:
+        build.check_end(done.returncode, output, timed_out=capture_of_run.timed_out)
+    except CommandTimedOut as error:
+        error.recording = recording
+        raise
+    except CommandFailed as error:
+        program = failed_leak_check(done.tree, output or b"")
+        if program is None:
+            raise
+        raise CommandFailed(f"{error}\n{leak_check_advice(program, prefix='--ptreetime-')}") from None
     return done
 
 
@@ -300,8 +350,9 @@ def run_untraced(build: Build) -> float:
 
     :raises CommandFailed: it could not be started, or did not end with exit status 0 (with ``check``).
     """
-    with tempfile.TemporaryFile() as output, _stdin(build.input) as stdin:
-        command = Command(build.args, build.cwd, build.env, stdin, _appending(output), output, interpose=False)
+    with tempfile.TemporaryFile() as output, _stdin(build) as stdin:
+        streams = (stdin, _appending(output), output)
+        command = Command(build.args, build.cwd, build.env, *streams, interpose=False, child=build.child)
         with launched(command) as child:
             child.open_gate()
             began = time.monotonic_ns()
@@ -434,12 +485,26 @@ def _content(file: IO[bytes]) -> bytes:
 
 
 @contextmanager
-def _stdin(data: bytes | None) -> Iterator[IO[bytes] | None]:
-    """A file with the input, or the caller's own standard input where there is none."""
-    if data is None:
-        yield None
+def _stdin(build: Build) -> Iterator[IO[Any] | int | None]:
+    """A file with the input, or what was given as standard input; None for the caller's own."""
+    if build.input is None:
+        if build.stdin_position is not None and build.stdin is not None:
+            os.lseek(_descriptor(build.stdin), build.stdin_position, os.SEEK_SET)
+        yield subprocess.DEVNULL if build.stdin == subprocess.PIPE else build.stdin  # run() closes such a pipe at once
         return
     with tempfile.TemporaryFile() as file:
-        file.write(data)
+        file.write(build.input)
         file.seek(0)
         yield file
+
+
+def _descriptor(file: IO[Any] | int) -> int:
+    return file if isinstance(file, int) else file.fileno()
+
+
+def _position(stdin: IO[Any] | int | None) -> int | None:
+    """Where a regular file given as standard input is read from; None for everything else."""
+    if stdin is None or (isinstance(stdin, int) and stdin < 0):  # DEVNULL and PIPE are negative
+        return None
+    descriptor = _descriptor(stdin)
+    return os.lseek(descriptor, 0, os.SEEK_CUR) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None

@@ -7,7 +7,7 @@ A new tracer is a file here with a class that has the three members of :class:`T
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any, Literal, Protocol, TypeAlias
@@ -15,7 +15,17 @@ from typing import IO, Any, Literal, Protocol, TypeAlias
 from pytest_ptreetime.errors import TracerUnavailable, UsageError
 from pytest_ptreetime.recording.events import Event
 
-__all__ = ["PROCESS_COST", "Capture", "Choice", "Command", "Interpose", "Tracer", "builtin_tracers", "choose"]
+__all__ = [
+    "PROCESS_COST",
+    "Capture",
+    "ChildOptions",
+    "Choice",
+    "Command",
+    "Interpose",
+    "Tracer",
+    "builtin_tracers",
+    "choose",
+]
 
 
 #: Seconds that a tracer with the interposing library adds to a process, as `make bench` measured them on a virtual
@@ -26,6 +36,25 @@ PROCESS_COST = {"ebpf": 52e-6, "ptrace": 285e-6, "interpose": 45e-6}
 #: Whether a library may be loaded into the programs of the build, where the tracer can use one: True is the one that
 #: disturbs least, "log" the one that logs each start and end, False is none.
 Interpose: TypeAlias = bool | Literal["log"]
+
+
+@dataclass(frozen=True)
+class ChildOptions:
+    """How a command is started: the parameters of ``subprocess.run`` of the same names, with the same defaults.
+
+    ``inherit`` starts it as a shell would have started it in our place: with the descriptors, the ignored signals and
+    (where the command has no ``env``) the environment that this process was started with, whatever Python has changed
+    of them since. The others are not for use with it.
+    """
+
+    pass_fds: Collection[int] = ()
+    umask: int = -1
+    user: str | int | None = None
+    group: str | int | None = None
+    extra_groups: Sequence[str | int] | None = None
+    start_new_session: bool = False
+    process_group: int | None = None
+    inherit: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +74,7 @@ class Command:
     stderr: IO[Any] | int | None = None
     timeout: float | None = None
     interpose: Interpose = True
+    child: ChildOptions = field(default_factory=ChildOptions)
     on_progress: Callable[[int], None] | None = None
     on_events: Callable[[list[Event]], None] | None = None
 

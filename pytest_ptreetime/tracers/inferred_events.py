@@ -45,7 +45,7 @@ class Root:
     start: Start
     gate: bytes
     args: list[bytes]
-    cwd: bytes
+    cwd: bytes | None
     ended_ns: int
     status: int
 

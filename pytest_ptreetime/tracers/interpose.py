@@ -73,7 +73,7 @@ def _capture(child: Launched, start: Start, wait: _Wait) -> Capture:
         start=start,
         gate=os.fsencode(helper("ptreetime-gate").resolve()),
         args=[os.fsencode(arg) for arg in command.args],
-        cwd=os.fsencode(Path(command.cwd or ".").absolute()),
+        cwd=_directory(command.cwd),
         ended_ns=wait.ended_ns,
         status=-returncode if returncode < 0 else returncode << 8,
     )
@@ -86,6 +86,14 @@ def _capture(child: Launched, start: Start, wait: _Wait) -> Capture:
         interrupted=wait.interrupted,
         incomplete_reason=_reason(inferred, alive),
     )
+
+
+def _directory(cwd: str | None) -> bytes | None:
+    """The command's directory; None where it has been deleted."""
+    try:
+        return os.fsencode(Path(cwd or ".").absolute())
+    except FileNotFoundError:
+        return None
 
 
 def _reason(inferred: Inferred, alive: int) -> str:

@@ -1,7 +1,8 @@
 """Starting a command that waits at a gate, with the interposer loaded: what every tracer does first.
 
 The gate is a small native program (libptreetime/recorder/gate.c) that the command replaces by its own exec, so the
-command keeps the pid, the parent, the streams and everything else that ``subprocess`` gave it. Over its socket::
+command keeps the pid, the parent, the streams and everything else that ``subprocess`` gave it, or could
+not give it (see the gate's options). Over its socket::
 
     us -> gate   "p" int32    let the process with this pid trace you (Yama's PR_SET_PTRACER); answered by "p"
     us -> gate   "g"          go: exec the command
@@ -11,18 +12,19 @@ command keeps the pid, the parent, the streams and everything else that ``subpro
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from pytest_ptreetime.errors import CommandFailed, FileUnreadable, RecordingFailed
+from pytest_ptreetime.errors import CommandFailed, FileUnreadable, RecordingFailed, UsageError
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import (
     Create,
@@ -34,8 +36,15 @@ from pytest_ptreetime.recording.events import (
     UserStartup,
     decode_stream,
 )
+from pytest_ptreetime.system.inherited import (
+    first_ignored_signals,
+    given_environment,
+    ignored_signals,
+    inheritable_descriptors,
+    waiting_for_children,
+)
 from pytest_ptreetime.system.temporary_files import private_directory
-from pytest_ptreetime.tracers import Command
+from pytest_ptreetime.tracers import ChildOptions, Command
 from pytest_ptreetime.tracers.preload import MAILBOX, preload_value
 from pytest_ptreetime.tracers.proc_members import end_members
 
@@ -137,9 +146,14 @@ def launched(command: Command, *, interposer: str | None = None) -> Iterator[Lau
     :raises CommandFailed: the working directory is missing, or there is no memory or process left.
     :raises OSError: there is no place for temporary files, or no descriptor left.
     """
-    with private_directory() as directory, _socket_pair() as (ours, theirs), ExitStack() as opened:
+    with (
+        private_directory() as directory,
+        _socket_pair() as (ours, theirs),
+        waiting_for_children(),
+        ExitStack() as opened,
+    ):
         log = log_file = None
-        environment = dict(os.environ if command.env is None else command.env)
+        environment = _environment(command)
         if interposer is not None:
             if interposer != MAILBOX:
                 log = directory / "interposer.events"
@@ -150,13 +164,13 @@ def launched(command: Command, *, interposer: str | None = None) -> Iterator[Lau
             )
         try:
             process = subprocess.Popen(
-                [str(helper("ptreetime-gate")), str(theirs.fileno()), "--", *command.args],
+                [*_gate(command.child), str(theirs.fileno()), "--", *command.args],
                 cwd=command.cwd,
                 env=environment,
                 stdin=command.stdin,
                 stdout=command.stdout,
                 stderr=command.stderr,
-                pass_fds=[theirs.fileno()],
+                **_popen_options(command.child, theirs),
             )
         except OSError as error:
             raise CommandFailed(f"can't start {os.fsdecode(command.args[0])}: {error}") from None
@@ -167,6 +181,65 @@ def launched(command: Command, *, interposer: str | None = None) -> Iterator[Lau
         finally:
             ours.close()  # a gate that was never opened reads the end of the stream and exits
             child.see_to_the_end()
+
+
+def _environment(command: Command) -> dict[str, str]:
+    if command.env is not None:
+        return dict(command.env)
+    return given_environment() if command.child.inherit else dict(os.environ)
+
+
+def _popen_options(child: ChildOptions, gate: socket.socket) -> dict[str, Any]:
+    """The parameters of ``subprocess.Popen`` for ``child``, besides those that the gate sees to.
+
+    :raises UsageError: this Python has no such parameter.
+    """
+    options: dict[str, Any] = {"umask": child.umask, "start_new_session": child.start_new_session}
+    if child.process_group is not None:
+        if sys.version_info < (3, 11):
+            raise UsageError("process_group needs Python 3.11, as in subprocess")
+        options["process_group"] = child.process_group
+    # Not close_fds=False: Popen may call posix_spawn then, and glibc's leaves two signals ignored.
+    further = inheritable_descriptors() if child.inherit else child.pass_fds
+    return {**options, "pass_fds": [gate.fileno(), *further]}
+
+
+def _gate(child: ChildOptions) -> list[str]:
+    """The gate with its options: what ``subprocess`` can't do or would do too early.
+
+    :raises UsageError: there is no such user or group.
+    """
+    ignored = first_ignored_signals() if child.inherit else ignored_signals() & {signal.SIGCHLD}
+    options = ["-i", _list(ignored)] if ignored else []
+    if child.extra_groups is not None:
+        options += ["-G", _list(map(_group, child.extra_groups))]
+    if child.group is not None:
+        options += ["-g", str(_group(child.group))]
+    if child.user is not None:
+        options += ["-u", str(_user(child.user))]
+    return [str(helper("ptreetime-gate")), *options]
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return ",".join(str(int(number)) for number in sorted(numbers))
+
+
+def _user(user: str | int) -> int:
+    import pwd
+
+    try:
+        return user if isinstance(user, int) else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise UsageError(f"there is no user {user!r}") from None
+
+
+def _group(group: str | int) -> int:
+    import grp
+
+    try:
+        return group if isinstance(group, int) else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise UsageError(f"there is no group {group!r}") from None
 
 
 def _private(path: str, flags: int) -> int:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pytest_ptreetime.errors import RecordingFailed, TracerUnavailable
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import WIRE_VERSION
+from pytest_ptreetime.system.inherited import waiting_for_children
 from pytest_ptreetime.system.os_errors import words_of
 
 __all__ = ["RecorderGone", "RecorderProcess"]
@@ -49,15 +50,16 @@ class RecorderProcess:
             raise TracerUnavailable(f"can't start the recorder: {words_of(error)}") from None
         with theirs:
             try:
-                self._process = subprocess.Popen(
-                    [*prefix, str(helper("ptreetime-recorder")), mode],
-                    stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                    cwd="/",
-                    env={},
-                )
+                with waiting_for_children():  # as it will do itself, and sudo
+                    self._process = subprocess.Popen(
+                        [*prefix, str(helper("ptreetime-recorder")), mode],
+                        stdin=theirs.fileno(),
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                        start_new_session=True,
+                        cwd="/",
+                        env={},
+                    )
             except OSError as error:
                 ours.close()
                 raise TracerUnavailable(f"can't start the recorder: {words_of(error)}") from None
