@@ -192,6 +192,30 @@ def test_children_of_an_ignored_sigchld_are_told_with_their_statuses(tracer: Tra
     assert [result.one(pid).exit_code for pid in result.facts["children"]] == [20, 21, 22]
 
 
+@pytest.mark.promise("loss-is-noticed")
+@pytest.mark.parametrize("how", ["reaped", "left"])
+def test_child_that_asks_not_to_be_traced_is_in_the_tree_or_told_to_be_missing(
+    tracer: Tracer, programs: Programs, how: str
+) -> None:
+    result = record(tracer, [programs.path("untraced-child"), how])
+    try:
+        if result.tree.complete:
+            assert_lawful(result)
+            assert result.one(result.facts["untraced"]).parent is result.tree.root
+        else:
+            assert result.tree.incomplete_reason is not None
+            assert result.tree.incomplete_reason.startswith("processes are missing: ")
+            assert f"{result.facts['pid']} (untraced-child)" in result.tree.incomplete_reason
+    finally:
+        if how == "left":
+            os.kill(result.facts["untraced"], signal.SIGKILL)
+
+
+def test_children_that_somebody_else_reaps_are_not_taken_for_missing_ones(tracer: Tracer, programs: Programs) -> None:
+    result = run(tracer, programs.path("reapers"))
+    assert len(result.tree) == result.facts["processes"]
+
+
 def test_pid_namespace_has_the_callers_pids(tracer: Tracer, programs: Programs) -> None:
     result = run(tracer, programs.path("pid-namespace"))
     child = result.one(result.facts["child"])

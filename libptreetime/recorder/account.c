@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proc.h"
+#include "ptrace_missing.h"
 
 /* The unit of ru_inblock and ru_oublock, whatever the device: task_io_get_inblock in the kernel. */
 #define BLOCK_BYTES 512u
@@ -56,8 +57,10 @@ void ptreetime_account_exec(const struct ptreetime_tracee *process, uint64_t hig
   struct ptreetime_proc_faults faults;
   struct ptreetime_proc_status status;
   uint64_t read_bytes, written_bytes, new_rss_bytes;
+  pid_t parent;
   ptreetime_proc_clocks(process->tid, usage);
-  if (process->images > 0 && ptreetime_proc_max_rss(process->tid, &new_rss_bytes) && new_rss_bytes < highest_rss_bytes)
+  if (process->images > 0 && ptreetime_proc_max_rss(process->tid, &new_rss_bytes, &parent) &&
+      new_rss_bytes < highest_rss_bytes)
     set_max_rss_if_raised(process, highest_rss_bytes, usage);
   set_run_delay(process, usage);
   if (ptreetime_proc_faults(process->tid, &faults))
@@ -83,9 +86,9 @@ void ptreetime_account_running(struct ptreetime_tracee *process) {
 
 void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid) {
   if (tid == process->tid && process->status_file > 0)
-    process->max_rss_known = ptreetime_proc_max_rss_in(process->status_file, &process->max_rss_bytes);
+    process->max_rss_known = ptreetime_proc_max_rss_in(process->status_file, &process->max_rss_bytes, &process->reaper);
   else
-    process->max_rss_known = ptreetime_proc_max_rss(tid, &process->max_rss_bytes);
+    process->max_rss_known = ptreetime_proc_max_rss(tid, &process->max_rss_bytes, &process->reaper);
 }
 
 void ptreetime_account_ending(struct ptreetime_tracee *process) {
@@ -103,13 +106,18 @@ void ptreetime_account_thread(struct ptreetime_tracee *thread) {
     thread->process->run_delay_unknown = true;
 }
 
-static void add_rusage(struct rusage *to, const struct rusage *what) {
-  to->ru_minflt += what->ru_minflt;
-  to->ru_majflt += what->ru_majflt;
-  to->ru_inblock += what->ru_inblock;
-  to->ru_oublock += what->ru_oublock;
-  to->ru_nvcsw += what->ru_nvcsw;
-  to->ru_nivcsw += what->ru_nivcsw;
+static struct ptreetime_tracee *process_of(pid_t pid) {
+  struct ptreetime_tracee *tracee = pid == 0 ? NULL : ptreetime_tracee_find(pid);
+  return tracee != NULL && tracee->process == tracee ? tracee : NULL;
+}
+
+/* Who can reap the dead process: NULL is somebody outside of the tree. */
+static struct ptreetime_tracee *reaper_of(const struct ptreetime_tracee *process) {
+  struct ptreetime_proc_status status;
+  struct ptreetime_tracee *reaper = process_of(process->reaper);
+  if (reaper == NULL && ptreetime_proc_status(process->tid, &status)) /* it had no stop at its end, or is an orphan */
+    reaper = process_of(status.parent);
+  return reaper;
 }
 
 int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
@@ -119,24 +127,26 @@ int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_us
   int status;
   ptreetime_proc_clocks(process->tid, usage);
   set_run_delay(process, usage);
-  bool children_told = !process->has_children || ptreetime_proc_faults(process->tid, &faults);
+  struct ptreetime_tracee *reaper = reaper_of(process);
+  bool has_reaped = process->has_children || ptreetime_missing_suspects(process, usage);
+  bool children_told = !has_reaped || ptreetime_proc_faults(process->tid, &faults);
+  if (has_reaped && children_told)
+    ptreetime_missing_check(process, &faults);
   while (wait4(process->tid, &status, __WALL, &rusage) < 0) {
     if (errno != EINTR)
       return -1;
   }
-  struct ptreetime_tracee *parent = ptreetime_tracee_parent(process);
+  ptreetime_missing_dead(reaper, &rusage);
   if (process->max_rss_known)
     ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, process->max_rss_bytes);
   else
     set_max_rss_if_raised(process, (uint64_t)rusage.ru_maxrss * 1024, usage);
-  if (parent != NULL)
-    add_rusage(&parent->children_usage, &rusage);
   if (!children_told)
     return status;
   set_faults((uint64_t)rusage.ru_minflt - faults.children_minor, (uint64_t)rusage.ru_majflt - faults.children_major,
              usage);
-  if (process->has_children && (faults.children_minor != (uint64_t)children->ru_minflt ||
-                                faults.children_major != (uint64_t)children->ru_majflt))
+  if (faults.children_minor != (uint64_t)children->ru_minflt ||
+      faults.children_major != (uint64_t)children->ru_majflt)
     return status; /* it has reaped other children than those that are known to be dead */
   set_switches((uint64_t)(rusage.ru_nvcsw - children->ru_nvcsw), (uint64_t)(rusage.ru_nivcsw - children->ru_nivcsw),
                usage);

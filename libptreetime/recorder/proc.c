@@ -62,10 +62,14 @@ static struct ptreetime_bytes read_link(pid_t pid, const char *name, char *targe
   return (struct ptreetime_bytes){target, (size_t)count};
 }
 
-void ptreetime_proc_program(pid_t pid, struct ptreetime_exec *exec) {
+struct ptreetime_bytes ptreetime_proc_name(pid_t pid) {
   static char name[64];
   ssize_t count = read_small(pid, "comm", name, sizeof name);
-  exec->name = (struct ptreetime_bytes){count > 0 ? name : NULL, count > 0 ? (size_t)count - 1 : 0}; /* no newline */
+  return (struct ptreetime_bytes){count > 0 ? name : NULL, count > 0 ? (size_t)count - 1 : 0}; /* no newline */
+}
+
+void ptreetime_proc_program(pid_t pid, struct ptreetime_exec *exec) {
+  exec->name = ptreetime_proc_name(pid);
   exec->args = read_arguments(pid);
 }
 
@@ -89,6 +93,8 @@ bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status) {
   if (read_small(pid, "status", text, sizeof text) <= 0)
     return false;
   uint64_t number = 0;
+  const char *state = strstr(text, "\nState:\t");
+  status->dead = state != NULL && (state[8] == 'Z' || state[8] == 'X');
   status->process = number_after(text, "\nTgid:", &number) ? (pid_t)number : 0;
   status->parent = number_after(text, "\nPPid:", &number) ? (pid_t)number : 0;
   status->tracer = number_after(text, "\nTracerPid:", &number) ? (pid_t)number : 0;
@@ -98,24 +104,27 @@ bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status) {
 
 int ptreetime_proc_open_status(pid_t pid) { return open(path_of(pid, "status"), O_RDONLY | O_CLOEXEC); }
 
-bool ptreetime_proc_max_rss_in(int status, uint64_t *max_rss_bytes) {
-  char text[2048]; /* it comes in the first third */
-  uint64_t kib;
+bool ptreetime_proc_max_rss_in(int status, uint64_t *max_rss_bytes, pid_t *parent) {
+  char text[2048]; /* both come in the first third */
+  uint64_t kib, number = 0;
+  *parent = 0;
   ssize_t count = pread(status, text, sizeof text - 1, 0);
   if (count <= 0)
     return false;
   text[count] = '\0';
+  if (number_after(text, "\nPPid:", &number))
+    *parent = (pid_t)number;
   if (!number_after(text, "\nVmHWM:", &kib))
     return false;
   *max_rss_bytes = kib * 1024;
   return true;
 }
 
-bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes) {
+bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes, pid_t *parent) {
   int status = ptreetime_proc_open_status(pid);
   if (status < 0)
     return false;
-  bool known = ptreetime_proc_max_rss_in(status, max_rss_bytes);
+  bool known = ptreetime_proc_max_rss_in(status, max_rss_bytes, parent);
   close(status);
   return known;
 }
@@ -132,6 +141,23 @@ bool ptreetime_proc_faults(pid_t pid, struct ptreetime_proc_faults *faults) {
     return false;
   *faults = (struct ptreetime_proc_faults){minor, children_minor, major, children_major};
   return true;
+}
+
+size_t ptreetime_proc_children(pid_t pid, pid_t tid, pid_t *children, size_t limit) {
+  char file[48], text[1024], *at = text;
+  snprintf(file, sizeof file, "task/%d/children", (int)tid);
+  if (read_small(pid, file, text, sizeof text) <= 0)
+    return 0;
+  size_t count = 0;
+  while (count < limit) {
+    char *end;
+    unsigned long number = strtoul(at, &end, 10);
+    if (*end != ' ') /* the end, or a number that was cut */
+      break;
+    children[count++] = (pid_t)number;
+    at = end + 1;
+  }
+  return count;
 }
 
 bool ptreetime_proc_run_delay(pid_t tid, uint64_t *run_delay_ns) {

@@ -18,8 +18,12 @@ void ptreetime_proc_program(pid_t pid, struct ptreetime_exec *exec);
 /* Fill exe and cwd, likewise. */
 void ptreetime_proc_places(pid_t pid, struct ptreetime_exec *exec);
 
+/* Its command name, alone; likewise. */
+struct ptreetime_bytes ptreetime_proc_name(pid_t pid);
+
 /* From /proc/PID/status. The switches are those of this thread. */
 struct ptreetime_proc_status {
+  bool dead; /* and not reaped */
   pid_t process;
   pid_t parent;
   pid_t tracer;
@@ -28,12 +32,13 @@ struct ptreetime_proc_status {
 };
 bool ptreetime_proc_status(pid_t pid, struct ptreetime_proc_status *status);
 
-/* The peak resident size of a process that still has its memory, from the same file. */
-bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes);
+/* From the same file: the parent, and the peak resident size where the process still has its memory. False without
+ * that; the parent is 0 where it is not known either. */
+bool ptreetime_proc_max_rss(pid_t pid, uint64_t *max_rss_bytes, pid_t *parent);
 
 /* The same in two steps: a descriptor of that file, or -1, which remains good over the process's execs. */
 int ptreetime_proc_open_status(pid_t pid);
-bool ptreetime_proc_max_rss_in(int status, uint64_t *max_rss_bytes);
+bool ptreetime_proc_max_rss_in(int status, uint64_t *max_rss_bytes, pid_t *parent);
 
 /* Page faults of the whole process, and those of its reaped children: /proc/PID/stat. */
 struct ptreetime_proc_faults {
@@ -43,6 +48,9 @@ struct ptreetime_proc_faults {
   uint64_t children_major;
 };
 bool ptreetime_proc_faults(pid_t pid, struct ptreetime_proc_faults *faults);
+
+/* The first children, at most limit, that this thread of the process has: /proc/PID/task/TID/children. How many. */
+size_t ptreetime_proc_children(pid_t pid, pid_t tid, pid_t *children, size_t limit);
 
 /* How long the thread was ready to run and did not: /proc/TID/schedstat. */
 bool ptreetime_proc_run_delay(pid_t tid, uint64_t *run_delay_ns);

@@ -24,6 +24,7 @@
 #include "preload.h"
 #include "proc.h"
 #include "ptrace_birth.h"
+#include "ptrace_missing.h"
 #include "ptrace_news.h"
 #include "ptrace_trial.h"
 #include "recorder.h"
@@ -98,8 +99,11 @@ static void exiting(struct ptreetime_tracee *tracee) {
     process->threads--;
     ptreetime_ending_note(tracee, now);
   }
-  if (first && process->threads == 0)
+  if (first && process->threads == 0) {
     ptreetime_account_memory(process, tracee->tid);
+    if (process->has_children)
+      ptreetime_missing_look(tracee);
+  }
   ptreetime_birth_resume(tracee->tid, 0);
   if (first && !process->threaded)
     ptreetime_account_ending(process);
@@ -241,6 +245,8 @@ static void finish(struct ptreetime_recording *recording) {
   while (take_one(WEXITED | WNOHANG) > 0)
     continue;
   ptreetime_birth_adopt_all();
+  ptreetime_tracee_each(ptreetime_missing_look);
+  ptreetime_missing_report(recording, now);
   ptreetime_recording_end(recording, now, recording->running);
   ptrace_detach(recording);
   recording->ended = true;
@@ -290,9 +296,10 @@ static const char *ptrace_attach(struct ptreetime_recording *recording) {
     ptrace(PTRACE_DETACH, recording->root_pid, NULL, NULL);
     return "out of memory";
   }
-  ptreetime_tracee_lead(root, NULL);
+  ptreetime_tracee_lead(root);
   current = recording;
   ptreetime_birth_begin(recording);
+  ptreetime_missing_begin();
   ptreetime_interrupt_enable(true);
   return NULL;
 }

@@ -31,7 +31,7 @@ void ptreetime_birth_resume(pid_t tid, int signal) { ptrace(PTRACE_CONT, tid, NU
 /* A process of the recording, forked by parent (NULL: by one that is gone): tell of it, and end it at once where all
  * are to be ended. */
 static void begin_process(struct ptreetime_tracee *tracee, struct ptreetime_tracee *parent, uint64_t time_ns) {
-  ptreetime_tracee_lead(tracee, parent);
+  ptreetime_tracee_lead(tracee);
   if (parent != NULL)
     parent->has_children = true;
   recording->processes++;

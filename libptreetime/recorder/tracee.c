@@ -11,7 +11,6 @@ unsigned ptreetime_tracee_files;
 
 static struct ptreetime_tracee *buckets[BUCKETS];
 static struct ptreetime_tracee *spare; /* removed ones: a build makes a thousand processes and has few at a time */
-static uint64_t last_serial;
 
 static struct ptreetime_tracee **bucket_of(pid_t tid) { return &buckets[(unsigned)tid % BUCKETS]; }
 
@@ -35,14 +34,9 @@ struct ptreetime_tracee *ptreetime_tracee_add(pid_t tid) {
   return tracee;
 }
 
-void ptreetime_tracee_lead(struct ptreetime_tracee *tracee, const struct ptreetime_tracee *parent) {
+void ptreetime_tracee_lead(struct ptreetime_tracee *tracee) {
   tracee->process = tracee;
-  tracee->serial = ++last_serial;
   tracee->threads = 1;
-  if (parent != NULL) {
-    tracee->parent = parent->tid;
-    tracee->parent_serial = parent->serial;
-  }
   ptreetime_tracee_processes++;
 }
 
@@ -75,9 +69,4 @@ void ptreetime_tracee_each(void (*visit)(struct ptreetime_tracee *)) {
       visit(tracee);
     }
   }
-}
-
-struct ptreetime_tracee *ptreetime_tracee_parent(const struct ptreetime_tracee *process) {
-  struct ptreetime_tracee *parent = ptreetime_tracee_find(process->parent);
-  return parent != NULL && parent->serial == process->parent_serial ? parent : NULL;
 }

@@ -26,10 +26,7 @@ struct ptreetime_tracee {
   pid_t vfork_child; /* is kept stopped, as it would sleep, until this one execs or ends; or 0 */
 
   /* In leaders only. */
-  uint64_t serial;    /* which process of the pid: pids are used again */
-  pid_t parent;       /* who forked it */
   pid_t vfork_parent; /* the thread that is kept stopped for it, or 0 */
-  uint64_t parent_serial;
   uint64_t exec_ns;       /* when its image began */
   uint64_t last_call_ns;  /* when it began to end, or 0 */
   uint64_t mailbox;       /* where its image tells when it began, until that has been read; or 0 */
@@ -38,6 +35,7 @@ struct ptreetime_tracee {
   unsigned threads;       /* that have not stopped at their end */
   bool threaded;          /* has ever had a second thread */
   bool has_children;      /* has ever forked */
+  pid_t reaper;           /* its parent at its end, or 0 */
   int status_file;        /* its /proc/PID/status, open, or 0 */
   bool max_rss_known;     /* read from the image that is exiting */
   bool run_delay_unknown; /* a thread has vanished with its part of it */
@@ -58,14 +56,12 @@ extern unsigned ptreetime_tracee_files;
 struct ptreetime_tracee *ptreetime_tracee_find(pid_t tid);
 /* A new one, with everything zero; NULL without memory. */
 struct ptreetime_tracee *ptreetime_tracee_add(pid_t tid);
-/* Make it the leader of a process that parent has forked (NULL: of the root). */
-void ptreetime_tracee_lead(struct ptreetime_tracee *tracee, const struct ptreetime_tracee *parent);
+/* Make it the leader of a process. */
+void ptreetime_tracee_lead(struct ptreetime_tracee *tracee);
 /* Make it one more thread of process. */
 void ptreetime_tracee_join(struct ptreetime_tracee *tracee, struct ptreetime_tracee *process);
 void ptreetime_tracee_remove(struct ptreetime_tracee *tracee);
 /* Call visit for each; it may remove the one that it is called with. */
 void ptreetime_tracee_each(void (*visit)(struct ptreetime_tracee *));
-/* Its parent, if that lives. */
-struct ptreetime_tracee *ptreetime_tracee_parent(const struct ptreetime_tracee *process);
 
 #endif

@@ -37,6 +37,7 @@ from pytest_ptreetime.tree.program import Program
 
 __all__ = ["TreeBuilder", "mark_reparented", "preorder"]
 
+MISSING_WORDS = "processes are missing: "  # how a tracer says that no event was lost, but that there were none
 LOST_WORDS = 10  # in how many ways it is said what was lost: a tracer knows three
 
 
@@ -94,8 +95,9 @@ class TreeBuilder:
         self.certificate.alive = event.alive
 
     def _lost(self, event: Lost) -> None:
-        self.certificate.lost += event.count
-        said = self.certificate.lost_what
+        missing = event.what.startswith(MISSING_WORDS)
+        said = self.certificate.missing if missing else self.certificate.lost_what
+        self.certificate.lost += 0 if missing else event.count
         if len(said) < LOST_WORDS and event.what not in said:
             said.append(event.what)
 

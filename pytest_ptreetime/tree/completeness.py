@@ -14,7 +14,8 @@ class Certificate(msgspec.Struct):
     recording that missed nothing has creates + 1 = exits + alive. ``alive`` is what END counted, None where END is
     missing or could not count. ``without_args`` and ``without_end`` count nodes, ``unknown_cpu`` nodes whose cpu time
     was not told (it does not make a tree incomplete: the sums leave those nodes out). ``foreign_exits`` and
-    ``foreign_user_events`` are of processes outside the tree, where the tracer sees such.
+    ``foreign_user_events`` are of processes outside the tree, where the tracer sees such. ``missing`` says of which
+    processes the tracer was told nothing, and how it knows.
     """
 
     started: bool = False
@@ -24,6 +25,7 @@ class Certificate(msgspec.Struct):
     alive: int | None = None
     lost: int = 0
     lost_what: list[str] = []
+    missing: list[str] = []
     unseen_creates: int = 0
     stray_exits: int = 0
     contradictions: int = 0
@@ -47,6 +49,7 @@ class Certificate(msgspec.Struct):
             said.append("START is missing, so the root is a guess")
         if not self.ended:
             said.append("END is missing: the recording stopped before the build did")
+        said += self.missing
         if self.lost:
             said.append(f"at least {_many(self.lost, 'event was', 'events were')} lost ({'; '.join(self.lost_what)})")
         if self.interposer_only:

@@ -56,6 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct ptreetime_proc_status status;
   struct ptreetime_proc_faults faults;
   uint64_t one, other;
+  pid_t pid, children[8];
+  seen += (unsigned)ptreetime_proc_children(1, 1, children, 8);
   ptreetime_proc_program(1, &exec);
   ptreetime_proc_places(1, &exec);
   look_at(exec.name);
@@ -66,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     seen += (unsigned)(status.process + status.voluntary_switches);
   if (ptreetime_proc_faults(1, &faults))
     seen += (unsigned)(faults.minor + faults.children_major);
-  if (ptreetime_proc_max_rss(1, &one) && ptreetime_proc_run_delay(1, &other) && ptreetime_proc_io(1, &one, &other))
+  if (ptreetime_proc_max_rss(1, &one, &pid) && ptreetime_proc_run_delay(1, &other) && ptreetime_proc_io(1, &one, &other))
     seen += (unsigned)(one + other);
   free(copy);
   return 0;
