@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_ptreetime.baselines.lines import entry_of, line_of
 from pytest_ptreetime.baselines.store import Baseline, Session, Store, file_name
-from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.errors import (
     BaselineCorrupt,
     BaselineError,
@@ -31,22 +31,10 @@ FIRST_DAY = datetime(2026, 11, 1, tzinfo=timezone.utc)
 
 def session(day: int = 0, wall: float = 1.0) -> Session:
     profile = Profile.from_dict({"make": {"count": 1, "wall": wall}, "make/cc1[a.c]": {"count": 1, "wall": wall / 2}})
+    profile.identities = {"make": Identity("make", "", ("-j2",)), "make/cc1[a.c]": Identity("cc1", "b.c", ("-j2",))}
     return Session.from_profiles(
         [profile, profile], commit="4f2a1c9d", tracer="ptrace", time=FIRST_DAY + timedelta(days=day)
     )
-
-
-OLD_SESSION = (
-    b'{"commit":"4f2a1c9d","parents":{"make":null,"make/cc1[a.c]":"make","x":"gone","y":"x"},"rounds":3,'
-    b'"session":"0f","time":"2026-11-01T00:00:00Z","totals":{"make":{"count":[1.0,1.0,1.0],"wall":[1.0,1.1,null]},'
-    b'"make/cc1[a.c]":{"count":[1.0,1.0],"wall":[0.5,null,0.6,7.0]},"x":{"wall":[null,null,2.0]}},"tracer":"ptrace"}'
-)
-
-
-def write_format_1(path: Path, *lines: bytes) -> None:
-    """Put a file of the first format in the place of ``path``."""
-    header = path.read_bytes().splitlines()[0].replace(b'"ptreetime_baseline":2', b'"ptreetime_baseline":1')
-    path.write_bytes(b"\n".join([header, *(lines or [OLD_SESSION])]) + b"\n")
 
 
 def stored(store: Store, *sessions: Session) -> Baseline:
@@ -172,34 +160,9 @@ def test_load_when_only_the_hosts_name_differs_is_the_same_machine(tmp_path: Pat
 def test_load_when_the_format_is_newer_says_so(tmp_path: Path) -> None:
     store = Store(tmp_path)
     path = store.add(TEST, HOST, session())
-    path.write_bytes(path.read_bytes().replace(b'"ptreetime_baseline":2', b'"ptreetime_baseline":3'))
-    with pytest.raises(BaselineOtherVersion, match="format 3, this version reads up to 2"):
+    path.write_bytes(path.read_bytes().replace(b'"ptreetime_baseline":3', b'"ptreetime_baseline":4'))
+    with pytest.raises(BaselineOtherVersion, match="format 4, this version reads 3"):
         store.load(TEST, HOST)
-
-
-@pytest.mark.promise("written-is-read")
-def test_load_when_the_format_is_the_first_reads_what_it_says_and_writes_it_in_the_new_one(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    path = store.add(TEST, HOST, session())
-    write_format_1(path)
-    old = store.load(TEST, HOST).sessions[0]
-    assert [profile.totals for profile in old.profiles()] == [
-        {"make": {"count": 1.0, "wall": 1.0}, "make/cc1[a.c]": {"count": 1.0, "wall": 0.5}},
-        {"make": {"count": 1.0, "wall": 1.1}, "make/cc1[a.c]": {"count": 1.0}},
-        {"make": {"count": 1.0}, "make/cc1[a.c]": {"wall": 0.6}, "x": {"wall": 2.0}},
-    ]
-    assert old.profiles()[2].parents == {"make": None, "make/cc1[a.c]": "make", "x": "gone"}
-    store.add(TEST, HOST, session(1))
-    assert b'"totals"' not in path.read_bytes()
-    assert store.load(TEST, HOST).sessions[0] == old
-
-
-@pytest.mark.promise("written-is-read")
-def test_file_with_lines_of_both_formats_has_the_sessions_of_both(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    path = store.add(TEST, HOST, session(1))
-    path.write_bytes(path.read_bytes() + OLD_SESSION + b"\n")
-    assert [one.time[8:10] for one in store.load(TEST, HOST).sessions] == ["01", "02"]
 
 
 @pytest.mark.promise("files-do-not-explode")
@@ -211,6 +174,13 @@ def test_file_with_lines_of_both_formats_has_the_sessions_of_both(tmp_path: Path
         (b'"parents":[-1,0]', b'"parents":[-1]'),
         (b'"keys":["make",', b'"keys":["make/cc1[a.c]",'),
         (b'"keys":["make",', b'"keys":["make","as",'),
+        (b'"commands":[[0,0,0,0],[0,0,0,0]]', b'"commands":[[0,0,0,0]]'),
+        (b'"commands":[[0,0,0,0],[0,0,0,0]]', b'"commands":[[0,0,0,1],[0,0,0,0]]'),
+        (b'"commands":[[0,0,0,0],[0,0,0,0]]', b'"commands":[[0,0,0,-1],[0,0,0,0]]'),
+        (b'"commands":[[0,0,0,0],[0,0,0,0]]', b'"commands":[[0,0,0,0],[1,1,1,0]]'),
+        (b'"commands":[[0,0,0,0],[0,0,0,0]]', b'"commands":[[0,0,0,0],[2,1,0]]'),
+        (b'"commands":[[0,0,0,0],[0,0,0,0]]', b'"commands":[[0,0,0,0],[0]]'),
+        (b'"subjects":[[1,"b.c"]]', b'"subjects":[[2,"b.c"]]'),
         (b'"rounds":2', b'"rounds":3'),
         (b'"rounds":2', b'"rounds":-2'),
         (b"[1.0,0.5]", b'[1.0,"0.5"]'),
@@ -229,18 +199,6 @@ def test_load_when_a_session_contradicts_itself_is_one_clear_error(tmp_path: Pat
     assert was in content
     path.write_bytes(content.replace(was, becomes, 1))
     with pytest.raises(BaselineCorrupt, match=r"damaged at line 2: .*delete the line"):
-        store.load(TEST, HOST)
-
-
-@pytest.mark.promise("files-do-not-explode")
-def test_load_when_each_key_of_an_old_file_has_a_metric_of_its_own_is_refused(
-    tmp_path: Path,
-) -> None:
-    store = Store(tmp_path)
-    path = store.add(TEST, HOST, session())
-    totals = ",".join(f'"k{number}":{{"m{number}":[1]}}' for number in range(20_000))
-    write_format_1(path, b'{"session":"a","time":"2026","rounds":1,"totals":{' + totals.encode() + b"}}")
-    with pytest.raises(BaselineCorrupt, match="20000 keys, 20000 metrics and 1 rounds, but 20000 values"):
         store.load(TEST, HOST)
 
 
@@ -289,8 +247,7 @@ def test_write_when_it_succeeds_leaves_no_temporary_file_behind(tmp_path: Path) 
 
 
 @pytest.mark.promise("stores-merge")
-@pytest.mark.parametrize("first_format", [1, 2])
-def test_branches_when_each_added_a_session_merge_in_git_without_a_conflict(tmp_path: Path, first_format: int) -> None:
+def test_branches_when_each_added_a_session_merge_in_git_without_a_conflict(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         **{f"GIT_{who}_{what}": "x@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
@@ -302,9 +259,7 @@ def test_branches_when_each_added_a_session_merge_in_git_without_a_conflict(tmp_
 
     git("init", "-b", "main")
     store = Store(tmp_path / ".ptreetime")
-    path = store.add(TEST, HOST, session(0))
-    if first_format == 1:
-        write_format_1(path)
+    store.add(TEST, HOST, session(0))
     git("add", "-A")
     git("commit", "-m", "first")
     git("checkout", "-b", "branch")

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_ptreetime.decision.comparing import compare, power_of_baseline
+from pytest_ptreetime.decision.packed_identities import PackedIdentities
 from pytest_ptreetime.decision.panel import Panel, tabulate
-from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.reports.results import typical
 
@@ -37,6 +38,35 @@ def assert_same(one: Panel, other: Panel) -> None:
             np.testing.assert_array_equal(mine, others)
     for name in ("current", "current_counts", "pinned", "pinned_counts"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+WORDS = st.lists(st.sampled_from(["-O2", "-g", "a.c", "-o", "x"]), max_size=5).map(tuple)
+IDENTITIES = st.builds(Identity, st.sampled_from(["make", "cc1", "sh"]), st.sampled_from(["", "a.c", "(fork)"]), WORDS)
+
+
+@given(st.lists(st.sampled_from([*KEYS, "sh(fork)", "x/["]), unique=True), st.data())
+def test_identities_when_packed_and_unpacked_are_as_they_were(keys: list[str], data: st.DataObject) -> None:
+    identities = {key: data.draw(IDENTITIES) for key in keys if data.draw(st.booleans())}
+    packed = PackedIdentities.of(keys, identities)
+    packed.check(len(keys))
+    assert list(packed.unpacked(keys).items()) == list(identities.items())
+
+
+def test_keys_are_in_the_order_of_their_first_occurrence_and_words_that_differ_are_stars() -> None:
+    def profile(*words: str) -> Profile:
+        one = Profile.from_dict({"a": {"count": 1}, "z": {"count": 1}})
+        one.identities = {"z": Identity("z", "x", words), "a": Identity("a", "")}
+        return one
+
+    rounds = Rounds.of([profile("-c", "/tmp/x81", "a=1"), profile("-c", "/tmp/y7", "b")])
+    assert rounds.keys == ["z", "a"]
+    assert rounds[1].identities == {"z": Identity("z", "x", ("-c", "/tmp/*", "*")), "a": Identity("a", "")}
+
+
+def test_what_a_file_says_of_its_commands_can_not_fill_the_memory() -> None:
+    packed = PackedIdentities(["x"], [[0, 0, 0, *[0] * 100_000], *[[1, 100_000, 0]] * 100])
+    with pytest.raises(msgspec.ValidationError, match="10100000 words"):
+        packed.check(101)
 
 
 @given(rounds_of_profiles(fewest=0))

@@ -2,20 +2,17 @@
 
 A file is JSON lines, in any order but for the first::
 
-    {"ptreetime_baseline": 2, "test": "...", "host": {...}}
+    {"ptreetime_baseline": 3, "test": "...", "host": {...}}
     {"session": "9f...", "time": "2026-11-23T10:00:00Z", "commit": "4f2a1c9", "tracer": "ptrace",
      "calibration": {"wall": {part: [a value a repetition]}, "cpu": ...}, "rounds": 5,
-     "keys": [...], "parents": [for each key the position of its parent's, or -1],
+     "keys": [in the order in which they occur first], "parents": [for each key the position of its parent's, or -1],
+     "identities": {what each key stands for: decision/packed_identities.py},
      "values": {metric: [for each round [a value a key]]}}
     {"pin": "9f..."}
 
 Where a key did not occur in a round, or a metric was not known, there is null. Times are UTC.
 
-Version history of the format:
-
-1. (0.1.0) the first; in place of keys and values ``"totals": {key: {metric: [a value a round]}}``, and ``"parents"`` by
-   name. Still read, a line at a time: a merge may put lines of both into one file.
-2. (0.1.0) columns: 100,000 keys are read five times as fast.
+Version history of the format: 3 (0.1.0) is the first that was released.
 """
 
 from __future__ import annotations
@@ -31,6 +28,7 @@ from pathlib import Path
 
 import msgspec
 
+from pytest_ptreetime.decision.packed_identities import PackedIdentities
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.errors import BaselineCorrupt, BaselineOtherVersion
@@ -40,13 +38,9 @@ from pytest_ptreetime.system.host import HostFacts
 
 __all__ = ["Header", "Pin", "Session", "entry_of", "header_of", "line_of", "session_of"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SIGNIFICANT_DIGITS = 7
 ROUNDS_WITHOUT_VALUES = 100  # of a session that has no value in any: so many are believed
-#: Format 1 names the metrics of each key apart; as columns they may take this many times the values' number, and more
-#: only where that is less than a megabyte or so.
-SPARSENESS = 16
-FEW_CELLS = 1 << 17
 
 _values = msgspec.json.Decoder(list[list[float | None]])
 
@@ -120,6 +114,7 @@ class _Columns(msgspec.Struct):
     keys: list[str]
     parents: list[int]
     values: dict[str, msgspec.Raw]
+    identities: PackedIdentities
     commit: str | None = None
     tracer: str | None = None
     calibration: Calibration | None = None
@@ -133,44 +128,14 @@ class _Columns(msgspec.Struct):
             raise msgspec.ValidationError("a parent that is no key")
         if not 0 <= self.rounds <= (self.rounds if self.values else ROUNDS_WITHOUT_VALUES):
             raise msgspec.ValidationError(f"{self.rounds} rounds, but no values")
+        self.identities.check(size)
         values = {}
         for metric, raw in self.values.items():
             rounds = _values.decode(raw)
             if len(rounds) != self.rounds or any(len(column) != size for column in rounds):
                 raise msgspec.ValidationError(f"values of {metric!r} that are not of {self.rounds} rounds, {size} keys")
             values[metric] = [_column(column) for column in rounds]
-        return Rounds(self.keys, self.parents, values, self.rounds)
-
-
-class _Rows(msgspec.Struct):
-    """A session's line in format 1."""
-
-    session: str
-    time: str
-    rounds: int
-    totals: dict[str, dict[str, list[float | None]]]
-    parents: dict[str, str | None] = {}
-    commit: str | None = None
-    tracer: str | None = None
-    calibration: Calibration | None = None
-
-    def columns(self) -> Rounds:
-        lengths = [len(values) for row in self.totals.values() for values in row.values()]
-        if not 0 <= self.rounds <= max(max(lengths, default=0), ROUNDS_WITHOUT_VALUES):
-            raise msgspec.ValidationError(f"{self.rounds} rounds, but values of {max(lengths, default=0)}")
-        metrics = dict.fromkeys(metric for row in self.totals.values() for metric in row)
-        if len(self.totals) * len(metrics) * self.rounds > max(SPARSENESS * sum(lengths), FEW_CELLS):
-            raise msgspec.ValidationError(
-                f"{len(self.totals)} keys, {len(metrics)} metrics and {self.rounds} rounds, but {sum(lengths)} values"
-            )
-        values = {metric: self._columns_of(metric) for metric in metrics}
-        return Rounds.with_parents(list(self.totals), self.parents, values, self.rounds)
-
-    def _columns_of(self, metric: str) -> list[array[float]]:
-        missing: list[float | None] = [None] * self.rounds
-        rows = [row.get(metric, missing) for row in self.totals.values()]
-        rows = [row if len(row) >= self.rounds else row + missing for row in rows]
-        return [_column([row[number] for row in rows]) for number in range(self.rounds)]
+        return Rounds(self.keys, self.parents, values, self.rounds, self.identities)
 
 
 def header_of(line: bytes | memoryview, path: Path) -> Header:
@@ -180,9 +145,9 @@ def header_of(line: bytes | memoryview, path: Path) -> Header:
     """
     try:
         version = msgspec.json.decode(line)["ptreetime_baseline"]
-        if version not in range(1, FORMAT_VERSION + 1):
+        if version != FORMAT_VERSION:
             raise BaselineOtherVersion(
-                f"the baseline {path} is of format {version!r}, this version reads up to {FORMAT_VERSION}: "
+                f"the baseline {path} is of format {version!r}, this version reads {FORMAT_VERSION}: "
                 "save a new one with --ptreetime-save-baseline in another directory, or use the version that wrote it"
             )
         return msgspec.json.decode(line, type=Header)
@@ -217,6 +182,7 @@ def line_of(entry: Header | Session | Pin) -> bytes:
             rounds=len(columns),
             keys=columns.keys,
             parents=columns.parents,
+            identities=columns.packed_identities,
             values={
                 metric: msgspec.Raw(msgspec.json.encode([column.tolist() for column in rounds]))  # NaN becomes null
                 for metric, rounds in columns.values.items()
@@ -239,8 +205,6 @@ def _entry(line: bytes | memoryview) -> Session | Pin | Header:
     with suppress(msgspec.ValidationError):  # nearly all of a file is this, and looking what it is would take as long
         return _session(msgspec.json.decode(line, type=_Columns))
     names = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    if "totals" in names:
-        return _session(msgspec.json.decode(line, type=_Rows))
     if "session" in names:
         return _session(msgspec.json.decode(line, type=_Columns))
     if "pin" in names:
@@ -248,7 +212,7 @@ def _entry(line: bytes | memoryview) -> Session | Pin | Header:
     return msgspec.json.decode(line, type=Header)
 
 
-def _session(line: _Columns | _Rows) -> Session:
+def _session(line: _Columns) -> Session:
     if line.calibration is not None and not line.calibration.is_whole:
         raise msgspec.ValidationError("the calibration is not one")
     return Session(line.session, line.time, line.columns(), line.commit, line.tracer, line.calibration)

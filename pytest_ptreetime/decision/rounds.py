@@ -7,7 +7,9 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import overload
 
-from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.packed_identities import PackedIdentities
+from pytest_ptreetime.decision.profile import Identity, Profile
+from pytest_ptreetime.decision.words import starred
 
 __all__ = ["Rounds"]
 
@@ -17,30 +19,48 @@ class Rounds(Sequence[Profile]):
 
     ``values[metric]`` has for each round the values of all ``keys``, NaN where the key did not occur or the metric was
     not known. ``parents`` has the position of each key's parent, -1 for none. A key that occurs in no round is there as
-    the parent of others.
+    the parent of others. Keys are in the order in which they occur first.
+
+    :param identities: what the keys stand for; nothing where that is not known.
     """
 
-    __slots__ = ("keys", "number", "parents", "values")
+    __slots__ = ("_identities", "keys", "number", "packed_identities", "parents", "values")
 
     def __init__(
-        self, keys: list[str], parents: list[int], values: Mapping[str, list[array[float]]], number: int
+        self,
+        keys: list[str],
+        parents: list[int],
+        values: Mapping[str, list[array[float]]],
+        number: int,
+        identities: PackedIdentities | None = None,
     ) -> None:
         self.keys, self.parents, self.values, self.number = keys, parents, values, number
+        self.packed_identities = identities or PackedIdentities()
+        self._identities: dict[str, Identity] | None = None
+
+    @property
+    def identities(self) -> dict[str, Identity]:
+        """What the keys stand for, those of all rounds; unpacked when it is first asked for."""
+        if self._identities is None:
+            self._identities = self.packed_identities.unpacked(self.keys)
+        return self._identities
 
     @classmethod
     def of(cls, profiles: Sequence[Profile]) -> Rounds:
-        """Those of ``profiles``, the keys sorted; where parents differ the last round's are taken."""
+        """Those of ``profiles``; where parents differ the last round's are taken, where words differ ``*``."""
         parents: dict[str, str | None] = {}
         for profile in profiles:
             parents.update(profile.parents)
-        keys = sorted({key for profile in profiles for key in profile.totals})
+        identities = _common_identities(profiles)
+        keys = [key for key in identities if any(key in profile.totals for profile in profiles)]
+        keys = list(dict.fromkeys([*keys, *(key for profile in profiles for key in profile.totals)]))
         rows = [[profile.totals.get(key, {}) for key in keys] for profile in profiles]
         metrics = sorted({metric for profile in profiles for row in profile.totals.values() for metric in row})
         values = {
             metric: [array("d", [row.get(metric, math.nan) for row in one_round]) for one_round in rows]
             for metric in metrics
         }
-        return cls.with_parents(keys, parents, values, len(profiles))
+        return cls.with_parents(keys, parents, values, len(profiles), identities)
 
     @classmethod
     def with_parents(
@@ -49,6 +69,7 @@ class Rounds(Sequence[Profile]):
         parents: Mapping[str, str | None],
         values: Mapping[str, list[array[float]]],
         number: int,
+        identities: Mapping[str, Identity] = {},
     ) -> Rounds:
         """With parents by name; one that is no key becomes one."""
         names = [parents.get(key) for key in keys]
@@ -61,7 +82,8 @@ class Rounds(Sequence[Profile]):
             for column in columns:
                 column.extend([math.nan] * unseen)
         positions = [-1 if name is None else index[name] for name in names]
-        return cls(list(index), positions + [-1] * unseen, values, number)
+        packed = PackedIdentities.of(list(index), identities)
+        return cls(list(index), positions + [-1] * unseen, values, number, packed)
 
     def __len__(self) -> int:
         return self.number
@@ -81,17 +103,13 @@ class Rounds(Sequence[Profile]):
         """Whether they hold the same; NaN is itself here."""
         if not isinstance(other, Rounds):
             return NotImplemented
-        return (self.number, self.keys, self.parents, self._bytes()) == (
-            other.number,
-            other.keys,
-            other.parents,
-            other._bytes(),
-        )
+        return self._all() == other._all()
 
     __hash__ = None  # type: ignore[assignment] # its columns can change
 
-    def _bytes(self) -> dict[str, list[bytes]]:
-        return {metric: [column.tobytes() for column in columns] for metric, columns in self.values.items()}
+    def _all(self) -> tuple[object, ...]:
+        values = {metric: [column.tobytes() for column in columns] for metric, columns in self.values.items()}
+        return self.number, self.keys, self.parents, self.packed_identities, values
 
     def _profile(self, place: int) -> Profile:
         metrics = list(self.values)
@@ -106,4 +124,20 @@ class Rounds(Sequence[Profile]):
             for key, parent in zip(self.keys, self.parents, strict=True)
             if key in totals
         }
-        return Profile(totals=totals, parents=parents)
+        identities = self.identities
+        if len(totals) < len(self.keys):
+            identities = {key: identity for key, identity in identities.items() if key in totals}
+        return Profile(totals=totals, parents=parents, identities=identities)
+
+
+def _common_identities(profiles: Sequence[Profile]) -> dict[str, Identity]:
+    """Those of all rounds, in the order in which they occur first; a word that differs between them is ``*``."""
+    common: dict[str, Identity] = {}
+    for profile in profiles:
+        for key, identity in profile.identities.items():
+            known = common.setdefault(key, identity)
+            if known.words != identity.words and len(known.words) == len(identity.words):
+                words = zip(known.words, identity.words, strict=True)
+                stable = tuple([starred(one, other) or "*" for one, other in words])
+                common[key] = Identity(known.name, known.subject, stable)
+    return common
