@@ -44,6 +44,7 @@ WORDS = st.lists(st.sampled_from(["-O2", "-g", "a.c", "-o", "x"]), max_size=5).m
 IDENTITIES = st.builds(Identity, st.sampled_from(["make", "cc1", "sh"]), st.sampled_from(["", "a.c", "(fork)"]), WORDS)
 
 
+@pytest.mark.promise("written-is-read")
 @given(st.lists(st.sampled_from([*KEYS, "sh(fork)", "x/["]), unique=True), st.data())
 def test_identities_when_packed_and_unpacked_are_as_they_were(keys: list[str], data: st.DataObject) -> None:
     identities = {key: data.draw(IDENTITIES) for key in keys if data.draw(st.booleans())}
@@ -63,6 +64,7 @@ def test_keys_are_in_the_order_of_their_first_occurrence_and_words_that_differ_a
     assert rounds[1].identities == {"z": Identity("z", "x", ("-c", "/tmp/*", "*")), "a": Identity("a", "")}
 
 
+@pytest.mark.promise("files-do-not-explode")
 def test_what_a_file_says_of_its_commands_can_not_fill_the_memory() -> None:
     packed = PackedIdentities(["x"], [[0, 0, 0, *[0] * 100_000], *[[1, 100_000, 0]] * 100])
     with pytest.raises(msgspec.ValidationError, match="10100000 words"):

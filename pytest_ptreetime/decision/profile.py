@@ -42,8 +42,7 @@ class Profile(msgspec.Struct):
         """
         from pytest_ptreetime.keys.keyer import Keyer
 
-        keyer = keyer or Keyer()
-        keys = keyer.keys_in_preorder(tree)
+        keys, identities = (keyer or Keyer()).named(tree)
         key_of = dict(zip(map(id, tree), keys, strict=True))
         sums: dict[str, list[int]] = {}
         one_parent: dict[str, str | None] = {}
@@ -64,7 +63,7 @@ class Profile(msgspec.Struct):
             parents=_one_parent_each(one_parent, candidates),
             incomplete_reason=tree.incomplete_reason,
             critical_path=list(dict.fromkeys(key_of[id(node)] for node in tree.critical_path())),
-            identities=keyer.identities(tree, keys),
+            identities=identities,
         )
 
     @classmethod

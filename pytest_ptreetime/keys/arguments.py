@@ -65,7 +65,7 @@ class ArgumentNormalizer:
         known = self._files.get((cwd, path))
         if known is None:
             absolute = path
-            if path[:1] != "/":
+            if path[:1] != "/" and (cwd != self._works or "." in path[:1] or "/." in path or "//" in path):
                 absolute = posixpath.normpath(path if cwd is None else posixpath.join(cwd, path))
             self._files[cwd, path] = known = self.stable(absolute, "")
         return known

@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_ptreetime.keys.decoding import Decoded
@@ -37,7 +37,9 @@ class Directories:
     aliases: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, nodes: Sequence[ProcessNode], wrappers: set[int], decoded: Decoded) -> Directories:
+    def of(
+        cls, nodes: Sequence[ProcessNode], wrappers: Mapping[int, ProcessNode | None], decoded: Decoded
+    ) -> Directories:
         """Those of a tree in preorder, of which the nodes with the ids ``wrappers`` only pass a command on."""
         started = usable(decoded.cwd(nodes[0]))
         if not started:
@@ -55,16 +57,16 @@ def usable(directory: str | None) -> str:
     return directory.rstrip("/") if directory is not None and directory.startswith("/") else ""
 
 
-def _works_in(root: ProcessNode, wrappers: set[int], decoded: Decoded) -> str:
+def _works_in(root: ProcessNode, wrappers: Mapping[int, ProcessNode | None], decoded: Decoded) -> str:
     """Where the command works that ``root`` is, or wraps."""
     node = root
     for _ in range(CHAIN):
         if id(node) not in wrappers:
             break
-        first = node.next_image or next(iter(node.children), None)
-        if first is None:
+        inner = wrappers[id(node)] or node.next_image or next(iter(node.children), None)
+        if inner is None:
             break
-        node = first
+        node = inner
     cwd, words = decoded.cwd(node), decoded.args(node) or []
     for option in _WORKS_IN.get(decoded.name(node), ()):
         if option in words[:-1]:

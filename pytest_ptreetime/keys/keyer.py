@@ -85,28 +85,18 @@ class Keyer:
         with without_collector():
             return self._keys_of(nodes)
 
-    def identities(self, tree: ProcessTree, keys: Sequence[str]) -> dict[str, Identity]:
-        """What each of ``keys``, those of ``tree`` in preorder, stands for, in the order in which they occur first."""
+    def named(self, tree: ProcessTree) -> tuple[list[str], dict[str, Identity]]:
+        """The keys in preorder, and what each stands for, in the order in which they occur first."""
+        identities: dict[str, Identity] = {}
         with without_collector():
-            nodes = list(tree)
-            subjects = self._subjects(nodes, passes_through(nodes, decoded := Decoded()), decoded)
-            first: dict[str, ProcessNode] = {}
-            for node, key in zip(nodes, keys, strict=True):
-                if key not in first:
-                    first[key] = node
-            return {
-                key: Identity(_printable_name(subjects.name(node)), subjects.of(node), subjects.words(node))
-                for key, node in first.items()
-            }
+            return self._keys_of(list(tree), identities), identities
 
-    def _subjects(self, nodes: list[ProcessNode], passed: set[int], decoded: Decoded) -> NodeSubjects:
-        directories = Directories.of(nodes, passed, decoded)
-        return NodeSubjects(directories, self._substitutions, decoded, self._normalize_hook)
-
-    def _keys_of(self, nodes: list[ProcessNode]) -> list[str]:
+    def _keys_of(self, nodes: list[ProcessNode], identities: dict[str, Identity] | None = None) -> list[str]:
+        """The keys of a tree's nodes; ``identities`` gets what they stand for."""
         decoded = Decoded()
         passed = passes_through(nodes, decoded)
-        subjects = self._subjects(nodes, passed, decoded)
+        directories = Directories.of(nodes, passed, decoded)
+        subjects = NodeSubjects(directories, self._substitutions, decoded, passed, self._normalize_hook)
         below: dict[int, str] = {}  # the path that a node's children have, by its id
         names: dict[str, str] = {}
         brackets: dict[str, str] = {}
@@ -122,16 +112,18 @@ class Keyer:
                 printed = names[name] = _printable_name(name)
             if node.children or node.next_image is not None:
                 below[id(node)] = path if id(node) in passed else _bounded(f"{path}{printed}/", LONGEST_PATH, "/")
+            subject = subjects.of(node)
             key = None if key_hook is None else key_hook(node)
             if key is not None:
                 key = printable(key)
             else:
-                subject = subjects.of(node)
                 bracket = brackets.get(subject)
                 if bracket is None:
                     bracket = brackets[subject] = bracketed(subject)
                 key = path + printed + bracket
             key = known.setdefault(key, key)
+            if identities is not None and key not in identities:
+                identities[key] = Identity(printed, subject, subjects.words(node))
             keys.append(key)
             if remember:
                 node._key = key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pytest_ptreetime.keys.arguments import ArgumentNormalizer, printable
 from pytest_ptreetime.keys.decoding import Decoded
@@ -30,6 +30,7 @@ class NodeSubjects:
     It is worked out once for each argument and each command, but for those of compilers' inner programs, which differ
     all the time: they have temporary files' names. A large build has millions of nodes, and few that differ.
 
+    :param wrapped: by the id of a node that only passes a command on, the node that it passes it to (wrappers.py).
     :param normalize_hook: gives a node's words; None leaves them to the rules.
     """
 
@@ -38,11 +39,13 @@ class NodeSubjects:
         directories: Directories,
         substitutions: Substitutions,
         decoded: Decoded,
+        wrapped: Mapping[int, ProcessNode | None],
         normalize_hook: Callable[[ProcessNode], Sequence[str] | None] | None = None,
     ) -> None:
         self._normalizer = ArgumentNormalizer(directories, substitutions)
         self._substitutions = substitutions
         self._decoded = decoded
+        self._wrapped = wrapped
         self._hook = normalize_hook
         self._names: dict[str, str] = {}
         self._temporary: dict[bytes, bool] = {}  # by executable, whether that is a temporary file
@@ -72,6 +75,9 @@ class NodeSubjects:
             return " ".join(map(printable, filter(None, given)))
         if not node._execed and node.forked_only:
             return FORK
+        inner = self._wrapped.get(id(node))
+        if inner is not None and levels and self._is_known(inner):
+            return f"{self.name(inner)} {self.of(inner, levels - 1)}".rstrip()
         name = node._name or self._decoded.name(node)
         program = node._program
         if program is None or program.args is None or name in self._inner:
@@ -83,6 +89,16 @@ class NodeSubjects:
             if name not in self._inner:
                 self._commands[command] = known
         return known
+
+    def _is_known(self, node: ProcessNode) -> bool:
+        """Whether its program has a rule, or it passes on one that has."""
+        for _ in range(MOST_LEVELS):
+            inner = self._wrapped.get(id(node))
+            if inner is None:
+                break
+            node = inner
+        first = self._decoded.first_argument(node)
+        return first is not None and rule_of(node._name or self._decoded.name(node), first) is not None
 
     def _worked_out(self, node: ProcessNode, name: str, levels: int) -> str:
         decoded = self._decoded
@@ -137,7 +153,9 @@ class NodeSubjects:
             return ()
         cwd = decoded.cwd(node)
         begin = _begin(node.name, args)
-        words = [word[:LONGEST_WORD] for word in normalizer.arguments(cwd, args[begin : begin + MOST_WORDS])]
+        words = normalizer.arguments(cwd, args[begin : begin + MOST_WORDS])
+        if max(map(len, words), default=0) > LONGEST_WORD:
+            words = [word[:LONGEST_WORD] for word in words]
         program = args[begin - 1] if begin > 1 or "/" in args[0] else decoded.exe(node)
         if program is not None and "/" in program:
             path = normalizer.file(cwd, program)

@@ -24,14 +24,15 @@ _COMMAND_ENDS = frozenset(" ;&|><)")
 _COMMAND_BEGINS = frozenset(" ;&|(/")
 
 
-def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> set[int]:
-    """The ids (``id(node)``) of those of ``nodes``, a tree in preorder, that have others below and only pass them on.
+def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> dict[int, ProcessNode | None]:
+    """Those of ``nodes``, a tree in preorder, that have others below and only pass them on: by ``id(node)``, what each
+    passes on where that is one program.
 
     These are: a process that never execed (a shell's fork of itself); a launcher by name; a node whose arguments end
     with those of the one program that it runs, as its only child or by its own exec; a shell whose ``-c`` text has
     them.
     """
-    found = set()
+    found: dict[int, ProcessNode | None] = {}
     programs: dict[int, ProcessNode] = {}  # what a fork that never execed runs, if it is one program
     launchers: dict[tuple[str, str | None], bool] = {}
     for node in reversed(nodes):
@@ -41,7 +42,7 @@ def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> set[int]:
         if inner is not None and inner.forked_only:
             inner = programs.get(id(inner))
         if node.forked_only:
-            found.add(id(node))
+            found[id(node)] = None
             if inner is not None:
                 programs[id(node)] = inner
             continue
@@ -50,7 +51,7 @@ def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> set[int]:
         if launches is None:
             launches = launchers[program] = _is_launcher(*program)
         if launches or (inner is not None and _wraps(node, inner, decoded)):
-            found.add(id(node))
+            found[id(node)] = inner
     return found
 
 
