@@ -53,6 +53,15 @@ class Baseline:
         """The session that ``ptreetime baseline pin`` named, the fixed point of the ratchet."""
         return next((session for session in self.sessions if session.session == self.pinned), None)
 
+    @property
+    def recent(self) -> list[Session]:
+        """What to compare with as what is usual: the pinned session is not, where two others are there.
+
+        It lies apart as soon as anything has crept, and would make the noise between sessions as large as that.
+        """
+        others = [session for session in self.sessions if session.session != self.pinned]
+        return others if len(others) > 1 else self.sessions
+
     def describe(self) -> str:
         """For a report: ``.ptreetime/main/x.jsonl, 10 sessions, last 2026-11-20 (4f2a1c9)``."""
         last = self.sessions[-1]

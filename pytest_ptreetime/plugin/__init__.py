@@ -197,11 +197,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if _session_key in config.stash:
             _send(config)
         return
+    if session.exitstatus == pytest.ExitCode.USAGE_ERROR:
+        return  # nothing was run: there is nothing to store or report
     if _session_key not in config.stash and not config.stash[_harvests_key] and not config.stash[_lost_key]:
         return
     try:
         outcome = _finish(config)
-    except (KeyboardInterrupt, ImportError, OSError, MemoryError) as error:
+    except (KeyboardInterrupt, ImportError, OSError, MemoryError, PtreetimeError) as error:
         from pytest_ptreetime.plugin.session_end import nothing_done
 
         outcome = nothing_done(error)

@@ -61,9 +61,11 @@ def finish(
     settings = session.settings
 
     def save() -> None:
+        from pytest_ptreetime.baselines.store import near
+
         session.collect()
         for path in session.save():
-            outcome.written.append(f"baseline saved in {path}")
+            outcome.written.append(f"baseline saved in {near(path)}")
 
     outcome.attempt("the baselines are", save)
     try:

@@ -241,7 +241,7 @@ class MeasuringSession:
             self._compare(judged, [judged.baseline_profiles], paired=True)
         elif judged.stored is not None:
             measurement.baseline_source = judged.stored.describe()
-            self._compare(judged, [session.profiles() for session in judged.stored.sessions], stored=judged.stored)
+            self._compare(judged, [session.profiles() for session in judged.stored.recent], stored=judged.stored)
             self._tell_of_the_machine(judged, judged.stored)
         elif settings.baseline is not None:
             measurement.message = (
@@ -299,7 +299,7 @@ class MeasuringSession:
         if stored is not None:
             if stored.pinned_session is not None:
                 terms["pinned"] = stored.pinned_session.profiles()
-            terms["baseline_calibration"] = [session.calibration for session in stored.sessions]
+            terms["baseline_calibration"] = [session.calibration for session in stored.recent]
             terms["current_calibration"] = self.calibration
         return terms
 
@@ -434,7 +434,7 @@ class MeasuringSession:
         def enough(rounds: Sequence[Round]) -> bool:
             if baseline is None:
                 return len(rounds) >= DEFAULT_ROUNDS
-            sessions = [session.profiles() for session in baseline.sessions]
+            sessions = [session.profiles() for session in baseline.recent]
             return self._decided(sessions, rounds, settings, began, paired=False, stored=baseline)
 
         return enough
