@@ -5,15 +5,20 @@ The order of words is no change, nor is a word that looks drawn, or that differs
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from pytest_ptreetime.decision.profile import Identity, Profile
-from pytest_ptreetime.decision.words import WORD, is_drawn, without_words
+from pytest_ptreetime.decision.words import WORD, is_drawn, shape, starred, without_words
 
 __all__ = ["CommandChange", "command_changes"]
+
+_TEMPORARY = re.compile(r"\bTMP/[^\s'\":;,=]*")
+_WITH_STAR = re.compile(r"[\w-]*\*[\w*-]*", re.ASCII)  # a drawn name of several words: base64 has - and _, too
+DRAWN = 6  # letters of the shortest drawn name
 
 
 @dataclass(frozen=True)
@@ -57,17 +62,49 @@ class CommandChange:
         )
 
     def _surplus(self, one: Identity, other: Identity) -> tuple[str, ...]:
-        known = Counter(map(self._quiet, other.words))
+        """The words that ``other`` lacks, but for those that stand there with other drawn names."""
+        our_words, their_words = _single_words(one), _single_words(other)
+        ours, theirs = self._without(our_words, their_words), self._without(their_words, our_words)
         surplus = []
-        for word in map(self._quiet, one.words):
-            if known[word]:
-                known[word] -= 1
+        for word in ours:
+            like = next((candidate for candidate in theirs if _is_drawn_alike(word, candidate)), None)
+            if like is None:
+                surplus.append(self._quiet(word))
             else:
-                surplus.append(word)
+                theirs.remove(like)
         return tuple(surplus)
 
+    def _without(self, words: Sequence[str], others: Sequence[str]) -> list[str]:
+        known = Counter(_WITH_STAR.sub("*", self._quiet(word)) for word in others)
+        rest = []
+        for word in words:
+            quiet = _WITH_STAR.sub("*", self._quiet(word))
+            if known[quiet]:
+                known[quiet] -= 1
+            else:
+                rest.append(word)
+        return rest
+
     def _quiet(self, text: str) -> str:
-        return without_words(text, lambda word: word in self.noise or is_drawn(word))
+        quiet = without_words(text, lambda word: word in self.noise or is_drawn(word))
+        return _TEMPORARY.sub("TMP/*", quiet)
+
+
+def _single_words(identity: Identity) -> list[str]:
+    """Also those of a shell's text."""
+    return [word for argument in identity.words for word in argument.split()]
+
+
+def _is_drawn_alike(one: str, other: str) -> bool:
+    """Whether two names of files differ only in words of one length, of which one mixes letters as drawn ones do."""
+    if not re.search("[./]", one) or starred(one, other) is None:
+        return False
+    return all(
+        ours == theirs
+        or (is_drawn(ours) and is_drawn(theirs))
+        or (len(ours) == len(theirs) >= DRAWN and "@" in (shape(ours), shape(theirs)))
+        for ours, theirs in zip(WORD.findall(one), WORD.findall(other), strict=False)
+    )
 
 
 def _option(word: str) -> str:

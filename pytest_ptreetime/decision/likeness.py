@@ -15,7 +15,7 @@ __all__ = ["Likeness", "common_below", "likeness_of_names"]
 
 _OF_PART = 0.35  # what a word or the shape of an argument weighs, the argument itself weighing 1
 _UNSEEN = 0.1  # how much less weighs what the other side has nowhere: drawn, or a new option
-_MOST_PARTS = 40
+_MOST_PARTS = 400
 
 _Features = dict[str, float]
 
@@ -26,6 +26,8 @@ def _features_of_argument(argument: str) -> tuple[tuple[str, float], ...]:
     form = shape(argument)
     if form != argument:
         found.append(("\0" + form, _OF_PART))
+    if " " in argument:  # a shell's text
+        found += [(word, 1.0) for word in argument.split()[:_MOST_PARTS]]
     parts = [part for part in WORD.findall(argument)[:_MOST_PARTS] if len(part) > 1]
     if parts and parts != [argument]:
         found += [("\1" + part, _OF_PART) for part in parts]

@@ -14,13 +14,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from pytest_ptreetime.decision.likeness import Likeness, common_below
 from pytest_ptreetime.decision.process_table import Node, Row, Table, tree_of
-from pytest_ptreetime.decision.programs import FORK, is_driver
+from pytest_ptreetime.decision.programs import is_driver
 from pytest_ptreetime.decision.stepping_over import most_alike
 from pytest_ptreetime.decision.words import Masks, vocabulary
+from pytest_ptreetime.keys.identity import FORK
+from pytest_ptreetime.system.garbage_collection import without_collector
 
 __all__ = ["Matching", "Row", "Table", "match"]
 
@@ -49,7 +52,8 @@ def match(before: Table, after: Table, *, same_build: bool = False) -> Matching:
     """
     pairs = _equal_keys(before, after)
     if len(pairs) < len(before) and len(pairs) < len(after):
-        pairs = _Matcher(before, after, pairs, same_build).run()
+        with without_collector():
+            pairs = _Matcher(before, after, pairs, same_build).run()
     taken = set(pairs.values())
     return Matching(
         pairs,
@@ -104,8 +108,8 @@ class _Matcher:
             self._of_equal_command,
             self._of_equal_subject,
             self._of_equal_subject_and_class,
-            self._above_matched,
             self._of_equal_masked_command,
+            self._above_matched,
             self._of_equal_command_but_for_numbers,
             self._of_equal_file_name,
             self._sole_of_driver,
@@ -129,7 +133,8 @@ class _Matcher:
 
     def _pair(self, left: Node, right: Node) -> None:
         left.partner, right.partner = right, left
-        self._queue.append((left, right))
+        if left.children and right.children:
+            self._queue.append((left, right))
 
     # Each step: the matched parents, and their children that have no partner yet.
 
@@ -184,7 +189,8 @@ class _Matcher:
 
     def _of_equal_command_but_for_numbers(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:
         def label(mask: Masks) -> Callable[[Node], Hashable]:
-            return lambda node: self._label(node, mask, mask.drawn(node.words, numbered=True))
+            # whether anything runs below it is left out: children of one key are shown below one parent only
+            return lambda node: self._label(node, mask, mask.drawn(node.words, numbered=True))[:-1]
 
         for ours, theirs in _meeting(left, right, label(self._mask_before), label(self._mask_after)):
             ours, theirs = yield from _of_same_below(ours, theirs)
@@ -196,7 +202,7 @@ class _Matcher:
     def _masked_label_after(self, node: Node) -> Hashable:
         return self._label(node, self._mask_after, self._mask_after.telling(node.words))
 
-    def _label(self, node: Node, mask: Masks, words: tuple[str, ...]) -> Hashable:
+    def _label(self, node: Node, mask: Masks, words: tuple[str, ...]) -> tuple[Hashable, ...]:
         name = mask.file(node.name, same_build=True)
         if node.told_by_file:
             return name, mask.file(node.tail, same_build=self._same_build), bool(node.children)
@@ -283,16 +289,23 @@ def _meeting(
             yield ours, theirs[of_label]
 
 
+def _work_below(node: Node, *, exact: bool) -> tuple[int, float]:
+    return node.signature(exact=exact), node.count
+
+
 def _of_same_below(
     left: list[Node], right: list[Node]
 ) -> Generator[tuple[Node, Node], None, tuple[list[Node], list[Node]]]:
-    """Pair those of several that have the same below them; returns what is left."""
-    if len(left) == len(right) == 1:
-        return left, right
-    for ours, theirs in _meeting(left, right, lambda node: node.signature):
-        if ours[0].signature:
-            yield from zip(ours, theirs, strict=False)
-    return _unmatched(left), _unmatched(right)
+    """Pair those of several that have the same below them and run as often; returns what is left."""
+    for exact in (True, False):
+        if len(left) == len(right) == 1:
+            break
+        as_many = len(left) == len(right)
+        for ours, theirs in _meeting(left, right, partial(_work_below, exact=exact)):
+            if ours[0].children or as_many:
+                yield from zip(ours, theirs, strict=False)
+        left, right = _unmatched(left), _unmatched(right)
+    return left, right
 
 
 def _likest(left: list[Node], right: list[Node]) -> _Pairs:
@@ -302,7 +315,11 @@ def _likest(left: list[Node], right: list[Node]) -> _Pairs:
     def rank(i: int, j: int) -> tuple[float, float]:
         one, other = left[i], right[j]
         counts = sorted((one.count or 1.0, other.count or 1.0))
-        alike = likeness.of(i, j) + 0.3 * counts[0] / counts[1] + 0.2 * (one.signature == other.signature)
+        alike = (
+            likeness.of(i, j)
+            + 0.3 * counts[0] / counts[1]
+            + 0.2 * (one.signature(exact=False) == other.signature(exact=False))
+        )
         return -alike, abs(i / len(left) - j / len(right))
 
     ranked = sorted((*rank(i, j), i, j) for i in range(len(left)) for j in range(len(right)))

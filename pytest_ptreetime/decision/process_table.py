@@ -35,7 +35,7 @@ class Node:
     __slots__ = (
         "_below",
         "_shape",
-        "_signature",
+        "_signatures",
         "children",
         "count",
         "index",
@@ -61,7 +61,7 @@ class Node:
         self.size = 1
         self._below: Counter[tuple[str, str]] | None = None
         self._shape: str | None = None
-        self._signature: int | None = None
+        self._signatures: dict[bool, int] = {}
 
     def ancestors(self) -> Iterator[Node]:
         """Its parent, that one's parent and so on."""
@@ -72,13 +72,13 @@ class Node:
 
     @property
     def below(self) -> Counter[tuple[str, str]]:
-        """How often each step runs below it, at most MOST_BELOW different ones."""
+        """How often each step runs below it but for drawn names, at most MOST_BELOW different ones."""
         if self._below is None:
             steps: Counter[tuple[str, str]] = Counter()
             rest = list(self.children)
             while rest and len(steps) < MOST_BELOW:
                 node = rest.pop()
-                steps[node.name, node.tail] += round(node.count) or 1
+                steps[shape(node.name), without_drawn(node.tail)] += round(node.count) or 1
                 rest += node.children
             self._below = steps
         return self._below
@@ -90,26 +90,25 @@ class Node:
             self._shape = " ".join([shape(self.name), *sorted(map(shape, self.words))])
         return self._shape
 
-    @property
-    def signature(self) -> int:
-        """A hash of the programs below it, and of the files of those that are told by them; 0 of a leaf."""
-        if self._signature is None:
+    def signature(self, *, exact: bool) -> int:
+        """A hash of what runs below it but for drawn names; if not ``exact`` of the programs and compilers' files."""
+        known = self._signatures
+        if exact not in known:
             rest = [self]
             while rest:
                 node = rest[-1]
-                unknown = [child for child in node.children if child._signature is None]
+                unknown = [child for child in node.children if exact not in child._signatures]
                 if unknown:
                     rest += unknown
                 else:
                     rest.pop()
-                    parts = sorted(child._part_of_signature() for child in node.children)
-                    node._signature = hash(tuple(parts)) if parts else 0
-        assert self._signature is not None
-        return self._signature
+                    parts = sorted(child._part_of_signature(exact) for child in node.children)
+                    node._signatures[exact] = hash(tuple(parts)) if parts else 0
+        return known[exact]
 
-    def _part_of_signature(self) -> tuple[str, str, float, int]:
-        file = without_drawn(self.tail) if self.told_by_file else ""
-        return self.program, file, self.count, self._signature or 0
+    def _part_of_signature(self, exact: bool) -> tuple[str, str, float, int]:
+        text = self.subject if exact else self.tail if self.told_by_file else ""
+        return shape(self.program), without_drawn(text), self.count, self._signatures[exact]
 
 
 def tree_of(table: Table) -> tuple[Node, list[Node]]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["FORK", "is_driver", "is_told_by_its_file", "program_class"]
+__all__ = ["is_driver", "is_told_by_its_file", "program_class"]
 
-#: The subject of a process that never called exec.
-FORK = "(fork)"
 
 _DRIVERS = frozenset(
     {"cc", "gcc", "g++", "c++", "cpp", "clang", "clang++", "gfortran", "c89", "c99", "tcc", "icx", "icpx"}

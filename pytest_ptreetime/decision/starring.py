@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pytest_ptreetime.decision.matching import Matching, match
 from pytest_ptreetime.decision.process_table import Row, Table
 from pytest_ptreetime.decision.profile import Identity, Profile
-from pytest_ptreetime.decision.programs import FORK, is_told_by_its_file
+from pytest_ptreetime.decision.programs import is_told_by_its_file
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.decision.words import shape
 from pytest_ptreetime.decision.words import starred as starred_text
+from pytest_ptreetime.keys.identity import FORK
 
 __all__ = ["OneKey", "Starred", "identity_of", "rounds_by_keys", "shuffled", "starred", "table_of"]
 
@@ -203,5 +204,5 @@ def _leaves_by_form(table: Table, to_before: Mapping[int, int], parents: Set[int
         if parent is None or parent not in parents or index in with_children:
             continue
         if not is_told_by_its_file(row.name):
-            groups[parent, shape(row.name), shape(row.subject)].append(row)
+            groups[parent, shape(row.name), " ".join(sorted(shape(row.subject).split()))].append(row)
     return groups

@@ -14,7 +14,7 @@ from itertools import chain
 
 from pytest_ptreetime.decision.likeness import Likeness, common_below, likeness_of_names
 from pytest_ptreetime.decision.process_table import Node
-from pytest_ptreetime.decision.programs import FORK
+from pytest_ptreetime.keys.identity import FORK
 
 __all__ = ["most_alike"]
 
@@ -144,9 +144,10 @@ class _Scores:
             below = common_below(one, other)
             return OF_COMMAND * command + OF_BELOW * below if command and below >= ENOUGH_BELOW else 0.0
         step = one.name, one.tail
-        if one.children or other.children or not one.subject or step != (other.name, other.tail):
+        number = self._number_left[step]
+        if one.children or other.children or step != (other.name, other.tail) or number != self._number_right[step]:
             return 0.0
-        return 0.5 + 0.5 * command if self._number_left[step] == self._number_right[step] else 0.0
+        return 0.5 + 0.5 * command if one.subject or number == 1 else 0.0
 
 
 class _Order:

@@ -22,9 +22,13 @@ __all__ = [
 ]
 
 WORD = re.compile(r"[A-Za-z0-9]+")
+_WORDS_AND_REST = re.compile(r"([A-Za-z0-9]+)")
 _WORD_OR_STAR = re.compile(r"[A-Za-z0-9]+|\*")
+_STARS = re.compile(r"_*\*(?:[_-]+\*)*_*")
 _LETTERS_THEN_DIGITS = re.compile(r"([A-Za-z]*)\d+")
 _PLAIN = re.compile(r"[a-z]*|[A-Z]*|[A-Z][a-z]*")
+_WORKING_DIRECTORY = re.compile(r"^\S*: ")
+_THREE_DIGITS = re.compile(r"(?<!\d)\d{3}(?!\d)")
 _LONG_NUMBER = re.compile(r"\d{4}")
 _HEXADECIMAL = re.compile(r"(?=.*\d)[0-9a-f]{5,}")
 _CAMEL_CASE = re.compile(r"[a-z]*\d{0,3}(?:[A-Z]+[a-z]{2,}\d{0,3})*[A-Z]*")
@@ -36,7 +40,7 @@ def _shape_of_word(word: str) -> str:
     if word.isalpha():
         return word if len(word) < 5 or _PLAIN.fullmatch(word) else "@"
     counted = _LETTERS_THEN_DIGITS.fullmatch(word)
-    return f"{counted[1]}#" if counted else "@"
+    return f"{counted[1]}#" if counted and _PLAIN.fullmatch(counted[1]) else "@"
 
 
 @lru_cache(65536)
@@ -58,6 +62,11 @@ def is_drawn(word: str) -> bool:
     return not (_CAMEL_CASE.fullmatch(word) or _NAME_AROUND_NUMBER.fullmatch(word))
 
 
+def _is_drawn_in_file(word: str) -> bool:
+    """Also where a process has put its number into a file's name; ``sha256`` and the like have multiples of 32."""
+    return is_drawn(word) or any(int(number) % 32 for number in _THREE_DIGITS.findall(word))
+
+
 @lru_cache(65536)
 def without_drawn(text: str) -> str:
     """``text`` with ``*`` for each word that looks drawn."""
@@ -71,7 +80,8 @@ def without_words(text: str, gone: Callable[[str], bool]) -> str:
 
 @lru_cache(65536)
 def file_names(text: str) -> str:
-    """``text`` without directories: ``src/u3.c`` and ``u3.c`` are one file to the eye."""
+    """``text`` without directories: ``src/u3.c`` is ``u3.c``, ``lib: --help`` is ``--help``."""
+    text = _WORKING_DIRECTORY.sub("", text)
     if "/" not in text:
         return text
     return " ".join(word.rstrip("/").rpartition("/")[2] or word for word in text.split(" "))
@@ -100,6 +110,11 @@ def starred(text: str, other: str) -> str | None:
     return _WORD_OR_STAR.sub(lambda match: match[0] if match[0] == next(rest) else "*", text)
 
 
+def _one_star(masked: str) -> str:
+    """Drawn names may have ``_`` and ``-``: ``*_*`` is one."""
+    return _STARS.sub("*", masked) if "*" in masked else masked
+
+
 class Masks:
     """Texts of one build with ``*`` for words that the other build has nowhere: no table of what may vary is needed.
 
@@ -110,7 +125,7 @@ class Masks:
         self._find_other = other
         self._other: set[str] | None = None
         self._known: dict[str, tuple[str, int, int]] = {}
-        self._careful: dict[str, str] = {}
+        self._careful: dict[tuple[str, bool], str] = {}
         self._of_files: dict[str, str] = {}
 
     @property
@@ -151,31 +166,34 @@ class Masks:
                 word = match[0]
                 if word in other:
                     return word
-                return "*" if is_drawn(word) else _shape_of_word(word) if same_build else word
+                return "*" if _is_drawn_in_file(word) else _shape_of_word(word) if same_build else word
 
-            known = self._of_files[text] = WORD.sub(one, text)
+            known = self._of_files[text] = _one_star(WORD.sub(one, text))
         return known
 
     def _mask_all(self, text: str) -> tuple[str, int, int]:
-        other = self.other
-        words = WORD.findall(text)
-        left = sum(word in other for word in words)
-        telling = left + sum(word not in other and not is_drawn(word) for word in words)
-        masked = text if left == len(words) else WORD.sub(lambda m: m[0] if m[0] in other else "*", text)
-        known = self._known[text] = masked, left, telling
+        parts = _WORDS_AND_REST.split(text)  # each second is a word
+        words = parts[1::2]
+        left = lacking = 0
+        for place, word in enumerate(words):
+            if word in self.other:
+                left += 1
+            else:
+                words[place] = "*"
+                lacking += not is_drawn(word)
+        parts[1::2] = words
+        known = self._known[text] = _one_star("".join(parts)), left, left + lacking
         return known
 
     def _mask_drawn(self, text: str, numbered: bool) -> str:
-        known = self._careful.get(text)
-        if known is None or numbered:
+        known = self._careful.get((text, numbered))
+        if known is None:
             other = self.other
-
-            def one(match: re.Match[str]) -> str:
-                word = match[0]
-                lacking = word not in other
-                return "*" if lacking and (is_drawn(word) or (numbered and not word.isalpha())) else word
-
-            known = WORD.sub(one, text)
-            if not numbered:
-                self._careful[text] = known
+            known = text
+            if any(word not in other for word in WORD.findall(text)):
+                known = without_words(
+                    text,
+                    lambda word: word not in other and (is_drawn(word) or (numbered and not word.isalpha())),
+                )
+            known = self._careful[text, numbered] = _one_star(known)
         return known

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hand_made_builds import build
 
 from pytest_ptreetime.decision.alignment import Level, Unit, align
-from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.decision.starring import starred
 
@@ -117,6 +117,20 @@ def test_a_changed_command_is_told_by_its_words() -> None:
     }
 
 
+def test_a_changed_word_of_a_shells_text_is_told_alone() -> None:
+    before, after = build("make\n  sh x\n"), build("make\n  sh x\n")
+    for profile, text in ((before, "gcc -O1 -c a.c"), (after, "gcc -O2 -c a.c")):
+        profile.identities["make/sh[x]"] = Identity("sh", "x", ("-c", text))
+    assert [change.describe() for change in align([[before]], [after]).pairs] == ["-O2 instead of -O1"]
+
+
+def test_files_with_drawn_names_are_no_changed_command() -> None:
+    text = "make\n  as -o a.o TMP/cc{0}.s t/cc{0}.o TryCompile-{0}/x.c :: a.c\n  go -buildid={1}/{1} :: x\n"
+    names = (("XYZabc", "fK2-a_9x7QbL3"), ("aB1cD2", "Rr4LmZ8w_qT1"), ("SPB199", "9-x9K8x-7yZ4aQw"))
+    first, *others = [build(text.format(*pair)) for pair in names]
+    assert [align([[first]], [other]).pairs for other in others] == [[], []]
+
+
 def test_noise_is_no_changed_command() -> None:
     text = "make\n  gcc -O1 -frandom-seed={} -DHASH={} -DAT={} -c a.c :: a.c\n"
     baseline = [build(text.format(n, "0f9e8d7c", n)) for n in (1, 2)]
@@ -157,6 +171,23 @@ def test_counts_that_are_only_shuffled_among_descriptors_are_no_difference() -> 
     assert alignment.comparable == 1
     assert align([[spawned("5", "5", "7")]], [spawned("5", "6", "7", "8")]).current[0].totals.keys() > {
         "python3/python3[spawn_main(pipe_handle=8)]"
+    }
+
+
+def test_arguments_that_come_in_any_order_are_no_difference() -> None:
+    before = build("make\n  query lib/a.so lib/b.so\n  query lib/b.so lib/a.so\n")
+    after = build("make\n  query lib/b.so lib/a.so\n  query lib/b.so lib/a.so\n")
+    for alignment in (align([[before]], [after]), align([[after]], [before])):
+        assert not (alignment.added or alignment.removed)
+        assert keys(list(alignment.baseline[0])) == keys(list(alignment.current))
+
+
+def test_drawn_names_are_paired_by_how_often_they_run() -> None:
+    before = build("make\n" + "  m4 tmp.aQ3xYz\n" * 3 + "  m4 tmp.Bz9kLm\n" * 2)
+    after = build("make\n" + "  m4 tmp.x8WqPr\n" * 2 + "  m4 tmp.7tGhJk\n" * 3)
+    alignment = align([[before]], [after])
+    assert {key: values["count"] for key, values in alignment.current[0].totals.items()} == {
+        key: values["count"] for key, values in before.totals.items()
     }
 
 
