@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from interposed_runs import compiled
-from trap_programs import Programs, Run, record
+from interposed_runs import INTERPOSE, compiled, compiler, run
+from trap_programs import SKIPPED, Programs, Run, record
 
 from pytest_ptreetime.native import helper
-from pytest_ptreetime.tracers import Tracer, builtin_tracers
+from pytest_ptreetime.recording.events import UserStartup
+from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
+from pytest_ptreetime.tracers.public_library import public_library
 
 KERNEL_TRACERS = ("ebpf", "ptrace")
 TRIES = 5  # on a busy machine a process waits between what it says and what the kernel sees
@@ -102,6 +106,74 @@ def test_lags_of_a_process_that_never_execs_are_its_own(tracer: Tracer, programs
         assert node.exitlag is not None
 
 
+# Programs that allow themselves few system calls
+
+FILTERS = ("prctl", "syscall", "inline", "strict", "inherited")
+# The log is written by system calls: what it knows of a filter, it knows from the C library's calls (filters_linux.c).
+SEEN_BY_THE_LOG = ("prctl", "syscall", "strict")
+
+
+def filtered(programs: Programs, way: str) -> tuple[list[str], int]:
+    """The program, and how it ends untraced."""
+    args = [programs.path("system-call-filter"), way, programs.path("nothing")]
+    status = subprocess.run(args, check=False).returncode
+    if status == SKIPPED or (way == "inherited" and status != 0):
+        pytest.skip("this machine does not allow such filters, or its linker needs other calls")
+    return args, status
+
+
+@pytest.mark.promise("system-call-filters")
+@pytest.mark.parametrize("way", FILTERS)
+def test_program_with_a_system_call_filter_ends_as_untraced(tracer: Tracer, programs: Programs, way: str) -> None:
+    args, status = filtered(programs, way)
+    record(tracer, args, interpose=True, returncode=status)
+
+
+@pytest.mark.promise("system-call-filters")
+@pytest.mark.parametrize("way", SEEN_BY_THE_LOG)
+@pytest.mark.parametrize("name", [*KERNEL_TRACERS, "interpose"])
+def test_log_is_silent_once_the_program_has_a_filter(programs: Programs, name: str, way: str) -> None:
+    args, status = filtered(programs, way)
+    made = builtin_tracers()[name]()
+    if (reason := made.available()) is not None:
+        pytest.skip(f"{name}: {reason}")
+    try:
+        capture = made.record(Command(args=args, interpose="log"))
+    finally:
+        made.close()
+    assert capture.returncode == status
+    assert any(isinstance(event, UserStartup) for event in capture.events)
+
+
+def test_log_goes_on_when_a_filter_was_only_asked_for(programs: Programs, tmp_path: Path) -> None:
+    """As libseccomp asks the kernel what it can do."""
+    source = tmp_path / "asks.c"
+    source.write_text(
+        "#define _GNU_SOURCE\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+        "int main(void) { return syscall(SYS_seccomp, 1, 0, 0) == -1 && syscall(SYS_getpid) == getpid() ? 0 : 1; }"
+    )
+    program = tmp_path / "asks"
+    subprocess.run([compiler("cc"), "-o", program, source], check=True)
+    ended = run(tmp_path / "log", [program])
+    assert ended.returncode == 0
+    assert ended.exits == [0]
+
+
+def test_vfork_through_the_function_syscall_works(tmp_path: Path) -> None:
+    """Its child returns from that function first, on the stack of its parent."""
+    source = tmp_path / "vforks.c"
+    source.write_text(
+        "#define _GNU_SOURCE\n#include <sys/syscall.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
+        "int main(void) { long child = syscall(SYS_clone, 17, 0, 0, 0, 0); if (child == 0) _exit(5); int status;\n"
+        "return waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 5 ? 0 : 1; }"
+    )
+    program = tmp_path / "vforks"
+    subprocess.run([compiler("cc"), "-o", program, source], check=True)
+    ended = run(tmp_path / "log", [program])
+    assert ended.returncode == 0
+    assert ended.exits == [0]
+
+
 # The library that leaves word in the program's memory (tracer ptrace)
 
 
@@ -113,6 +185,11 @@ def ptrace() -> Iterator[Tracer]:
         pytest.skip(f"ptrace: {reason}")
     yield made
     made.close()
+
+
+TEMPORARY = Path(tempfile.gettempdir())
+AS_ANOTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+LINKERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
 
 
 def libraries_of(output: bytes) -> set[str]:
@@ -150,9 +227,10 @@ def test_forked_child_does_not_take_its_parents_word_for_its_own(ptrace: Tracer,
     assert {node.startlag for node in result.tree if node.forked_only} == {None}
 
 
+@pytest.mark.promise("not-listed")
 @pytest.mark.parametrize("way", ["ldd", "variable", "list"])
 def test_lists_of_libraries_do_not_name_ours(ptrace: Tracer, way: str) -> None:
-    linker = next(filter(Path.exists, map(Path, ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"))), None)
+    linker = next(filter(Path.exists, map(Path, LINKERS)), None)
     if linker is None or shutil.which("ldd") is None:
         pytest.skip("no glibc here")
     args = {
@@ -164,36 +242,138 @@ def test_lists_of_libraries_do_not_name_ours(ptrace: Tracer, way: str) -> None:
     assert libraries_of(record(ptrace, args, interpose=True).output) == libraries_of(untraced.stdout)
 
 
+@pytest.mark.promise("not-listed")
+@pytest.mark.parametrize("way", ["ldd", "variable", "list", "execve", "execvp", "posix_spawn"])
+def test_lists_of_libraries_do_not_name_the_logging_library(tmp_path: Path, way: str) -> None:
+    linker = next(filter(Path.exists, map(Path, LINKERS)), None)
+    if linker is None or shutil.which("ldd") is None:
+        pytest.skip("no glibc here")
+    listing = "import os; os.environ['LD_TRACE_LOADED_OBJECTS'] = '1'; "
+    args = {
+        "ldd": ["ldd", "/bin/sh"],
+        "variable": ["env", "LD_TRACE_LOADED_OBJECTS=1", "/bin/sh"],
+        "list": ["sh", "-c", f"{linker} --list /bin/sh; exit"],
+        "execve": [sys.executable, "-c", listing + "os.execve('/bin/sh', ['sh'], os.environ)"],
+        "execvp": [sys.executable, "-c", listing + "os.execvp('sh', ['sh'])"],
+        "posix_spawn": [sys.executable, "-c", listing + "os.waitpid(os.posix_spawn('/bin/sh', ['sh'], os.environ), 0)"],
+    }[way]
+    ended = run(tmp_path / "log", args, library=INTERPOSE)
+    assert "libc" in ended.stdout
+    assert "ptreetime" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.promise("not-listed")
 def test_listing_by_a_static_program_does_not_name_ours(ptrace: Tracer, programs: Programs) -> None:
     output = record(ptrace, [programs.path("list-libraries", "-static"), "/bin/sh"], interpose=True).output
     assert b"ptreetime" not in output
     assert b"libc" in output
 
 
-@pytest.mark.parametrize("way", ["bwrap", "chroot", "other-user"])
-def test_linker_says_nothing_where_the_library_can_not_be_opened(
-    ptrace: Tracer, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Our files are not in there; for another user they lie below a directory that is closed to everybody else."""
+# Another user, another root directory
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Root's own installation, as in a virtual environment below /root; and no directory of the machine to copy to."""
     if os.geteuid() != 0:
-        pytest.skip("only root can do so")
+        pytest.skip("only root becomes another user")
     native = tmp_path / "closed" / "native"
     shutil.copytree(helper("libptreetime_mailbox.so").parent, native)
     native.parent.chmod(0o700)
     monkeypatch.setattr("pytest_ptreetime.tracers.launch.helper", lambda name: native / name)
+    monkeypatch.setattr("pytest_ptreetime.tracers.public_library._STAYS", tmp_path / "nowhere")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return native
+
+
+@pytest.fixture
+def open_to_all(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    parent = TEMPORARY
+    if not all(directory.stat().st_mode & 0o001 for directory in (parent, *parent.parents)):
+        pytest.skip("TMPDIR is closed to others")
+    with tempfile.TemporaryDirectory(dir=parent) as name:
+        place = Path(name)
+        place.chmod(0o1777)
+        monkeypatch.setattr("pytest_ptreetime.tracers.public_library._STAYS", place)
+        yield place
+
+
+@pytest.mark.promise("linker-is-quiet")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+@pytest.mark.parametrize("name", ["ptrace", "interpose"])
+def test_step_of_another_user_has_a_library_that_it_can_read(
+    closed: Path, open_to_all: Path, name: str, mask: int
+) -> None:
+    made = builtin_tracers()[name]()
+    if (reason := made.available()) is not None:
+        pytest.skip(f"{name}: {reason}")
+    before = os.umask(mask)
+    try:
+        for _ in range(2):
+            with tempfile.TemporaryFile() as output:
+                args = [*AS_ANOTHER_USER, "sh", "-c", "cat --version >/dev/null; exec 2>&1; /bin/true"]
+                capture = made.record(Command(args=args, stdout=output, stderr=output))
+                output.seek(0)
+                assert output.read() == b""
+            assert capture.returncode == 0
+    finally:
+        os.umask(before)
+        made.close()
+    (copy,) = open_to_all.iterdir()
+    assert copy.stat().st_mode & 0o777 == 0o755
+    if name == "ptrace":
+        tree = Recording(events=capture.events).tree()
+        assert {node.startlag is None for node in tree if node.name in ("cat", "true")} == {False}
+
+
+def test_copy_whose_content_was_changed_is_written_anew(closed: Path, open_to_all: Path) -> None:
+    library = closed / "libptreetime_mailbox.so"
+    copy = public_library(library)
+    assert copy != library
+    copy.write_bytes(b"something else")
+    assert public_library(library) == copy
+    assert copy.read_bytes() == library.read_bytes()
+
+
+@pytest.mark.parametrize("taken", ["symlink", "other-user", "writable"])
+def test_name_of_the_copy_that_somebody_else_has_taken_is_left_alone(
+    closed: Path, open_to_all: Path, taken: str
+) -> None:
+    library = closed / "libptreetime_mailbox.so"
+    name = public_library(library).parent
+    shutil.rmtree(name)
+    if taken == "symlink":
+        name.symlink_to("/etc")
+    else:
+        name.mkdir()
+        name.chmod(0o777)
+        if taken == "other-user":
+            os.chown(name, 65534, 65534)
+    copy = public_library(library)
+    assert copy.parent != name
+    assert copy.parent.parent == open_to_all
+    assert copy.read_bytes() == library.read_bytes()
+    assert public_library(library) == copy
+
+
+def test_library_that_everybody_can_read_is_not_copied(open_to_all: Path) -> None:
+    library = open_to_all / "libptreetime.so"
+    library.write_bytes(b"x")
+    library.chmod(0o644)
+    assert public_library(library) == library
+
+
+@pytest.mark.promise("linker-is-quiet")
+@pytest.mark.parametrize("way", ["bwrap", "chroot", "other-user"])
+def test_linker_says_nothing_where_the_library_can_not_be_opened(
+    ptrace: Tracer, way: str, tmp_path: Path, closed: Path
+) -> None:
+    """Our files are not in there; for another user they lie below a directory that is closed to everybody else."""
     links = [word for name in ("lib", "lib64", "bin") for word in ("--symlink", f"usr/{name}", f"/{name}")]
     args = {
         "bwrap": ["bwrap", "--ro-bind", "/usr", "/usr", *links, "sh", "-c", "cat --version; ls /"],
         "chroot": ["unshare", "-m", "sh", "-c", f"mount --bind /usr {tmp_path}/usr && chroot {tmp_path} cat --version"],
-        "other-user": [
-            "setpriv",
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "sh",
-            "-c",
-            "cat --version; ls /",
-        ],
+        "other-user": [*AS_ANOTHER_USER, "sh", "-c", "cat --version; ls /"],
     }[way]
     if way == "chroot":
         (tmp_path / "usr").mkdir()

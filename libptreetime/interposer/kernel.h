@@ -43,11 +43,13 @@ enum {
   PTREETIME_SYS_getppid = 110,
   PTREETIME_SYS_rt_sigpending = 127,
   PTREETIME_SYS_rt_sigtimedwait = 128,
+  PTREETIME_SYS_prctl = 157,
   PTREETIME_SYS_clock_gettime = 228,
   PTREETIME_SYS_exit_group = 231,
   PTREETIME_SYS_openat = 257,
   PTREETIME_SYS_readlinkat = 267,
   PTREETIME_SYS_prlimit64 = 302,
+  PTREETIME_SYS_seccomp = 317,
 };
 
 static inline long ptreetime_kernel_call(long number, long a, long b, long c, long d, long e, long f) {
@@ -70,6 +72,7 @@ enum {
   PTREETIME_SYS_getrusage = 77,
   PTREETIME_SYS_mmap = 90, /* takes the address of its six arguments: there is no register for the sixth */
   PTREETIME_SYS_munmap = 91,
+  PTREETIME_SYS_prctl = 172,
   PTREETIME_SYS_rt_sigprocmask = 175,
   PTREETIME_SYS_rt_sigpending = 176,
   PTREETIME_SYS_rt_sigtimedwait = 177,
@@ -79,6 +82,7 @@ enum {
   PTREETIME_SYS_openat = 295,
   PTREETIME_SYS_readlinkat = 305,
   PTREETIME_SYS_prlimit64 = 340,
+  PTREETIME_SYS_seccomp = 354,
 };
 
 static inline long ptreetime_kernel_call(long number, long a, long b, long c, long d, long e, long f) {
@@ -100,11 +104,13 @@ enum {
   PTREETIME_SYS_rt_sigpending = 136,
   PTREETIME_SYS_rt_sigtimedwait = 137,
   PTREETIME_SYS_getrusage = 165,
+  PTREETIME_SYS_prctl = 167,
   PTREETIME_SYS_getpid = 172,
   PTREETIME_SYS_getppid = 173,
   PTREETIME_SYS_munmap = 215,
   PTREETIME_SYS_mmap = 222,
   PTREETIME_SYS_prlimit64 = 261,
+  PTREETIME_SYS_seccomp = 277,
 };
 
 #ifdef __aarch64__

@@ -32,6 +32,8 @@ void ptreetime_log_find(const char *const *environment) {
 
 int ptreetime_log_known(void) { return log_path[0] != '\0'; }
 
+void ptreetime_log_forget(void) { log_path[0] = '\0'; }
+
 static void append_mapped(const struct ptreetime_event *event, size_t size) {
   unsigned char *large = ptreetime_system_map(size);
   if (large == NULL)

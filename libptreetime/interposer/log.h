@@ -15,6 +15,9 @@ void ptreetime_log_find(const char *const *environment);
 /* Is there a log? It may have become unwritable all the same. */
 int ptreetime_log_known(void);
 
+/* From now on there is none. */
+void ptreetime_log_forget(void);
+
 /* Appends the event, as far as possible. Safe in a signal handler, and between vfork and exec. */
 void ptreetime_log_append(const struct ptreetime_event *event);
 

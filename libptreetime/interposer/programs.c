@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+#include "listing.h"
 #include "log.h"
 #include "programs.h"
 #include "replacement.h"
@@ -31,6 +32,11 @@ PTREETIME_EXPORTED int posix_spawn(pid_t *pid, const char *path, const void *act
 PTREETIME_EXPORTED int posix_spawnp(pid_t *pid, const char *file, const void *actions, const void *attributes,
                                     char *const argv[], char *const environment[]);
 PTREETIME_EXPORTED pid_t fork(void);
+#ifdef __linux__
+PTREETIME_EXPORTED int execvpe(const char *file, char *const argv[], char *const environment[]);
+
+extern char **environ __attribute__((weak));
+#endif
 
 void ptreetime_program_log(enum ptreetime_event_tag tag, const struct ptreetime_moment *moment, const char *path,
                            const char *const *args, pid_t child) {
@@ -46,18 +52,38 @@ void ptreetime_program_log_exec(const char *path, char *const *argv) {
   ptreetime_program_log(PTREETIME_EVENT_USER_EXEC, &moment, path, (const char *const *)argv, 0);
 }
 
+static __attribute__((noinline)) int exec_listing(ptreetime_exec_function *next, const char *path, char *const argv[],
+                                                  char *const environment[], size_t words) {
+  char *room[words];
+  return next(path, argv, ptreetime_listing_environment(environment, room));
+}
+
+int ptreetime_program_exec(ptreetime_exec_function *next, const char *path, char *const argv[],
+                           char *const environment[]) {
+  size_t words = ptreetime_listing_words(argv, environment);
+  return words == 0 ? next(path, argv, environment) : exec_listing(next, path, argv, environment, words);
+}
+
 int PTREETIME_REPLACEMENT(execve)(const char *path, char *const argv[], char *const environment[]) {
   ptreetime_program_log_exec(path, argv);
-  return PTREETIME_NEXT(execve)(path, argv, environment);
+  return ptreetime_program_exec(PTREETIME_NEXT(execve), path, argv, environment);
 }
 
 int PTREETIME_REPLACEMENT(execv)(const char *path, char *const argv[]) {
   ptreetime_program_log_exec(path, argv);
+#ifdef __linux__
+  if (&environ != NULL && ptreetime_listing_words(argv, environ) != 0)
+    return ptreetime_program_exec(PTREETIME_NEXT(execve), path, argv, environ);
+#endif
   return PTREETIME_NEXT(execv)(path, argv);
 }
 
 int PTREETIME_REPLACEMENT(execvp)(const char *file, char *const argv[]) {
   ptreetime_program_log_exec(file, argv);
+#ifdef __linux__
+  if (&environ != NULL && ptreetime_listing_words(argv, environ) != 0)
+    return ptreetime_program_exec(PTREETIME_NEXT(execvpe), file, argv, environ);
+#endif
   return PTREETIME_NEXT(execvp)(file, argv);
 }
 
@@ -126,18 +152,33 @@ int PTREETIME_REPLACEMENT(execle)(const char *path, const char *arg, ...) {
 typedef int spawn_function(pid_t *pid, const char *path, const void *actions, const void *attributes,
                            char *const argv[], char *const environment[]);
 
+static __attribute__((noinline)) int spawn_listing(spawn_function *next, pid_t *pid, const char *path,
+                                                   const void *actions, const void *attributes, char *const argv[],
+                                                   char *const environment[], size_t words) {
+  char *room[words];
+  return next(pid, path, actions, attributes, argv, ptreetime_listing_environment(environment, room));
+}
+
+static int spawn_as_asked(spawn_function *next, pid_t *pid, const char *path, const void *actions,
+                          const void *attributes, char *const argv[], char *const environment[]) {
+  size_t words = ptreetime_listing_words(argv, environment);
+  if (words != 0)
+    return spawn_listing(next, pid, path, actions, attributes, argv, environment, words);
+  return next(pid, path, actions, attributes, argv, environment);
+}
+
 static int spawn(spawn_function *next, pid_t *pid, const char *path, const void *actions, const void *attributes,
                  char *const argv[], char *const environment[]) {
   struct ptreetime_moment moment;
   pid_t child = 0;
   if (!ptreetime_log_known())
-    return next(pid, path, actions, attributes, argv, environment);
+    return spawn_as_asked(next, pid, path, actions, attributes, argv, environment);
   if (ptreetime_system_spawn_is_exec(attributes)) {
     ptreetime_program_log_exec(path, argv);
     return next(pid, path, actions, attributes, argv, environment);
   }
   ptreetime_system_moment(&moment);
-  int error = next(&child, path, actions, attributes, argv, environment);
+  int error = spawn_as_asked(next, &child, path, actions, attributes, argv, environment);
   if (error != 0)
     return error;
   if (pid != NULL)

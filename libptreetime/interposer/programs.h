@@ -11,4 +11,11 @@ void ptreetime_program_log(enum ptreetime_event_tag tag, const struct ptreetime_
 /* Logs the exec of path, now, where there is a log. */
 void ptreetime_program_log_exec(const char *path, char *const *argv);
 
+/* execve, or a function like it. */
+typedef int ptreetime_exec_function(const char *path, char *const argv[], char *const environment[]);
+
+/* Calls it, without us in the environment of a program that is to list its libraries. */
+int ptreetime_program_exec(ptreetime_exec_function *next, const char *path, char *const argv[],
+                           char *const environment[]);
+
 #endif

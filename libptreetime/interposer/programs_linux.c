@@ -17,7 +17,7 @@ PTREETIME_EXPORTED void *popen(const char *command, const char *mode);
 
 int execvpe(const char *file, char *const argv[], char *const environment[]) {
   ptreetime_program_log_exec(file, argv);
-  return PTREETIME_NEXT(execvpe)(file, argv, environment);
+  return ptreetime_program_exec(PTREETIME_NEXT(execvpe), file, argv, environment);
 }
 
 int fexecve(int descriptor, char *const argv[], char *const environment[]) {

@@ -47,6 +47,7 @@ from pytest_ptreetime.system.temporary_files import private_directory
 from pytest_ptreetime.tracers import ChildOptions, Command
 from pytest_ptreetime.tracers.preload import MAILBOX, preload_value
 from pytest_ptreetime.tracers.proc_members import end_members
+from pytest_ptreetime.tracers.public_library import public_library
 
 __all__ = ["Launched", "launched", "read_events"]
 
@@ -160,7 +161,7 @@ def launched(command: Command, *, interposer: str | None = None) -> Iterator[Lau
                 log_file = opened.enter_context(open(log, "xb+", opener=_private))
                 environment[LOG_VARIABLE] = str(log)
             environment[PRELOAD_VARIABLE] = preload_value(
-                helper(interposer), environment.get(PRELOAD_VARIABLE), directory
+                public_library(helper(interposer)), environment.get(PRELOAD_VARIABLE), directory
             )
         try:
             process = subprocess.Popen(

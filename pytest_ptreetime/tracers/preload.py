@@ -18,8 +18,11 @@ A build must not be disturbed so, whatever it runs, and the value has three thin
 The libraries that the user loads already keep their places, ours comes after them: it sees the calls that they make in
 the end, it starts before them, and a libasan that has to be first stays first.
 
-What still makes glibc's loader complain: a program that runs after chroot or pivot_root, where our file is not; a
-program of another machine's under an emulator. Set-user-id programs ignore the value silently.
+- *Other users*, who may not be able to read an installation of root's: public_library.py.
+
+What still makes glibc's loader complain: a program that runs after chroot or pivot_root, where our file is not (the
+tracer ptrace takes its name out of the value there); a program of another machine's under an emulator. Set-user-id
+programs ignore the value silently.
 """
 
 from __future__ import annotations
