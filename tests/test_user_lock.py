@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.session.measure import SilentProgress, machine_lock
 from pytest_ptreetime.system.host import host_facts
-from pytest_ptreetime.system.user_lock import user_lock
+from pytest_ptreetime.system.user_lock import QUIET_SECONDS, user_lock
 
 pytestmark = pytest.mark.promise("private-temporary-files")
 
@@ -87,12 +90,18 @@ def test_only_one_has_the_lock_however_many_want_it(shared: Path) -> None:
     assert not list(shared.iterdir())
 
 
-def test_who_has_to_wait_is_told_once(shared: Path) -> None:
+def test_who_has_to_wait_is_told_once_and_for_whom(shared: Path) -> None:
     told = threading.Event()
-    order = []
+    order: list[str] = []
+    holders: list[int | None] = []
+
+    def tell(holder: int | None) -> None:
+        holders.append(holder)
+        told.set()
 
     def wait() -> None:
-        with user_lock("one", waiting=told.set):
+        with user_lock("one", waiting=tell) as waited:
+            assert waited >= QUIET_SECONDS
             order.append("second")
 
     thread = threading.Thread(target=wait)
@@ -102,6 +111,67 @@ def test_who_has_to_wait_is_told_once(shared: Path) -> None:
         order.append("first")
     thread.join(30)
     assert order == ["first", "second"]
+    assert holders == [os.getpid()]
+
+
+NESTED = """
+import sys, time
+from pytest_ptreetime.system.user_lock import QUIET_SECONDS, user_lock
+def tell(holder):
+    print("waits for", holder, flush=True)
+with user_lock("one", waiting=tell):
+    print("has it", flush=True)
+"""
+
+
+def started_from_a_shell(script: str) -> list[str]:
+    """A process whose parent is a shell whose parent is this one."""
+    return ["/bin/sh", "-c", '"$0" -c "$1"; exit $?', sys.executable, script]
+
+
+def test_descendant_of_who_has_the_lock_does_not_wait_for_it(shared: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(shared)}
+    with user_lock("one"):
+        done = subprocess.run(started_from_a_shell(NESTED), env=environment, stdout=subprocess.PIPE, timeout=60)
+        assert done.stdout == b"has it\n"
+        assert done.returncode == 0
+        assert [path.name for path in shared.glob("*/*")] == ["one.lock"], "it is still ours"
+        with user_lock("one"):  # a set-up that measures, in the same thread
+            pass
+    assert not list(shared.iterdir())
+
+
+@pytest.mark.parametrize("said", ["another birth", "nothing"])
+def test_lock_of_a_process_that_has_an_ancestors_number_is_waited_for(shared: Path, said: str) -> None:
+    environment = {**os.environ, "TMPDIR": str(shared)}
+    holder = os.getpid() if said == "another birth" else None
+    with user_lock("one"):
+        (file,) = shared.glob("*/*")
+        file.write_text("" if holder is None else f"{holder}\n1\n7\nend")
+        with subprocess.Popen(started_from_a_shell(NESTED), env=environment, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"waits for {holder}\n".encode()
+            process.terminate()
+    # the shell is dead; what it started gets the lock, and ends
+
+
+def test_wait_that_nobody_was_named_for_is_told_on_standard_error(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    has_it = threading.Event()
+
+    def hold() -> None:
+        with user_lock("one"):
+            has_it.set()
+            time.sleep(QUIET_SECONDS + 0.5)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert has_it.wait(30)
+    with user_lock("one"):
+        pass
+    thread.join(30)
+    assert f"waiting for process {os.getpid()}, which has the lock one" in capsys.readouterr().err
 
 
 def test_saving_a_baseline_leaves_no_lock_behind(shared: Path) -> None:

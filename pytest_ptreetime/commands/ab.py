@@ -22,7 +22,7 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.session.measure import Build, Progress, Round, measure_interleaved, run_once, run_untraced
-from pytest_ptreetime.session.progress import ProgressLine
+from pytest_ptreetime.session.progress import ProgressLine, WaitingLine
 from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.settings import parse_natural, parse_positive
 from pytest_ptreetime.tracers import PROCESS_COST, Tracer, builtin_tracers, choose
@@ -89,10 +89,11 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _progress() -> Progress | None:
-    if not sys.stderr.isatty():
-        return None
-    return ProgressLine(lambda text: print(text, end="", file=sys.stderr, flush=True), width(), "ptreetime ab")
+def _progress() -> Progress:
+    def write(text: str) -> None:
+        print(text, end="", file=sys.stderr, flush=True)
+
+    return ProgressLine(write, width(), "ptreetime ab") if sys.stderr.isatty() else WaitingLine(write, "ptreetime ab")
 
 
 def _cost_of_tracing(build: Build, tracer: Tracer, rounds: int) -> tuple[str, float]:

@@ -5,6 +5,7 @@ Imported in every pytest run where the package is installed, so it imports nothi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -273,22 +274,24 @@ def _tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config, outc
         terminalreporter.write_line(f"error: {error}", red=True)
 
 
-def _progress(config: pytest.Config, item: pytest.Item) -> Progress | None:
-    """A progress line where there is a terminal to show it on, and nobody asked for quiet."""
+def _progress(config: pytest.Config, item: pytest.Item) -> Progress:
+    """A progress line where there is a terminal to show it on, and nobody asked for quiet; a wait is always told."""
+    from pytest_ptreetime.session.progress import ProgressLine, WaitingLine
+
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or not reporter.isatty or config.option.verbose < 0 or hasattr(config, "workerinput"):
-        return None
-    from pytest_ptreetime.session.progress import ProgressLine
-
     capture = config.pluginmanager.get_plugin("capturemanager")
-
-    writer = reporter._tw  # pytest offers no public way to its terminal
+    worker = reporter is None or hasattr(config, "workerinput")
+    writer: Any = None if worker else getattr(reporter, "_tw")  # noqa: B009 - pytest has no public way to its terminal
 
     def write(text: str) -> None:
         with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-            writer._file.write(text)  # not writer.write(): pytest goes on counting the columns of its own line
-            writer._file.flush()
+            # not writer.write(): pytest goes on counting the columns of its own line
+            file = sys.stderr if writer is None else writer._file
+            file.write(text)
+            file.flush()
 
+    if writer is None or not getattr(reporter, "isatty", False) or config.option.verbose < 0:
+        return WaitingLine(write, item.nodeid)
     return ProgressLine(write, writer.fullwidth, item.name, lambda: int(writer.width_of_current_line))
 
 

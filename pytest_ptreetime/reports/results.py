@@ -124,7 +124,8 @@ class SessionResult:
     """One pytest run, or a set of stored recordings. ``started`` and ``ended`` are seconds since the epoch.
 
     ``machine`` is the name that reports use, ``host`` the facts, ``machine_info`` what plugins add to them.
-    ``commit_time`` is in seconds since the epoch; ``run_order`` what was given as ``--ptreetime-run-order``.
+    ``commit_time`` is in seconds since the epoch; ``run_order`` what was given as ``--ptreetime-run-order``. ``waited``
+    are the seconds that other measurements on this machine were waited for.
     """
 
     started: float
@@ -136,6 +137,7 @@ class SessionResult:
     run_order: str | None = None
     measurements: list[Measurement] = field(default_factory=list)
     machine_info: dict[str, str] = field(default_factory=dict)
+    waited: float = 0.0
 
 
 class _Sent(msgspec.Struct):

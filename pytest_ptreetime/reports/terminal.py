@@ -27,6 +27,7 @@ __all__ = ["TerminalReport", "certainty", "failure_text", "open_reasons", "prope
 FINDINGS_SHOWN = 15
 WIDE = 140  # columns from which the figures before, the tracer and the host's shift have a place in the summary
 QUIET_LINES = 20  # of what was not compared, under -q
+WAIT_TOLD = 1.0  # seconds from which on waiting for other measurements is worth a line
 _DEFAULT_WIDTH = 80
 _ORDER = ("regression", "inconclusive", "improvement", "ok")
 
@@ -55,6 +56,8 @@ def summary_text(
     parts += [text for m in told if (text := _details(m, width, colour, verbosity))]
     if verbosity > 0:
         parts.append(_machine(session, width))
+    if session.waited >= WAIT_TOLD:
+        parts.append(f"{session.waited:.1f} s of this session were spent waiting for other measurements")
     quiet = [line for m in measurements if m not in told for line in _needed(m)]
     parts.append("\n".join(_wrapped([*_first(quiet), _in_all(measurements)], width)))
     return "\n\n".join(parts)

@@ -191,8 +191,8 @@ class Round:
 class Progress(Protocol):
     """Somebody who wants to see how a long measurement gets on."""
 
-    def waiting(self) -> None:
-        """Another measurement holds the machine."""
+    def waiting(self, holder: int | None) -> None:
+        """Another measurement holds the machine: that of the process ``holder``, where it is known."""
 
     def round_started(self, label: str, number: int, total: int | None) -> None:
         """Round ``number`` of ``total`` begins; ``label`` is ``warm-up``, ``round`` or what is compared."""
@@ -207,7 +207,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Progress that nobody looks at."""
 
-    def waiting(self) -> None:
+    def waiting(self, holder: int | None) -> None:
         pass
 
     def round_started(self, label: str, number: int, total: int | None) -> None:
@@ -372,15 +372,17 @@ def measure(
     on_round: Callable[[Round], None] | None = None,
     on_warmup: Callable[[Round], object] | None = None,
     enough: Callable[[Sequence[Round]], bool] | None = None,
+    on_waited: Callable[[float], object] | None = None,
 ) -> list[Round]:
     """Run ``build`` ``rounds`` times after ``warmup`` unmeasured runs.
 
     :param on_round: called with every measured round as soon as it is there, ``on_warmup`` with every other.
     :param enough: asked after each round; a yes ends the measurement before ``rounds``.
+    :param on_waited: called before the first run with the seconds that another measurement had to be waited for.
     """
     shown = progress or SilentProgress()
     done: list[Round] = []
-    with _finishing(shown), machine_lock(shown):
+    with _finishing(shown), machine_lock(progress, on_waited):
         for number in range(1, warmup + 1):
             warm = _one(build, tracer, shown, "warm-up", number, warmup)
             if on_warmup is not None:
@@ -405,6 +407,7 @@ def measure_interleaved(
     on_round: Callable[[Round], None] | None = None,
     on_warmup: Callable[[Round], object] | None = None,
     enough: Callable[[Sequence[Round], Sequence[Round]], bool] | None = None,
+    on_waited: Callable[[float], object] | None = None,
 ) -> tuple[list[Round], list[Round]]:
     """Run two builds in the order A B B A A B B A ..., ``rounds`` times each.
 
@@ -412,11 +415,12 @@ def measure_interleaved(
     and the n-th of the other were made next to each other in time.
 
     :param enough: asked after each complete pair; a yes ends the measurement before ``rounds``.
+    :param on_waited: as for :func:`measure`.
     """
     shown = progress or SilentProgress()
     sides: tuple[list[Round], list[Round]] = ([], [])
     builds = ((baseline, "baseline"), (candidate, "candidate"))
-    with _finishing(shown), machine_lock(shown):
+    with _finishing(shown), machine_lock(progress, on_waited):
         for number in range(1, warmup + 1):
             for build, label in builds:
                 warm = _one(build, tracer, shown, f"warm-up of the {label}", number, warmup)
@@ -440,9 +444,17 @@ def representative(rounds: Sequence[Round]) -> int:
 
 
 @contextmanager
-def machine_lock(progress: Progress) -> Iterator[None]:
-    """Hold this user's right to measure on this machine."""
-    with user_lock("measuring", waiting=progress.waiting):
+def machine_lock(
+    progress: Progress | None = None, on_waited: Callable[[float], object] | None = None
+) -> Iterator[None]:
+    """Hold this user's right to measure on this machine.
+
+    :param progress: is told of a wait; without it, standard error is.
+    :param on_waited: called with the seconds that had to be waited.
+    """
+    with user_lock("measuring", waiting=None if progress is None else progress.waiting) as waited:
+        if on_waited is not None:
+            on_waited(waited)
         yield
 
 

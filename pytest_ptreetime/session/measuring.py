@@ -27,7 +27,6 @@ from pytest_ptreetime.session.measure import (
     Build,
     Progress,
     Round,
-    SilentProgress,
     machine_lock,
     measure,
     measure_interleaved,
@@ -104,6 +103,8 @@ class MeasuringSession:
         self.directory = directory
         self.started = time.time()
         self._began = time.monotonic()
+        self.waited = 0.0  # seconds, for other measurements on this machine
+        self.waited_by_others = 0.0  # by xdist's workers, for each other too
         self.host: HostFacts = host_facts()
         self.commit = commit_of(directory)
         self.commit_time = commit_time_of(directory)
@@ -133,12 +134,22 @@ class MeasuringSession:
         assert self._calibration is not None
         return self._calibration
 
-    def _calibrate(self) -> None:
+    def _note_wait(self, seconds: float) -> None:
+        self.waited += seconds
+
+    def _clock(self) -> float:
+        """A clock that stands still while another measurement is waited for."""
+        return time.monotonic() - self.waited
+
+    def _calibrate(self, progress: Progress | None = None) -> None:
         """Measure the machine's speed once more: it is done before each of the first builds, to see it vary."""
         if self._calibrations < MOST_CALIBRATIONS:
             self._calibrations += 1
             # neither in another measurement's way, nor disturbed by it
-            with machine_lock(SilentProgress()), refused_as(RecordingFailed, "the machine's speed can't be measured"):
+            with (
+                machine_lock(progress, self._note_wait),
+                refused_as(RecordingFailed, "the machine's speed can't be measured"),
+            ):
                 now = calibrate()
             self._calibration = now if self._calibration is None else self._calibration.joined(now)
 
@@ -168,8 +179,8 @@ class MeasuringSession:
         keeper = self._keeper(settings, label)
         adaptive = settings.rounds == "auto"
         if settings.baseline is not None or settings.save_baseline is not None:
-            self._calibrate()
-        began = time.monotonic()
+            self._calibrate(progress)
+        began = self._clock()
         warm: list[Round] = []
         rounds = measure(
             build,
@@ -180,6 +191,7 @@ class MeasuringSession:
             on_round=keeper,
             on_warmup=warm.append,
             enough=self._enough(settings, stored, began) if adaptive else None,
+            on_waited=self._note_wait,
         )
         judged = self._judged(build, settings, label, choice, rounds, [], source=None)
         _warn_of_survivors(judged, warm, rounds)
@@ -200,7 +212,7 @@ class MeasuringSession:
         """Run two builds in turns; the measurement is the candidate's."""
         choice = self._chosen(settings, tracer)
         adaptive = settings.rounds == "auto"
-        began = time.monotonic()
+        began = self._clock()
         warm: list[Round] = []
         before, after = measure_interleaved(
             baseline,
@@ -212,6 +224,7 @@ class MeasuringSession:
             on_round=self._keeper(settings, label),
             on_warmup=warm.append,
             enough=self._enough_in_turns(settings, began) if adaptive else None,
+            on_waited=self._note_wait,
         )
         judged = self._judged(candidate, settings, label, choice, after, before, source=source)
         _warn_of_survivors(judged, warm, before, after)
@@ -331,7 +344,9 @@ class MeasuringSession:
     def add_harvest(self, data: bytes) -> None:
         """Take over what a worker has sent."""
         harvest = msgspec.msgpack.decode(data, type=Harvest)
-        self.others.extend(results.decode(harvest.result).measurements)
+        other = results.decode(harvest.result)
+        self.others.extend(other.measurements)
+        self.waited_by_others += other.waited
         self.to_save.extend((test, baseline_lines.session_of(line)) for test, line in harvest.to_save)
 
     def save(self) -> list[Path]:
@@ -359,6 +374,7 @@ class MeasuringSession:
             run_order=self.settings.run_order,
             measurements=[judged.measurement for judged in self.judged] + self.others,
             machine_info=machine_info,
+            waited=self.waited + self.waited_by_others,
         )
 
     def close(self) -> None:
@@ -455,7 +471,7 @@ class MeasuringSession:
         paired: bool,
         stored: store.Baseline | None,
     ) -> bool:
-        if time.monotonic() - began > settings.budget:
+        if self._clock() - began > settings.budget:
             return True
         if len(rounds) < FEWEST_ADAPTIVE_ROUNDS:
             return False

@@ -5,7 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["ProgressLine"]
+__all__ = ["ProgressLine", "WaitingLine"]
+
+
+def _waiting_for(holder: int | None) -> str:
+    whose = "another measurement" if holder is None else f"the measurement of process {holder}"
+    return f"waiting for {whose} on this machine"
+
+
+class WaitingLine:
+    """For where there is no terminal: a line when another measurement has to be waited for, and no other.
+
+    :param write: puts text where it is seen while the test runs.
+    """
+
+    def __init__(self, write: Callable[[str], object], title: str) -> None:
+        self._write = write
+        self._title = title
+
+    def waiting(self, holder: int | None) -> None:
+        self._write(f"\nptreetime: {_waiting_for(holder)}: {self._title}\n")
+
+    def round_started(self, label: str, number: int, total: int | None) -> None:
+        pass
+
+    def processes(self, count: int) -> None:
+        pass
+
+    def finished(self) -> None:
+        pass
 
 
 class ProgressLine:
@@ -29,8 +57,8 @@ class ProgressLine:
         self._durations: list[float] = []
         self._left = 0
 
-    def waiting(self) -> None:
-        self._show("waiting for another measurement on this machine")
+    def waiting(self, holder: int | None) -> None:
+        self._show(_waiting_for(holder))
 
     def round_started(self, label: str, number: int, total: int | None) -> None:
         now = time.monotonic()
@@ -44,7 +72,7 @@ class ProgressLine:
     def processes(self, count: int) -> None:
         parts = [self._round]
         if count:
-            parts.append(f"{count} processes")
+            parts.append(f"{count} {'process' if count == 1 else 'processes'}")
         if self._durations and self._left:
             seconds = self._left * sorted(self._durations)[len(self._durations) // 2]
             parts.append(f"about {max(0.0, seconds - (time.monotonic() - self._began)):.0f} s left")
