@@ -3,12 +3,11 @@ r"""Secrets in command lines, hidden as soon as a run has been captured: nothing
 A command line may hold passwords and tokens, and everything here is made to be kept and shown: recordings, reports,
 stores, keys. So a recording has ``***`` in their place from the beginning; what was hidden is nowhere.
 
-The default hides what follows a name that says that it is secret (``--password=...``, ``--api-key ...``,
-``DEPLOY_TOKEN=...``, ``-DCLIENT_SECRET=...``), the headers that authorise (``Authorization: ...``), the password of a
-URL, the short options of a few programs that are known to take one (``mysql -p...``, ``sshpass -p ...``,
-``curl -u user:...``), and tokens that can be told by their form (AWS, GitHub, GitLab, Slack, JSON web tokens, private
-keys). It looks into shell commands too (``sh -c '...'``). A value that was hidden somewhere is then hidden wherever
-else it stands in the same run, where it can't be a word of the language (letters and digits, 8 characters at least).
+The default (rules.py) hides what follows a name that says that it is secret (``--password=...``, ``-DAPI_KEY=...``,
+``Authorization: ...``), the password of a URL, the short options of programs that are known to take one (``mysql
+-p...``, ``curl -u user:...``), and tokens that can be told by their form. It looks into shell commands too (``sh -c
+'...'``). A value that was hidden somewhere is then hidden wherever else it stands in the same run, where it can't be
+a word of the language (letters and digits, 8 characters at least).
 
 A pattern of the user's is matched with the command line, one argument on each line: ``.`` does not leave an argument,
 ``^`` and ``$`` are its ends, ``\s`` matches the boundary to the next. Where it has groups, what they matched is hidden,
@@ -25,7 +24,8 @@ from typing import Any
 import msgspec
 
 from pytest_ptreetime.recording.events import Event, Exec, Exit, UserExec, UserSpawn, UserStartup
-from pytest_ptreetime.redaction.rules import Span, argument_spans, hides_the_next, is_telling, tool_spans
+from pytest_ptreetime.redaction.rules import argument_spans, command_spans, is_telling
+from pytest_ptreetime.redaction.tokens import Span
 from pytest_ptreetime.system.user_pattern import UserPattern
 
 __all__ = ["HIDDEN", "Redactor"]
@@ -58,7 +58,7 @@ class Redactor:
         texts = list(patterns)
         self._default = not any(text in SWITCHES_DEFAULT_OFF for text in texts)
         self._patterns = [_pattern(text) for text in texts if text not in SWITCHES_DEFAULT_OFF]
-        self._known: dict[tuple[str, bool], str] = {}
+        self._known: dict[tuple[str, bool, bool], str] = {}
         self._values: set[str] = set()
         self._anywhere: re.Pattern[str] | None = None
 
@@ -158,23 +158,21 @@ class Redactor:
         return hidden
 
     def _by_default(self, args: Sequence[str]) -> list[str]:
-        hidden: list[str] = []
+        hidden = []
         before = ""
-        for place, word in enumerate(args):
-            if place and hides_the_next(before, word):
-                hidden.append(self._replaced(word, [(0, len(word))]))
-            else:
-                hidden.append(self._argument(word, script=before[:1] == "-" and before[-1:] == "c"))
+        for word in args:
+            script = before[:1] == "-" and before[-1:] == "c"
+            hidden.append(self._argument(word, script=script, defined=before == "-D"))
             before = word
-        for place, spans in tool_spans(args):
-            hidden[place] = self._replaced(args[place], spans)
+        for place, span in command_spans(args):
+            hidden[place] = self._replaced(args[place], [span])
         return hidden
 
-    def _argument(self, word: str, *, script: bool) -> str:
-        known = self._known.get((word, script))
+    def _argument(self, word: str, *, script: bool, defined: bool = False) -> str:
+        known = self._known.get((word, script, defined))
         if known is None:
-            spans = argument_spans(word, script=script)
-            known = self._known[word, script] = self._replaced(word, spans) if spans else word
+            spans = argument_spans(word, script=script, defined=defined)
+            known = self._known[word, script, defined] = self._replaced(word, spans) if spans else word
         return known
 
     def _replaced(self, text: str, spans: Sequence[Span]) -> str:

@@ -1,9 +1,8 @@
-r"""What a secret looks like in a command line: the default of redactor.py.
+r"""Where secrets are in a command line: the default of redactor.py.
 
-Every rule is a regular expression that is tried at a telling word and goes on from there without looking back over the
-text, so that the time grows with the length of an argument and no faster. A rule hides rather too much than too little,
-but nothing of a compiler's usual options: ``-pthread``, ``-fpass-plugin=x.so``, ``-DMAX_TOKEN=100``,
-``--token-table`` and ``--password-file=x`` stay.
+A secret follows a name that says so (names.py), has the form of one (tokens.py), or is an option's of a program that is
+known to take one. Nothing of a compiler's usual options is hidden: ``-pthread``, ``-fpass-plugin=x.so``,
+``-DMAX_TOKEN=100``, ``--token-table`` and ``--password-file=x`` stay.
 """
 
 from __future__ import annotations
@@ -11,198 +10,223 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Span", "argument_spans", "hides_the_next", "is_telling", "tool_spans"]
+from pytest_ptreetime.redaction.names import LONGEST_NAME, Name, is_harmless, read_name
+from pytest_ptreetime.redaction.tokens import Span, form_spans, has_token, token_spans
 
-Span = tuple[int, int]
+__all__ = ["argument_spans", "command_spans", "is_telling"]
 
-# One of these is in every argument in which a rule can find something (the letters in lower case).
-_TELLING = (
-    *("pass", "pwd", "token", "secret", "key", "auth", "credential", "cookie", "bearer", "://"),
-    *("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "eyj", "npm_", "hf_"),
-    *("sk-", "aiza", "mysql", "mariadb", "curl", "7z", "zip", "ldap", "docker", "podman", "openssl"),
+# One of these is in every argument in which a rule can find something but a token (the letters in lower case).
+_TELLING = tuple(
+    """pass pw token secret key auth cred cookie bearer jwt login otp pat= _pat -pat sig= api: :// identified hooks
+    upload user mysql mariadb 7z zip ldap openssl curl http sqlcmd bcp redis mongo smbclient lftp signtool osslsign
+    security nuget sudo etcdctl""".split()  # noqa: SIM905 a list would take a line for each
 )
 
-# The end of a name that says that its value is secret. Those of the second kind begin a word of the name: no "yytoken".
-_NAME_END = r"""
-    (?: pass(?:word|wd|phrase|code) | secret | mysql_pwd
-      | (?<![A-Za-z]) (?: db | user | http | ftp | proxy | smtp | store | srcstore | deststore | key )[_-]?pass
-      | (?<![\w-])--?pass
-      | (?: (?<![A-Za-z]) | (?-i: (?<=[a-z0-9]) (?=[A-Z]) | (?<=[A-Z]) (?=TOKEN) ) )
-        (?: token | credentials? | auth_?token | apikey
-          | (?: api | access | private | account | license | encryption | master | deploy )[_.-]?key ) )
-    \d{0,3} (?![\w-])
-"""
-_ASSIGNED = re.compile(
-    _NAME_END + r"""(?: ["']?[ \t]{0,4}=[ \t]{0,4} | "[ \t]{0,4}:[ \t]{0,4} | (?<=[de]):[ \t]{1,4} )""",
-    re.VERBOSE | re.IGNORECASE,
+# A name and what stands between it and its value: = or, in headers, JSON and YAML, a colon.
+_NAMED = re.compile(
+    r"""(?<![\w.-])([\w.-]*\w)
+    (?: (?:["']\])? (?: (?::[A-Z]{1,12})? [:?+]?=(?!=\d|~\s)>? | ([ \t]{1,4}) [:?+]?=(?!=|~\s)>? [ \t]{0,4} )
+      | (["']?)[ \t]{0,4}(:)(?![:=]) ([ \t]{0,4}) )""",
+    re.VERBOSE,
 )
-_NAMED_OPTION = re.compile(_NAME_END + r"[ \t]{1,8}(?!-)", re.VERBOSE | re.IGNORECASE)
-_OPTION_ALONE = re.compile(r"(?!-[DU])--?[A-Za-z][\w.-]*")
-_NAME_AT_END = re.compile(_NAME_END + r"\Z", re.VERBOSE | re.IGNORECASE)
-_LIKE_AN_OPTION = re.compile(r"--?[A-Za-z][\w-]*(?:=.*)?", re.DOTALL)
-
-# -DMAX_TOKEN=100 and -DUSE_SECRET=ON are configuration.
-_DEFINITION = re.compile(r"-D\s*[\w.:-]*=(?:\d{1,5}|on|off|true|false|yes|no)?", re.IGNORECASE)
-LONGEST_OPTION = 100
 _BEFORE_A_NAME = re.compile(r"[\w.:/@+-]*")
+_TAKES_THE_LINE = re.compile(r"[\w-]*(?:authorization|cookie)", re.IGNORECASE)
+_LINE = re.compile(r"""[^"'\n]*""")
+_SCHEME = re.compile(r"[A-Za-z]+ +")
 
-_HEADER = re.compile(
-    r"""(?<![\w-]) (?: (?:proxy-)?authorization | x-(?:[a-z]{1,20}-){0,3}(?:token|key|secret|auth) | private-token
-      | job-token | (?:set-)?cookie ) ["']? [ \t]{0,4} [:=] [ \t]{0,4}["']?""",
-    re.VERBOSE | re.IGNORECASE,
+# A word as a shell reads it, quotation included; a quotation that does not end goes to the end.
+_QUOTED = r"""(?:\$\([^()]*\)|`[^`]*`|'[^']*(?:'|\Z)|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\\.|[^\s'"\\;&|<>()])+"""
+_WHOLE_WORD = re.compile(_QUOTED, re.DOTALL)
+# The rest of one: a quotation mark that ends it is of a quotation that began before.
+_SHELL_WORD = re.compile(
+    rf"""(?:\$\([^()]*\)|[^\s'"\\;&|<>()])+(?<![:=,%])(?=["'](?:[\s;&|)]|\Z))|{_QUOTED}""", re.DOTALL
 )
-_HEADER_VALUE = re.compile(r"""[^"'\n]+""")
+_WORD_OR_END = re.compile(r"[^\s;|&()`]+|[;|&()\n`]")
+_OPENS_A_VALUE = re.compile(r"""-\w["']""")  # -p'; x'
+_QUOTES = "\"'\\"
 
-# Rules whose group is the secret, whatever is around them.
-_FORMS = tuple(
-    re.compile(pattern, re.VERBOSE)
-    for pattern in (
-        r"""://[^\s/'":@]*:([^\s/'"]+)@""",
-        r"""(?<=http)s?://([^\s/'":@]{20,})@""",
-        r"""(?i:(?<![\w])bearer)[ \t]{1,4}([\w.~+/=-]{6,})""",
-        r"""(?<![A-Za-z0-9])((?:AKIA|ASIA)[A-Z0-9]{12,})""",
-        r"""(?<![A-Za-z0-9])((?:gh[pousr]_|github_pat_|glpat-|npm_|hf_)[A-Za-z0-9_-]{16,})""",
-        r"""(?<![A-Za-z0-9])(xox[abeprs]-[A-Za-z0-9-]{10,})""",
-        r"""(?<![\w-])(sk-[A-Za-z0-9_-]{20,})""",
-        r"""(?<![A-Za-z0-9])(AIza[\w-]{30,})""",
-        r"""(?<![A-Za-z0-9])(eyJ[\w-]{8,500}\.[\w-]{8,}(?:\.[\w-]*)?)""",
-        r"""-----BEGIN[ ][A-Z ]{0,40}PRIVATE[ ]KEY-----([^-]*)""",
+_OPTION = re.compile(r"(?!-[DIULWl])--?[A-Za-z][\w.-]*")
+_LIKE_AN_OPTION = re.compile(r"--?[A-Za-z][\w-]*(?:=.*)?", re.DOTALL)
+_SETS = re.compile(r"set|config|--?set|--global")  # `config NAME VALUE`
+
+# Programs with options for secrets whose names don't say so. With (?=.) the value is in the same argument, with \Z in
+# the next one, else in either.
+_PROGRAMS = [
+    (re.compile(program), re.compile(option))
+    for program, option in (
+        (r"mysql\w*|mariadb[\w-]*|7z\w?", r"-p(?=.)"),
+        (r"sshpass", r"-p"),
+        (r"security", r"-[pP]\Z"),
+        (r"(?:un)?zip|sqlcmd|bcp", r"-[qrj0-9]*P"),
+        (r"ldap\w+", r"-w"),
+        (r"redis-cli|https?", r"-a\Z"),
+        (r"signtool", r"/p\Z"),
+        (r"openssl|osslsigncode", r"(?:-pass(?:in|out)?|-k)\Z"),
+        (r"curl|etcdctl", r"-[fsSLkvgiIjJlNnOqRaB#0-9]*[uUb]|--(?:proxy-)?user(?:=|\Z)"),
+        (r"smbclient", r"-U"),
+        (r"lftp", r"-u"),
+        (r"gh", r"-b\Z|--body(?:=|\Z)"),
+        (r"dotnet|nuget", r"-k\Z"),
+        (r"cargo|vault|snyk", r"(?:login|auth)\Z"),
     )
+]
+# What these take as user:password, user%password or user,password: the user may be seen.
+_WITH_A_USER = re.compile(r"curl|etcdctl|smbclient|lftp|https?")
+_USER = re.compile(r"[^:,%]*[:,%](?=.)")
+# Whatever program it is of: `login -p S`, `-u me -p S`.
+_LOGS_IN = re.compile(r"login|upload")
+_USER_OPTION = re.compile(r"-u|--user(?:name)?(?:=.*)?")
+_PASSWORD = re.compile(r"-p")
+_PASSWORD_ALONE = re.compile(r"-p\Z")
+# Programs that run another one: its name is one of the words after theirs.
+_RUNS_ANOTHER = re.compile(
+    r"sudo|doas|su|env|time|timeout|nice|nohup|exec|command|xargs|setsid|stdbuf|chroot|ssh|sshpass|docker|podman|kubectl"
+    r"|eval|\w{0,2}sh|if|then|else|do|while|\w+=.*|\W*",
+    re.DOTALL,
 )
-
-# The rest of a word as a shell reads it, quotation included; a quotation that does not end goes to the end.
-_SHELL_WORD = re.compile(r"""(?:'[^']*(?:'|\Z)|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\\.|[^\s'"\\;&|<>()])+""", re.DOTALL)
-
-# Programs with options for secrets whose names don't say so: program, option, whether its value is the next argument
-# where it is not in the same one.
-_TOOLS = (
-    (r"mysql\w*|mariadb[\w-]*", r"-p", False),
-    (r"7z[arz]?", r"-p", False),
-    (r"sshpass", r"-p", True),
-    (r"(?:un)?zip", r"-P", True),
-    (r"ldap\w+", r"-w", True),
-    (r"docker|podman", r"-p", True),
-    (r"openssl", r"-pass(?:in|out)?", True),
-    (r"curl", r"-u|-U|--user=?|--proxy-user=?", True),
-)
-_TOOL_NAMES = re.compile("|".join(f"(?:{program})" for program, _, _ in _TOOLS))
-_IN_ARGUMENTS = [(re.compile(program), re.compile(option), follows) for program, option, follows in _TOOLS]
-# In a text, within 300 characters after the program's name.
-_IN_TEXT = [
-    (
-        re.compile(
-            rf"(?<![\w-])(?:{program})(?=[ \t])[^;|&\n]{{0,300}}?[ \t](?:{option})" + ("[ \\t]{0,4}" if follows else "")
-        ),
-        program,
-    )
-    for program, option, follows in _TOOLS
-    if program != "docker|podman"
-] + [(re.compile(r"(?<![\w-])(?:docker|podman)[ \t]+login[ \t][^;|&\n]{0,300}?[ \t]?-p[ \t]{0,4}"), "docker")]
+_ANY_NAME = Name()
+_WORD = Name("pass")
 
 
 def is_telling(argument: str) -> bool:
     """Whether an argument may have a secret, or say that the next one has: few do, and the rest need no closer look."""
     lowered = argument.lower()
-    return any(word in lowered for word in _TELLING)
+    return argument == "-u" or any(word in lowered for word in _TELLING) or has_token(argument)
 
 
-def argument_spans(argument: str, *, script: bool) -> list[Span]:
+def argument_spans(argument: str, *, script: bool, defined: bool = False) -> list[Span]:
     """Where secrets are in one argument.
 
     :param script: it is the text of a shell command, or a line of a message: then a value ends with its word.
+    :param defined: it is a macro's definition, the argument of ``-D``.
     """
     if not is_telling(argument):
         return []
-    return [*_assigned(argument, script), *_headers(argument, script), *_by_form(argument), *_in_text(argument, script)]
+    spans = [*_named(argument, script, defined), *token_spans(argument)]
+    spans += (span for span in form_spans(argument) if not is_harmless(argument[slice(*span)], _ANY_NAME))
+    if script or " " in argument:
+        spans += _in_commands(argument)
+    return spans
 
 
-def hides_the_next(option: str, value: str) -> bool:
-    """Whether ``option`` says that the argument after it is secret. What looks like an option itself is not one."""
-    if option[:1] != "-" or not _OPTION_ALONE.fullmatch(option) or _LIKE_AN_OPTION.fullmatch(value):
-        return False
-    return _NAME_AT_END.search(option) is not None
+def command_spans(args: Sequence[str]) -> Iterator[tuple[int, Span]]:
+    """Where secrets are that the arguments before tell: the place of the argument, and where in it."""
+    for place, begin, name in _values(args):
+        if not is_harmless(args[place][begin:], name):
+            yield place, (begin, len(args[place]))
 
 
-def tool_spans(args: Sequence[str]) -> Iterator[tuple[int, list[Span]]]:
-    """The secrets in the options of programs that are known to take one: the argument's place, and where in it."""
-    program = args[0].rpartition("/")[2] if args else ""
-    if not _TOOL_NAMES.fullmatch(program) or (program in ("docker", "podman") and "login" not in args):
-        return
-    for name, option, follows in _IN_ARGUMENTS:
-        if not name.fullmatch(program):
+def _values(args: Sequence[str]) -> Iterator[tuple[int, int, Name]]:
+    """The place of each value, where in it the secret begins, and what it is called."""
+    for place in range(1, len(args)):
+        name = _name_before(args, place)
+        if name is not None:
+            yield place, 0, name
+    logs_in = next((place for place in range(1, min(4, len(args))) if _LOGS_IN.fullmatch(args[place])), 0)
+    if logs_in:
+        yield from _values_of(args, logs_in, _PASSWORD, _WORD)
+    elif any(map(_USER_OPTION.fullmatch, args)):
+        yield from _values_of(args, 0, _PASSWORD_ALONE, _WORD)
+    programs = range(len(args) if args and _RUNS_ANOTHER.fullmatch(_file(args[0])) else 1)
+    for first in [place for place in programs if place < len(args) and _option_of(args[place])][:2]:
+        yield from _values_of(args, first, _option_of(args[first]), _ANY_NAME)
+
+
+def _name_before(args: Sequence[str], place: int) -> Name | None:
+    """The name that says that this argument is secret. What looks like an option itself is not."""
+    before = args[place - 1]
+    if before[:1] == "-":
+        if not _OPTION.fullmatch(before):
+            return None
+    elif place == 1 or not _SETS.fullmatch(args[place - 2]):
+        return None
+    else:
+        before = before.rpartition(":")[2]
+        before = before.partition(".")[0] if "-" in before else before  # pypi-token.pypi
+    return None if _LIKE_AN_OPTION.fullmatch(args[place]) else read_name(before[-LONGEST_NAME:])
+
+
+def _file(word: str) -> str:
+    return word.rpartition("/")[2]
+
+
+def _option_of(program: str) -> re.Pattern[str] | None:
+    return next((option for name, option in _PROGRAMS if name.fullmatch(_file(program))), None)
+
+
+def _values_of(
+    args: Sequence[str], first: int, option: re.Pattern[str] | None, name: Name
+) -> Iterator[tuple[int, int, Name]]:
+    """The values of an option of the program at the place ``first``."""
+    with_a_user = _WITH_A_USER.fullmatch(_file(args[first]))
+    for place in range(first + 1, len(args)):
+        word = args[place]
+        match = option.match(word) if option else None
+        if match is None or (word[:1] not in "-/" and place > first + 1):
             continue
-        for place, word in enumerate(args):
-            match = option.match(word) if place else None
-            if match is None or (match.end() < len(word) and word.startswith("--") and not match.group().endswith("=")):
-                continue
-            if match.end() < len(word):
-                yield place, [_after_user(program, word, match.end(), len(word))]
-            elif follows and place + 1 < len(args):
-                yield place + 1, [_after_user(program, args[place + 1], 0, len(args[place + 1]))]
+        in_it = match.end() < len(word)
+        value, begin = (place, match.end()) if in_it else (place + 1, 0)
+        if value < len(args) and (in_it or not _LIKE_AN_OPTION.fullmatch(args[value])):
+            user = _USER.match(args[value], begin) if with_a_user else None
+            yield value, user.end() if user else begin, name
 
 
-def _after_user(program: str, text: str, begin: int, end: int) -> Span:
-    """``user:password`` of curl: the user may be seen."""
-    colon = text.find(":", begin, end) if program == "curl" else -1
-    return (begin if colon < 0 else colon + 1), end
-
-
-def _assigned(argument: str, script: bool) -> Iterator[Span]:
+def _named(argument: str, script: bool, defined: bool) -> Iterator[Span]:
     done = 0
-    for match in _ASSIGNED.finditer(argument):
+    for match in _NAMED.finditer(argument):
+        text = match[1]
         if match.start() < done:
             continue  # it is hidden already
-        if not script and not done and _BEFORE_A_NAME.fullmatch(argument, 0, match.start()):
-            if not _DEFINITION.fullmatch(argument):
-                yield match.end(), len(argument)
-            return
-        word = _SHELL_WORD.match(argument, match.end())
-        done = match.end() if word is None else word.end()
-        yield match.end(), done
-
-
-def _headers(argument: str, script: bool) -> Iterator[Span]:
-    done = 0
-    for match in _HEADER.finditer(argument):
-        if match.start() < done:
+        name = read_name(text if len(text) <= LONGEST_NAME else text[-LONGEST_NAME:], defined=defined)
+        if name is None or (match[4] and not _is_field(argument, match, name)):
             continue
-        if match.start() == 0 and not script:
-            yield match.end(), len(argument)
-            return
-        value = _HEADER_VALUE.match(argument, match.end())
-        done = match.end() if value is None else value.end()
-        yield match.end(), done
+        takes_the_line = _TAKES_THE_LINE.fullmatch(text)
+        begin, end = match.end(), len(argument)
+        if script or done or not _BEFORE_A_NAME.fullmatch(argument, 0, match.start()):
+            value = (_LINE if takes_the_line and match[4] else _SHELL_WORD).match(argument, begin)
+            end = begin if value is None else value.end()
+        scheme = _SCHEME.match(argument, begin, end) if takes_the_line else None
+        secret = argument[scheme.end() if scheme else begin : end]
+        if not is_harmless(secret, name) and not (match[2] and name.word and secret.isalpha()):
+            done = end
+            yield begin, end
 
 
-def _by_form(argument: str) -> Iterator[Span]:
-    for rule in _FORMS:
-        for match in rule.finditer(argument):
-            yield match.span(1)
+def _is_field(argument: str, match: re.Match[str], name: Name) -> bool:
+    """Whether a colon is one of a header, of JSON or of YAML, and not a compiler's."""
+    before = argument[max(0, match.start() - 40) : match.start()].rstrip(" \t-")
+    if before.endswith(("$", "${")):
+        return False
+    if match[1][:2] in ("X-", "x-") or _TAKES_THE_LINE.fullmatch(match[1]):
+        return True
+    begins = not before or before[-1] in "\n{,(\"'" or (before[-1] == "=" and not name.word)
+    if match[3] or match[5]:
+        return begins
+    if before[-1:] in ("{", ","):
+        return True
+    quoted = argument[match.end() : match.end() + 1] in ("", *_QUOTES)
+    stands_alone = begins or before == "/" or argument[match.start() - 1].isspace()
+    return stands_alone and not quoted and not name.word and match[1].lower() not in ("secret", "secrets")
 
 
-def _in_text(argument: str, script: bool) -> Iterator[Span]:
-    """Options and their values that stand in one text: ``sh -c 'deploy --token x'``."""
-    if not script and " " not in argument:
-        return
+def _in_commands(text: str) -> Iterator[Span]:
+    """The text as commands, each cut into words: quoted ones too, for what is quoted may be a command."""
     done = 0
-    for match in _NAMED_OPTION.finditer(argument):
-        if match.start() < done:
+    words: list[str] = []
+    places: list[int] = []
+    for match in _WORD_OR_END.finditer(text + "\n"):
+        word = match[0]
+        if word not in ";|&()\n`":
+            words.append(word if _OPENS_A_VALUE.fullmatch(word) else word.strip(_QUOTES))
+            places.append(match.start())
             continue
-        earliest = max(0, match.start() - LONGEST_OPTION)
-        begins = max(argument.rfind(before, earliest, match.start()) for before in " \t\n\"'") + 1
-        word = _SHELL_WORD.match(argument, match.end()) if argument.startswith("-", begins) else None
-        if word is not None:
-            done = word.end()
-            yield word.span()
-    if _TOOL_NAMES.search(argument):
-        for rule, program in _IN_TEXT:
-            yield from _of_tool(rule, program, argument)
-
-
-def _of_tool(rule: re.Pattern[str], program: str, argument: str) -> Iterator[Span]:
-    done = 0
-    for match in rule.finditer(argument):
-        word = _SHELL_WORD.match(argument, match.end()) if match.start() >= done else None
-        if word is not None:
-            done = word.end()
-            yield _after_user(program, argument, *word.span())
+        for place, begin, name in _values(words) if len(words) > 1 else ():
+            at = places[place]
+            rule = _WHOLE_WORD if _OPENS_A_VALUE.fullmatch(words[place]) else _SHELL_WORD
+            value = rule.match(text, at) if at >= done else None
+            if value is not None:
+                begin += at + value[0].find(words[place]) if begin else at
+                if not is_harmless(text[begin : value.end()], name):
+                    done = value.end()
+                    yield begin, done
+        words, places = [], []
