@@ -42,7 +42,7 @@ _SHELL_WORD = re.compile(
     rf"""(?:\$\([^()]*\)|[^\s'"\\;&|<>()])+(?<![:=,%])(?=["'](?:[\s;&|)]|\Z))|{_QUOTED}""", re.DOTALL
 )
 _WORD_OR_END = re.compile(r"[^\s;|&()`]+|[;|&()\n`]")
-_OPENS_A_VALUE = re.compile(r"""-\w["']""")  # -p'; x'
+_OPENS_A_VALUE = re.compile(r"""-\w["']+""")  # -p'; x'
 _QUOTES = "\"'\\"
 
 _OPTION = re.compile(r"(?!-[DIULWl])--?[A-Za-z][\w.-]*")
