@@ -96,7 +96,9 @@ class TestPaths:
         simulation.run(2, b"gcc", b"-E", b"a.c", parent=1).run(3, b"gcc", b"-c", b"x.i", parent=1).exit(1)
         assert keys(simulation)[2:] == ["make/gcc[-E a.c]", "make/gcc[x.i]"]
 
-    @pytest.mark.parametrize("script", [b"gcc -c 'a.c'", b"exec gcc -c a.c", b"cd s; gcc -c a.c >log 2>&1"])
+    @pytest.mark.parametrize(
+        "script", [b"gcc -c 'a.c'", b": && gcc   -c a.c && :", b"exec gcc -c a.c", b"cd s; gcc -c a.c >log 2>&1"]
+    )
     def test_shell_around_one_command_is_not_in_the_path(self, script: bytes) -> None:
         simulation = Simulation().start().create(1).exec(1, b"/bin/sh", b"-c", script)
         simulation.run(2, b"gcc", b"-c", b"a.c", parent=1).exit(1)
@@ -180,8 +182,80 @@ class TestCompilers:
     def test_any_arguments_give_a_key(self, program: str, args: list[str]) -> None:
         assert key_of(program, *args).startswith(program)
 
+    @pytest.mark.parametrize(
+        ("command", "key"),
+        [
+            ("gcc -O2 -DV=1 -c src/a.c -o a.o", "gcc[src/a.c]"),
+            ("x86_64-linux-gnu-gcc-12 -c a.c -o CMakeFiles/p.dir/a.c.o", "x86_64-linux-gnu-gcc-12[a.c]"),
+            ("cc -fPIC -c a.c -o a.pic.o", "cc[a.c -> a.pic.o]"),
+            ("cc -c a.c -o .libs/a.o", "cc[a.c -> .libs/a.o]"),
+            ("gcc -E a.c -o a.i", "gcc[-E a.c]"),
+            ("g++ -shared -o libx.so a.o b.o", "g++[libx.so]"),
+            ("gcc -O2 --version", "gcc[-O2 --version]"),
+            ("ar rcs libl.a a.o b.o", "ar[libl.a]"),
+            ("ar x libl.a", "ar[x libl.a]"),
+            ("strip -s bin/x", "strip[bin/x]"),
+            ("cc1 src/net/util.c -quiet -dumpdir d/ -dumpbase util.c.c -dumpbase-ext .c", "cc1[src/net/util.c]"),
+            ("cc1 -E /w/ccache/tmp/cpp_stdout.Ab.i -quiet -dumpbase a.c -dumpbase-ext .c", "cc1[-E a.c]"),
+            ("lto1 -fltrans -dumpbase ./x.ltrans0.ltrans /tmp/ccAbCd12.ltrans0.o", "lto1[-fltrans x.ltrans0.ltrans]"),
+            ("ccache gcc -O2 -c a.c", "ccache[a.c]"),
+            ("compile -o /tmp/go-build1/b2/_pkg_.a -p net/http -buildid x/y -goversion go1.19", "compile[net/http]"),
+            ("link -o /tmp/go-build17/b001/exe/a.out -importcfg i -buildid z", "link[b001/exe/a.out]"),
+            ("rustc --crate-name build_script_build --edition=2021 build.rs", "rustc[build script build.rs]"),
+            ("build-script-build", "build-script-build"),
+            ("javac -d out -cp x.jar A.java", "javac[out]"),
+            ("tsc -p web --incremental", "tsc[web]"),
+            ("ocamlopt.opt -O3 -c -o x.cmx x.ml", "ocamlopt.opt[x.ml]"),
+            ("make -j3 -C sub CFLAGS=-O1 all", "make[sub all]"),
+            ("make -j 3 -k", "make"),
+            ("ninja -C out -j4 app", "ninja[out app]"),
+            ("cmake --build out -j 3 --target x", "cmake[--build out x]"),
+            ("cmake -E cmake_echo_color --progress-num=3 Building", "cmake[-E cmake_echo_color Building]"),
+        ],
+    )
+    def test_known_program_is_named_by_what_it_works_on(self, command: str, key: str) -> None:
+        assert key_of(*command.split()) == key
+
+    def test_inner_programs_of_temporary_files_are_named_after_their_parent(self) -> None:
+        simulation = Simulation().start().create(1).exec(1, b"gcc", b"-c", b"a.c", b"-o", b"a.pic.o")
+        simulation.run(2, b"cc1", b"a.c", b"-quiet", b"-dumpbase", b"a.pic.c", parent=1)
+        simulation.run(3, b"as", b"-o", b"/tmp/ccAb1234.o", b"/tmp/ccAb1235.s", parent=1).exit(1)
+        assert [key.partition("[")[2] for key in keys(simulation)[1:]] == ["a.c -> a.pic.o]"] * 3
+
+    def test_linker_of_rustc_is_named_after_the_crate(self) -> None:
+        simulation = Simulation().start().create(1)
+        simulation.exec(1, b"rustc", b"--crate-name", b"app", b"src/main.rs").create(2, 1)
+        simulation.exec(2, b"cc", b"/tmp/rustcAbCdEf/symbols.o", b"-o", b"app-e27601").run(
+            3, b"ld", b"-o", b"app-e27601", parent=2
+        )
+        assert [key.partition("[")[2] for key in keys(simulation.exit(2).exit(1))[1:]] == ["app src/main.rs]"] * 3
+
+    def test_build_scripts_of_two_packages_have_keys_of_their_own(self) -> None:
+        registry = "/root/.cargo/registry/src/index.crates.io-6f17d22bba15001f"
+        found = {key_of("/b/x/build-script-build", cwd=f"{registry}/{name}") for name in ("libc-0.2.5", "syn-2.0.1")}
+        assert found == {"build-script-build[libc-0.2.5]", "build-script-build[syn-2.0.1]"}
+
 
 class TestArguments:
+    @pytest.mark.parametrize(
+        "command", [["make", "-C", "{}"], ["sh", "-c", "make -C {}"], ["sh", "-c", "cd {} && make"]]
+    )
+    def test_directory_in_which_the_build_works_is_not_in_the_keys(self, command: list[str]) -> None:
+        def build(directory: str) -> list[str]:
+            words = [word.format(directory).encode() for word in command]
+            where = f"/w/proj/{directory}".encode()
+            simulation = Simulation().start(tuple(words), cwd=b"/w/proj")
+            parent = ROOT
+            if words[0] == b"sh":
+                parent = 9
+                inner = [b"make", b"-C", directory.encode()] if b"-C" in words[2] else [b"make"]
+                simulation.create(9).exec(9, *inner, cwd=b"/w/proj" if len(inner) > 1 else where)
+            simulation.create(10, parent).exec(10, b"gcc", b"-c", b"a.c", cwd=where).exit(10)
+            return keys(simulation if parent == ROOT else simulation.exit(9))
+
+        assert build("old") == build("new")
+        assert build("old")[-1] == "make/gcc[a.c]"
+
     @pytest.mark.parametrize(
         ("argument", "stable"),
         [

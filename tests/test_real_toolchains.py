@@ -1,17 +1,17 @@
-"""Real toolchains other than make and gcc: two builds of the same sources have the same keys, wherever they are."""
+"""Real toolchains other than make and gcc: two builds of the same sources compare, wherever they are."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from pytest_ptreetime import record
+from pytest_ptreetime import Profile, record
+from pytest_ptreetime.decision.alignment import align
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,14 @@ CMAKE = {
     "two.c": "int two(void) { return 2; }\n",
     "main.cpp": 'int one();\nextern "C" int two(void);\nint main() { return one() - two() - 1; }\n',
 }
+TWO_OF_ONE_NAME = {
+    "CMakeLists.txt": "cmake_minimum_required(VERSION 3.16)\nproject(app C)\n"
+    "add_executable(app src/main.c src/net/util.c src/db/util.c)\n",
+    "src/main.c": "int net(void); int db(void); int main(void) { return net() + db(); }\n",
+    "src/net/util.c": "int net(void) { return 0; }\n",
+    "src/db/util.c": "int db(void) { return 0; }\n",
+}
+COMPARABLE = 0.99  # of the nodes: what is drawn at random is found by what is around it
 PROJECTS = {
     "cargo": Project(CARGO, "cargo build --offline", {"rustc", "cc", "build-script-build"}),
     "cargo-test-release": Project(CARGO, "cargo test --offline --release", {"rustc", "cc"}),
@@ -67,12 +75,12 @@ def works(tool: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS.keys())
-def test_two_builds_in_two_directories_have_the_same_keys(project: Project, tmp_path: Path) -> None:
+def test_two_builds_in_two_directories_are_compared_node_by_node(project: Project, tmp_path: Path) -> None:
     tools = [word for word in ("cargo", "cmake", "ninja", "make", "clang", "gcc") if word in project.commands.split()]
     for tool in tools + [word for word in ("clang", "gcc") if f"={word} " in project.commands]:
         if not works(tool):
             pytest.skip(f"needs {tool}")
-    keys = []
+    profiles = []
     for name in ("first", "second/further"):
         directory = tmp_path / name
         for file, text in project.files.items():
@@ -83,5 +91,27 @@ def test_two_builds_in_two_directories_have_the_same_keys(project: Project, tmp_
         assert tree.exit_code == 0
         assert tree.complete, tree.incomplete_reason
         assert project.programs <= {node.name for node in tree}
-        keys.append(Counter(node.key for node in tree))
-    assert keys[0] == keys[1]
+        profiles.append(Profile.from_tree(tree))
+    assert align([profiles[:1]], profiles[1:]).comparable >= COMPARABLE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["Ninja", "Unix Makefiles"])
+def test_two_files_of_one_name_under_cmake_have_keys_of_their_own(generator: str, tmp_path: Path) -> None:
+    for tool in ("cmake", "gcc", "ninja" if generator == "Ninja" else "make"):
+        if not works(tool):
+            pytest.skip(f"needs {tool}")
+    for file, text in TWO_OF_ONE_NAME.items():
+        path = tmp_path / "real" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    link = tmp_path / "link"  # CMake names files by $PWD, which leads through it
+    link.symlink_to(tmp_path / "real")
+    command = f"cd {link} && cmake -G '{generator}' -S . -B out && cmake --build out"
+    tree = record(["bash", "-c", command], cwd=link, env={**os.environ, "CC": "gcc"}).tree()
+    assert tree.exit_code == 0
+    compiles = {node.key.partition("[")[2] for node in tree if node.name == "cc1"}
+    assert compiles >= {"src/main.c]", "src/net/util.c]", "src/db/util.c]"}
+    assert not [node.key for node in tree if str(link) in node.key]
+    links = {node.key.partition("[")[2] for node in tree if node.name in ("collect2", "ld")}
+    assert "out/app]" in links

@@ -109,7 +109,9 @@ class NodeSubjects:
         rule = rule_of(name, first)
         found = None if rule is None else rule(ProgramArguments(decoded.text(node), cwd))
         if found is None:
-            return self._all_arguments(cwd, name, decoded.args(node) or [])
+            # Asking a compiler for its version is the same everywhere.
+            directory = self._normalizer.directory(cwd) if rule is None else ""
+            return self._all_arguments(cwd, directory, name, decoded.args(node) or [])
         if found.of_parent or not is_driver(name):
             self._inner.add(name)
         own = " ".join(filter(None, [self._part(cwd, part) for part in found.parts]))
@@ -138,8 +140,7 @@ class NodeSubjects:
                 return driver
         return own
 
-    def _all_arguments(self, cwd: str | None, name: str, args: list[str]) -> str:
-        directory = self._normalizer.directory(cwd)
+    def _all_arguments(self, cwd: str | None, directory: str, name: str, args: list[str]) -> str:
         words = self._normalizer.arguments(cwd, args[_begin(name, args) :])
         return " ".join([f"{directory}:", *words] if directory else words)
 

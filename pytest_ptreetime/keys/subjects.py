@@ -231,9 +231,10 @@ def _build_script(arguments: ProgramArguments) -> Subject | None:
     return Subject([_in_package(arguments.cwd)]) if arguments.cwd else None
 
 
-def _in_package(path: str) -> File:
+def _in_package(path: str) -> str:
     """``libc-0.2.5/build.rs``, of a file that cargo keeps for all projects, below a directory with a hash."""
-    return File(_CARGO_PACKAGES.sub("", path))
+    shared = _CARGO_PACKAGES.match(path)
+    return File(path) if shared is None else path[shared.end() :]
 
 
 # Go

@@ -87,12 +87,12 @@ def _ends_with(ours: Sequence[str], theirs: Sequence[str]) -> bool:
 
 
 def _has_command(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    """Whether the text after a shell's ``-c`` has the words ``theirs``, quotation aside."""
+    """Whether the text after a shell's ``-c`` has the words ``theirs``, quotation and further spaces aside."""
     place = next((i for i, word in enumerate(ours) if i and _SHELL_COMMAND_OPTION.fullmatch(word)), 0)
     if not place or place + 1 >= len(ours):
         return False
-    text = ours[place + 1].translate(_QUOTING)
-    command = " ".join([_base(theirs[0]), *theirs[1:]]).translate(_QUOTING)
+    text = _unquoted(ours[place + 1])
+    command = _unquoted(" ".join([_base(theirs[0]), *theirs[1:]]))
     begin = text.find(command)
     while begin >= 0:
         end = begin + len(command)
@@ -101,6 +101,10 @@ def _has_command(ours: Sequence[str], theirs: Sequence[str]) -> bool:
             return True
         begin = text.find(command, begin + 1)
     return False
+
+
+def _unquoted(text: str) -> str:
+    return " ".join(text.translate(_QUOTING).split())
 
 
 def _base(path: str) -> str:
