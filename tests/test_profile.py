@@ -32,7 +32,7 @@ def test_unknown_metric_is_absent() -> None:
     totals = profile.totals["make/gcc"]
     assert "startlag" not in totals
     assert "read" not in totals
-    assert set(totals) <= {"count", *METRICS}
+    assert set(totals) <= {"count", "waiting", *METRICS}
 
 
 def test_parents_are_keys_and_the_root_has_none() -> None:

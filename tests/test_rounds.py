@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_ptreetime.decision.comparing import compare, power_of_baseline
@@ -85,6 +85,7 @@ def test_profiles_put_into_columns_are_the_same_when_they_are_taken_out(profiles
         rounds[len(profiles)]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the machine is shared
 @given(
     st.lists(rounds_of_profiles(), min_size=1, max_size=4),
     rounds_of_profiles(),

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_ptreetime.decision.changes import changes_in_words
 from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rounds import Rounds
@@ -79,6 +80,7 @@ def compare(
         those of ``current``. The machine was the same, so a shift that all processes share is a finding.
     :param min_effect: the smallest change that matters, as a ratio (0.02: 2 %) or a pair of ratio and seconds, for all
         metrics or by metric; those not named keep their own (metric_noise.py: 1 % and 1 to 4 ms; sys 2 %).
+        ``structure`` is what programs that came and went have to cost, as a part of the build's cpu: 1 % and 10 ms.
     :param fdr: false discovery rate over all nodes and metrics.
     :param metrics: what is compared besides counts; by default wall, user, sys and cpu.
     :param pinned: the rounds of a pinned session, so that slow creep over many sessions is seen.
@@ -207,7 +209,7 @@ def _prepare(
     import numpy as np
 
     from pytest_ptreetime.decision.metric_noise import DEFAULT_METRICS, metric_noise, with_min_effects
-    from pytest_ptreetime.decision.panel import tabulate
+    from pytest_ptreetime.decision.panel import tabulate, with_build
     from pytest_ptreetime.decision.rules import EVIDENCE, Terms
 
     metrics, node_settings = request.metrics, request.node_settings
@@ -215,6 +217,8 @@ def _prepare(
     asked = list(dict.fromkeys([*(DEFAULT_METRICS if metrics is None else metrics), *extra]))
     panel = tabulate(sessions, rounds, pinned, list(dict.fromkeys([*asked, *EVIDENCE])))
     _check_metrics(asked, request, panel.metrics)
+    left_out = [*request.ignore, *(pattern for pattern, settings in node_settings.items() if settings.get("ignore"))]
+    panel = with_build(panel, _matching(panel.keys, left_out))
     models = with_min_effects(
         {metric: metric_noise(metric) for metric in asked if metric != "count" and metric in panel.metrics},
         request.min_effect,
@@ -243,7 +247,29 @@ def _prepare(
             for metric, model in with_min_effects(models, settings["min_effect"]).items():
                 if model is not models[metric]:
                     overrides.setdefault(metric, []).append((mask, model))
-    return panel, Terms(models, request.fdr, request.paired, None, ignored, untested, overrides, request.tracing_cost)
+    return panel, Terms(
+        models,
+        request.fdr,
+        request.paired,
+        None,
+        ignored,
+        untested,
+        overrides,
+        request.tracing_cost,
+        structure=_structure_limits(request.min_effect),
+    )
+
+
+def _structure_limits(min_effect: MinEffect | Mapping[str, MinEffect] | None) -> StructureLimits:
+    """What ``min_effect`` says of ``structure``."""
+    from pytest_ptreetime.decision.metric_noise import ratio_and_amount
+    from pytest_ptreetime.decision.structure_cost import StructureLimits
+
+    asked = min_effect.get("structure") if isinstance(min_effect, Mapping) else None
+    if asked is None:
+        return StructureLimits()
+    part, seconds = ratio_and_amount("structure", asked)
+    return StructureLimits(part, seconds or StructureLimits().seconds)
 
 
 def _check_metrics(asked: Sequence[str], request: _Request, present: Sequence[str]) -> None:
@@ -274,9 +300,12 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
 
     decision = decide(panel, terms)
     on_path = [set(profile.critical_path) for profile in rounds]
-    for finding in decision.findings:
+    for finding in [*decision.findings, *decision.differences]:
         finding.on_critical_path = sum(finding.key in path for path in on_path) > len(on_path) / 2
         finding.sentence = finding_sentence(finding)
+    result.structure = decision.differences
+    result.changes = changes_in_words(decision.differences, terms.commands, panel.identities)
+    result.comparable = _comparable(panel)
     result.findings, result.contentions = _sorted_out(decision.findings)
     result.host_shifts = {metric: math.exp(shift.total) for metric, shift in decision.shifts.items()}
     result.host_shift = next(
@@ -297,6 +326,13 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
     result.decided = worse or (not result.contentions and resolution <= DECISIVE_RESOLUTION)
 
 
+def _comparable(panel: Panel) -> float:
+    """The part of this session's processes whose key the baseline has, too."""
+    known = sum((counts.sum(axis=0) for counts in panel.baseline_counts), 0 * panel.baseline_counts[0][0]) > 0
+    counts = panel.current_counts
+    return float((counts * known)[:, :-1].sum() / max(counts[:, :-1].sum(), 1.0))
+
+
 def _sorted_out(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
     """Findings of the build, causes first, and those of contention with what follows from it."""
     contended = {(finding.key, finding.metric) for finding in findings if finding.contention and finding.is_cause}
@@ -311,15 +347,15 @@ def _sorted_out(findings: Sequence[Finding]) -> tuple[list[Finding], list[Findin
     own = [finding for finding in findings if id(finding) not in apart]
     for finding in own:
         finding.contention = False  # explained by work, whatever waiting came with it
-    order = {"added": 0, "count": 0, "removed": 0, "regression": 1, "improvement": 2}
 
-    def rank(finding: Finding) -> tuple[bool, bool, int, float, str, str]:
-        cost = abs(finding.cost or 0.0)
+    def rank(finding: Finding) -> tuple[bool, bool, bool, bool, float, str, str]:
+        """Causes first, the worse ones before the better, by their part of the build's amount."""
         return (
             not finding.is_cause,
             not finding.is_worse,
-            -1 if finding.key == COMMON_KEY else order[finding.kind],
-            -cost,
+            finding.waited is None,
+            finding.key != COMMON_KEY,
+            -(finding.part or 0.0),
             finding.key,
             finding.metric,
         )
@@ -353,10 +389,18 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
         notes.append(f"nodes scatter {decision.inflation:.1f} times as much as in the baseline; judged accordingly")
 
 
+def _moved(shifts: Mapping[str, float]) -> str:
+    """``everything moved by a factor of 1.02 in cpu, of 1.41 in wall``: each metric by its own."""
+    told = {metric: f"{shifts[metric]:.2f}" for metric in ("cpu", "wall") if metric in shifts} or {"time": "1.00"}
+    if len(set(told.values())) == 1:
+        return f"everything moved by a factor of {next(iter(told.values()))}"
+    return "everything moved by a factor of " + ", of ".join(f"{text} in {metric}" for metric, text in told.items())
+
+
 def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms) -> None:
     """What became of the shift that everything shares, and what the calibration has to do with it."""
     shifts = decision.shifts.values()
-    moved = f"everything moved by a factor of {result.host_shift:.2f}"
+    moved = _moved(result.host_shifts)
     notable = abs(math.log(result.host_shift)) >= NOTABLE_SHIFT
     busy = terms.calibrations.disturbance if terms.calibrations is not None else None
     disturbed = f"the machine was busy while calibrating ({busy})"
@@ -364,6 +408,9 @@ def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms
         result.notes.append(f"{moved}, which the calibration does not explain")
     elif any(shift.doubt == "disturbed" and not shift.calibrated for shift in shifts):
         result.reasons.append(f"{moved}; can't tell whether the machine or the build did: {disturbed}")
+    elif any(shift.doubt == "split" for shift in shifts):
+        text = f"{moved}, many processes did not; can't tell whether the machine or the build did"
+        result.reasons.append(text.replace("everything", "most processes") + ": interleave (--ptreetime-against)")
     elif busy is not None:
         result.notes.append(f"{moved}, taken out; {disturbed}, so that nothing more is known of its speed")
     elif any(shift.doubt == "contradicted" for shift in shifts):

@@ -42,6 +42,12 @@ STATED_BETWEEN_DF = 10.0
 BUSY = float(np.log(2.0))
 #: Half of the squares of a standard normal variable are below this.
 MEDIAN_OF_SQUARE = 0.4549
+#: A shift that most nodes share is in doubt from this logarithm on, where no calibration confirms it and this part of
+#: the nodes stayed where they were, by so many of their errors; nodes of so many grains of their metric count.
+SPLIT_SHIFT = float(np.log(1.05))
+SPLIT_PART = 0.15
+SPLIT_ERRORS = 2.5
+VOTERS_OF_NOTE = 4
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
 STATED_BETWEEN_NODES = 20
 
@@ -203,6 +209,8 @@ def effects_since(
             result = _with_spread(result, both, 2 * stated_between)
         if chosen is None and noise.follows_machine:
             result = _acquitted(result, calibration)
+        if chosen is not None and not shift.calibrated:
+            result = _unmoved_in_doubt(result, samples.sizes >= VOTERS_OF_NOTE * noise.start)
         return _with_common_shift(_inflated(_with_error_of_median(result)))
 
     current = against(stored.mean(axis=0), counts[0], noise_between.of_mean(), common)
@@ -289,6 +297,24 @@ def _acquitted(result: Effects, calibration: CalibrationShift | None) -> Effects
     effects = result.effects - np.clip(result.effects, low, high)
     errors = np.sqrt(result.errors**2 + calibration.error**2)
     return replace(result, effects=effects, errors=errors, acquitted=reach, doubt=doubt)
+
+
+def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
+    """Where most nodes moved and no calibration says that the machine did, nobody is accused of staying as he was.
+
+    A header that is heavier in every unit moves all compilers, and no assembler; a slower machine moves both. A node
+    whose time lies between the two readings is in doubt by their distance. Where many are, the shift itself is.
+    """
+    total = result.common.total
+    if abs(total) < SPLIT_SHIFT:
+        return result
+    moved = result.effects + total
+    between = (np.minimum(total, 0.0) <= moved) & (moved <= np.maximum(total, 0.0))
+    unmoved = (np.abs(moved) < np.abs(result.effects)) & (np.abs(result.effects) > SPLIT_ERRORS * result.errors)
+    common = result.common
+    if np.count_nonzero(unmoved & sizeable) >= SPLIT_PART * max(int(np.count_nonzero(sizeable)), 1):
+        common = replace(common, doubt="split")
+    return replace(result, common=common, doubt=result.doubt + np.where(between, abs(total), 0.0))
 
 
 def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, least: Array) -> Array:

@@ -2,7 +2,8 @@
 
 - A process's wall time contains its children's: where descendants' findings account for it, the largest explains it.
 - User, system and wall time of a node follow its cpu time; all of them follow its count.
-- A new process below a new process, and a process slower by what all are slower, need no cause of their own.
+- A process slower by what all are slower, and the build as a whole, need no cause of their own; nor does the wall time
+  of what waited.
 - More wall time at the same cpu time, spent in the run queue, is contention.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime.decision.finding import COMMON_KEY, Finding
+from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY, Finding
 from pytest_ptreetime.decision.metric_noise import metric_noise
 
 __all__ = ["BuildChange", "explain", "label_of", "mark_contention"]
@@ -25,6 +26,8 @@ Array = npt.NDArray[np.float64]
 _CAUSES_FIRST = ("count", "cpu", "user", "sys", "wall")
 #: A parent is explained when no more than this part of its change is left over by its descendants' findings.
 LEFT_OVER = 0.3
+#: The build as a whole is explained by findings of its processes that account for this part of its change.
+ACCOUNTED = 0.3
 #: Contention: at least this part of the wall time was waiting for a processor, and cpu grew by no more than that part.
 WAITED_PART = 0.5
 FLAT_CPU_PART = 0.25
@@ -51,6 +54,13 @@ class BuildChange:
         if difference is None:
             return None
         return float(difference[self.parents < 0].sum() if metric_noise(metric).cumulative else difference.sum())
+
+    def amount_before(self, metric: str) -> float | None:
+        """Of the build, before: the roots' for a metric that contains the children's, else the sum."""
+        if metric not in self.before:
+            return None
+        amounts = np.nan_to_num(self.before[metric])
+        return float(amounts[self.parents < 0].sum() if metric_noise(metric).cumulative else amounts.sum())
 
     def subtree_sums(self, metric: str) -> Array | None:
         """The difference of each key and everything below it."""
@@ -91,8 +101,9 @@ def explain(findings: Sequence[Finding], build: BuildChange) -> None:
     index = {key: position for position, key in enumerate(build.keys)}
     _explain_by_common_shift(findings)
     _explain_by_own_metrics(findings)
-    _explain_structure_by_ancestors(findings, build, index)
+    _explain_by_waiting(findings)
     _explain_wall_by_descendants(findings, build, index)
+    _explain_build(findings)
     _follow_to_causes(findings)
 
 
@@ -128,20 +139,26 @@ def _explain_by_own_metrics(findings: Sequence[Finding]) -> None:
                 _explained(finding, cause)
 
 
-def _explain_structure_by_ancestors(findings: Sequence[Finding], build: BuildChange, index: Mapping[str, int]) -> None:
-    """By the topmost of the ancestors that changed in the same way, as far up as all of them changed."""
-    changed = {index[finding.key]: finding for finding in findings if finding.metric == "count"}
-    # What each changed node's children may be explained by: the topmost of each kind and direction.
-    topmost: dict[int, dict[tuple[str, bool], Finding]] = {}
-    for position in reversed(build.deepest_first()):
-        finding = changed.get(position)
-        if finding is None:
-            continue
-        change = (finding.kind, finding.current > finding.baseline)
-        above = topmost.get(int(build.parents[position]), {})
-        cause = above.get(change)
-        topmost[position] = above if cause is not None else {**above, change: finding}
-        if cause is not None:
+def _explain_build(findings: Sequence[Finding]) -> None:
+    """The build as a whole costs more because its processes do: by the dearest of those that account for it."""
+    whole = next((finding for finding in findings if finding.key == BUILD_KEY), None)
+    if whole is None:
+        return
+    causes = [f for f in findings if f.is_cause and f is not whole and f.cost_metric == "cpu" and f.cost]
+    causes = [f for f in causes if f.key != whole.key and ((f.cost or 0.0) > 0) == (whole.current > whole.baseline)]
+    if sum(abs(f.cost or 0.0) for f in causes) >= ACCOUNTED * abs(whole.current - whole.baseline):
+        _explained(whole, max(causes, key=lambda f: (f.key == COMMON_KEY, abs(f.cost or 0.0))))
+
+
+def _explain_by_waiting(findings: Sequence[Finding]) -> None:
+    """The wall times that grew because the build waited follow from that, wherever on the path they are."""
+    cause = next((finding for finding in findings if finding.waited is not None), None)
+    if cause is None or cause.explained_by is not None:
+        return
+    worked = {finding.key for finding in findings if finding.metric in ("cpu", "count")}
+    for finding in findings:
+        same = finding.metric == "wall" and finding is not cause and _same_direction(finding, cause)
+        if same and finding.explained_by is None and finding.key not in worked:
             _explained(finding, cause)
 
 
@@ -222,6 +239,8 @@ def mark_contention(findings: Sequence[Finding], build: BuildChange) -> None:
     more_work = {f.key for f in findings if f.metric in ("cpu", "user", "sys", "count") and f.is_worse}
     for finding in findings:
         if finding.metric != "wall" or finding.kind != "regression" or finding.key in more_work:
+            continue
+        if finding.waited is not None:  # for something else than a processor
             continue
         position = index.get(finding.key)
         roots = build.parents < 0

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["COMMON_KEY", "Comparison", "Finding", "Power", "PowerLevel"]
+__all__ = ["BUILD_KEY", "COMMON_KEY", "Comparison", "Finding", "Power", "PowerLevel"]
 
 #: The key of a finding that most processes share: everything got slower, and the machine did not.
 COMMON_KEY = "(every process)"
+#: The key of the build as a whole: its cpu time is the sum over all processes.
+BUILD_KEY = "(the build)"
 
 
 class Finding(msgspec.Struct):
@@ -48,6 +50,19 @@ class Finding(msgspec.Struct):
     on_critical_path: bool = False
     #: Wall time that was spent waiting for a processor while the work stayed the same: the machine's doing.
     contention: bool = False
+    #: The part of the whole build's amount before, in ``cost_metric`` (0.02: 2 % of the build).
+    part: float | None = None
+    #: Of a difference of structure: whether its cost is a reason to fail (of what is gone: worth a finding).
+    matters: bool = True
+    #: Work that the build does already is done once more.
+    again: bool = False
+    #: A program that stands on one side only above programs of both: a wrapper.
+    level: bool = False
+    #: Why, where the command tells: ``its command has -O2 instead of -O1``.
+    cause: str | None = None
+    #: Of wall time: the seconds that the build waited longer, and for whom.
+    waited: float | None = None
+    waited_for: str | None = None
     #: A process changed by less than what tracing adds to it (metric_noise.TRACING_COST).
     within_disturbance: bool = False
     #: ``baseline``, or ``pinned`` for a change that only the pinned session shows (slow creep).
@@ -62,9 +77,11 @@ class Finding(msgspec.Struct):
 
     @property
     def is_worse(self) -> bool:
-        """It fails a build: slower, or more processes."""
-        return not self.contention and (
-            self.kind in ("regression", "added") or (self.kind == "count" and self.current > self.baseline)
+        """It fails a build: slower, or more work."""
+        return (
+            not self.contention
+            and self.matters
+            and (self.kind in ("regression", "added") or (self.kind == "count" and self.current > self.baseline))
         )
 
 
@@ -111,6 +128,12 @@ class Comparison(msgspec.Struct):
     notes: list[str] = []
     #: Slower only because of other work on the machine: shown, never failed.
     contentions: list[Finding] = []
+    #: Every difference of structure, those that are no reason to fail too.
+    structure: list[Finding] = []
+    #: What changed in the build besides, in sentences: commands, wrappers, small programs that came or went.
+    changes: list[str] = []
+    #: The part of the processes of this session that have a counterpart in the baseline.
+    comparable: float | None = None
     #: More rounds would not change the verdict: something was found, or 5 % would have been.
     decided: bool = False
     sessions: int = 0

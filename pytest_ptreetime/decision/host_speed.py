@@ -38,6 +38,9 @@ Array = npt.NDArray[np.float64]
 
 #: With fewer voting nodes than this, one that changed would be taken for the machine.
 FEWEST_VOTERS = 6
+#: Where there are fewer, so many smaller ones (2 ms where the grain is 0.5 ms) take their place.
+SMALL_VOTER_GRAINS = 4
+FEWEST_SMALL_VOTERS = 20
 #: The largest so many know the speed to a thousandth; more would only take longer.
 MOST_VOTERS = 2000
 #: A node votes when it is this many times the grain of its metric (10 ms where the grain is 0.5 ms).
@@ -134,7 +137,8 @@ class CommonShift:
     df: float = np.inf
     p_value: float = 1.0
     calibrated: bool = False
-    #: Why a calibration could not decide: ``disturbed``, or ``contradicted`` by processes that did not follow it.
+    #: Why a calibration could not decide: ``disturbed``, ``contradicted`` by processes that did not follow it, or
+    #: ``split``: there is none, and many processes did not move with the others.
     doubt: str | None = None
 
 
@@ -142,6 +146,10 @@ def voters(sizes: Array, grain: float, leaves: npt.NDArray[np.bool_]) -> npt.NDA
     """The nodes that say how fast the machine was; None when they are too few to be trusted."""
     chosen = leaves & (sizes >= VOTER_GRAINS * grain)
     count = np.count_nonzero(chosen)
+    if count < FEWEST_VOTERS:  # many small ones know as much as a few large ones
+        chosen = leaves & (sizes >= SMALL_VOTER_GRAINS * grain)
+        count = np.count_nonzero(chosen)
+        return chosen if count >= FEWEST_SMALL_VOTERS else None
     if count > MOST_VOTERS:
         chosen &= sizes >= np.partition(sizes[chosen], count - MOST_VOTERS)[count - MOST_VOTERS]
     return chosen if count >= FEWEST_VOTERS else None

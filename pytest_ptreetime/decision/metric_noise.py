@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pytest_ptreetime.errors import UsageError
 
-__all__ = ["DEFAULT_METRICS", "HOST_NOISE", "MetricNoise", "metric_noise", "with_min_effects"]
+__all__ = ["DEFAULT_METRICS", "HOST_NOISE", "MetricNoise", "metric_noise", "ratio_and_amount", "with_min_effects"]
 
 Array = npt.NDArray[np.float64]
 
@@ -114,8 +114,17 @@ def with_min_effects(
         if asked is None:
             changed[metric] = model
             continue
-        ratio, amount = (asked, 0.0) if isinstance(asked, (int, float)) else asked
-        if not (ratio >= 0 and amount >= 0):
-            raise UsageError(f"min_effect of {metric}: {asked!r} is negative; give a ratio such as 0.02 for 2 %")
-        changed[metric] = replace(model, min_ratio=float(ratio), min_amount=float(amount) or model.min_amount)
+        ratio, amount = ratio_and_amount(metric, asked)
+        changed[metric] = replace(model, min_ratio=ratio, min_amount=amount or model.min_amount)
     return changed
+
+
+def ratio_and_amount(metric: str, asked: float | tuple[float, float]) -> tuple[float, float]:
+    """A minimum effect as a pair; an amount of 0 stands for the metric's own.
+
+    :raises UsageError: one of them is negative.
+    """
+    ratio, amount = (asked, 0.0) if isinstance(asked, (int, float)) else asked
+    if not (ratio >= 0 and amount >= 0):
+        raise UsageError(f"min_effect of {metric}: {asked!r} is negative; give a ratio such as 0.02 for 2 %")
+    return float(ratio), float(amount)

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.finding import BUILD_KEY
+from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.system.garbage_collection import without_collector
 
-__all__ = ["Panel", "occurred", "positions_of", "tabulate"]
+__all__ = ["Panel", "occurred", "positions_of", "tabulate", "with_build"]
 
 Array = npt.NDArray[np.float64]
+
+#: In place of a parent's position: the key does not occur on this side.
+NOT_THERE = -2
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What is compared. Values are NaN where they are not known, or where the key does not occur; counts are then 0."""
+    """What is compared. Values are NaN where they are not known, or where the key does not occur; counts are then 0.
+
+    After :func:`with_build` the last key is BUILD_KEY, the build as a whole: its cpu is the sum over all processes, its
+    other values are NaN.
+    """
 
     keys: list[str]
     metrics: tuple[str, ...]
@@ -30,8 +38,11 @@ class Panel:
     #: For each session an array rounds x keys.
     baseline_counts: list[Array]
     current_counts: Array
-    #: For each key the position of its parent's key, -1 for none.
+    #: For each key the position of its parent's key, -1 for none; those of a side alone, -1 where a key is not there.
     parents: npt.NDArray[np.intp]
+    parents_before: npt.NDArray[np.intp]
+    parents_now: npt.NDArray[np.intp]
+    identities: dict[str, Identity]
     pinned: Array | None = None
     pinned_counts: Array | None = None
 
@@ -63,6 +74,8 @@ def tabulate(
     values = [table[:, :-1] for table in tables]
     counts = [np.nan_to_num(table[:, -1]) for table in tables]
     position = len(baseline)
+    before = _parents_of_side(list(reversed(baseline)), index, keys)
+    now = _parents_of_side([current], index, keys)
     return Panel(
         keys=keys,
         metrics=known,
@@ -70,9 +83,41 @@ def tabulate(
         current=values[position],
         baseline_counts=counts[:position],
         current_counts=counts[position],
-        parents=_parents(sessions, current, index, keys),
+        parents=np.where(now != NOT_THERE, now, np.where(before != NOT_THERE, before, -1)),
+        parents_before=np.maximum(before, -1),
+        parents_now=np.maximum(now, -1),
+        identities=_identities(sessions),
         pinned=values[position + 1] if pinned else None,
         pinned_counts=counts[position + 1] if pinned else None,
+    )
+
+
+def with_build(panel: Panel, left_out: npt.NDArray[np.bool_]) -> Panel:
+    """``panel`` with a last key for the build as a whole, without the keys that are left out."""
+    cpu = panel.metric("cpu")
+
+    def with_sum(table: Array) -> Array:
+        build = np.full((*table.shape[:2], 1), np.nan)
+        if cpu is not None:
+            amounts = table[:, cpu, ~left_out]
+            build[:, cpu, 0] = np.where(np.isnan(amounts).all(axis=1), np.nan, np.nansum(amounts, axis=1))
+        return np.concatenate([table, build], axis=2)
+
+    def with_one(counts: Array) -> Array:
+        return np.concatenate([counts, np.ones((len(counts), 1))], axis=1)
+
+    return replace(
+        panel,
+        keys=[*panel.keys, BUILD_KEY],
+        baseline=[with_sum(table) for table in panel.baseline],
+        current=with_sum(panel.current),
+        baseline_counts=[with_one(counts) for counts in panel.baseline_counts],
+        current_counts=with_one(panel.current_counts),
+        parents=np.append(panel.parents, -1),
+        parents_before=np.append(panel.parents_before, -1),
+        parents_now=np.append(panel.parents_now, -1),
+        pinned=None if panel.pinned is None else with_sum(panel.pinned),
+        pinned_counts=None if panel.pinned_counts is None else with_one(panel.pinned_counts),
     )
 
 
@@ -114,22 +159,38 @@ def _metrics(current: Sequence[Profile]) -> set[str]:
     return set().union(*(values for profile in current for values in profile.totals.values()))
 
 
-def _parents(
-    sessions: Sequence[Sequence[Profile]], current: Sequence[Profile], index: dict[str, int], keys: list[str]
+def _parents_of_side(
+    sessions: Sequence[Sequence[Profile]], index: dict[str, int], keys: list[str]
 ) -> npt.NDArray[np.intp]:
-    """The position of each key's parent: what the latest session's first round says, or the last current one."""
-    parents = np.full(len(index), -1, dtype=np.intp)
+    """The position of each key's parent as the first round that has the key says; NOT_THERE where none has it.
+
+    A key of a later round hangs on that round's new keys or on known ones, so that following the parents always ends.
+    """
+    parents = np.full(len(index), NOT_THERE, dtype=np.intp)
     for rounds in sessions:
         if isinstance(rounds, Rounds):
             own = positions_of(rounds, index, keys)
             above = np.array(rounds.parents, dtype=np.intp)
-            told = occurred(rounds)[0] & (above >= 0)
-            parents[own[told]] = own[above[told]]
+            told = occurred(rounds).any(axis=0) & (parents[own] == NOT_THERE)
+            parents[own[told]] = np.where(above >= 0, own[above], -1)[told]
         else:
-            _note_parents(parents, rounds[0], index)
-    for profile in current:
-        _note_parents(parents, profile, index)
+            for profile in rounds:
+                for key in profile.totals:
+                    if parents[index[key]] == NOT_THERE:
+                        parents[index[key]] = index.get(profile.parents.get(key) or "", -1)
     return parents
+
+
+def _identities(sessions: Sequence[Sequence[Profile]]) -> dict[str, Identity]:
+    """Of the keys that a profile says more of than their text; the oldest session's, as its keys are everybody's."""
+    identities: dict[str, Identity] = {}
+    for rounds in reversed(sessions):
+        if isinstance(rounds, Rounds):
+            identities.update(getattr(rounds, "identities", {}))
+        else:
+            for profile in reversed(rounds):
+                identities.update(profile.identities)
+    return identities
 
 
 def positions_of(rounds: Rounds, index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
@@ -137,12 +198,6 @@ def positions_of(rounds: Rounds, index: dict[str, int], keys: list[str]) -> npt.
     if rounds.keys == keys:  # as mostly
         return np.arange(len(keys), dtype=np.intp)
     return np.array([index.get(key, -1) for key in rounds.keys], dtype=np.intp)
-
-
-def _note_parents(parents: npt.NDArray[np.intp], profile: Profile, index: dict[str, int]) -> None:
-    for key, parent in profile.parents.items():
-        if parent is not None and key in index:
-            parents[index[key]] = index.get(parent, -1)
 
 
 def _fill_from_columns(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,20 +11,26 @@ from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.keys.identity import Identity
 from pytest_ptreetime.metrics import METRICS, known_sums, no_sums
 from pytest_ptreetime.system.garbage_collection import without_collector
+from pytest_ptreetime.tree.critical_path import Segment, critical_segments, nodes_of
 
 if TYPE_CHECKING:
     from pytest_ptreetime.keys.keyer import Keyer
+    from pytest_ptreetime.tree.node import ProcessNode
     from pytest_ptreetime.tree.process_tree import ProcessTree
 
 __all__ = ["METRICS", "Identity", "Profile"]
+
+#: A wait below this many seconds is not noted: it is the time that any program takes to start and to end.
+LEAST_WAIT = 0.001
 
 
 class Profile(msgspec.Struct):
     """One run, by key.
 
     ``totals[key][metric]``: ``count`` is the number of nodes, ``wall user sys cpu startlag exitlag run_delay`` are sums
-    in seconds, ``read written`` sums in bytes, ``max_rss`` the largest in bytes. A metric that no node of the key knows
-    is absent; one that only some know is the sum of those. ``parents`` has every key's parent key, None for the root's;
+    in seconds, ``read written`` sums in bytes, ``max_rss`` the largest in bytes. ``waiting`` are the seconds in which
+    the build waited for these nodes and they neither ran nor wanted to. A metric that no node of the key knows is
+    absent; one that only some know is the sum of those. ``parents`` has every key's parent key, None for the root's;
     following them always ends. ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once.
     """
 
@@ -58,11 +64,15 @@ class Profile(msgspec.Struct):
                     candidates.setdefault(key, {one_parent[key]}).add(parent)
                 node.add_metrics(of_key)
             totals = {key: {"count": float(of_key[0]), **known_sums(of_key)} for key, of_key in sums.items()}
+        segments = critical_segments(tree)
+        for node, seconds in _waits(segments):
+            row = totals[key_of[id(node)]]
+            row["waiting"] = row.get("waiting", 0.0) + seconds
         return cls(
             totals=totals,
             parents=_one_parent_each(one_parent, candidates),
             incomplete_reason=tree.incomplete_reason,
-            critical_path=list(dict.fromkeys(key_of[id(node)] for node in tree.critical_path())),
+            critical_path=list(dict.fromkeys(key_of[id(node)] for node in nodes_of(segments))),
             identities=identities,
         )
 
@@ -70,7 +80,8 @@ class Profile(msgspec.Struct):
     def from_dict(cls, data: Mapping[str, Mapping[str, Any]]) -> Profile:
         """A profile from ``{key: {metric: value}}``; an entry ``"parent": key`` names the parent.
 
-        Without it the parent is the one key whose names, the arguments in brackets aside, are the longest part of the
+        ``cpu`` is the sum of ``user`` and ``sys`` where it is not given.
+        Without a ``parent`` it is the one key whose names, the arguments in brackets aside, are the longest part of the
         key's up to a ``/``: ``make/gcc[-c a.c]`` of ``make/gcc/cc1[a.c]``.
 
         :raises UsageError: a value is no number, or the parents go round in a circle.
@@ -88,6 +99,8 @@ class Profile(msgspec.Struct):
                 if isinstance(value, bool) or not isinstance(value, (int, float)):
                     raise UsageError(f"profile: {metric} of {key!r} is {value!r}: give a number")
                 totals[key][metric] = float(value)
+            if "cpu" not in entries and "user" in entries and "sys" in entries:
+                totals[key]["cpu"] = totals[key]["user"] + totals[key]["sys"]
             parent = entries.get("parent")
             if parent is not None and not isinstance(parent, str):
                 raise UsageError(f"profile: the parent of {key!r} is {parent!r}: give a key")
@@ -95,6 +108,22 @@ class Profile(msgspec.Struct):
         for key in _circles(parents):
             raise UsageError(f"profile: {key!r} is its own ancestor: correct the parents")
         return cls(totals=totals, parents=parents)
+
+
+def _waits(segments: Sequence[Segment]) -> list[tuple[ProcessNode, float]]:
+    """The nodes that the build waited for, and how long they neither ran nor were in the run queue meanwhile."""
+    waited: dict[int, tuple[ProcessNode, float]] = {}
+    for segment in segments:
+        seconds = waited.get(id(segment.node), (segment.node, 0.0))[1]
+        waited[id(segment.node)] = (segment.node, seconds + segment.seconds)
+    waits = []
+    for node, seconds in waited.values():
+        if node.cpu is None:
+            continue
+        seconds -= node.cpu + (node.run_delay or 0.0)
+        if seconds >= LEAST_WAIT:
+            waits.append((node, seconds))
+    return waits
 
 
 def _one_parent_each(

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from pytest_ptreetime.decision.driver_steps import with_whole_drivers
 from pytest_ptreetime.decision.effects import Effects, Samples, effects_of_pairs, effects_since
 from pytest_ptreetime.decision.explain import BuildChange, explain, label_of, mark_contention
-from pytest_ptreetime.decision.finding import COMMON_KEY, Finding, PowerLevel
+from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY, Finding, PowerLevel
 from pytest_ptreetime.decision.host_speed import Calibrations, CommonShift
 from pytest_ptreetime.decision.metric_noise import MetricNoise
 from pytest_ptreetime.decision.panel import Panel
+from pytest_ptreetime.decision.profile import Identity
+from pytest_ptreetime.decision.programs import program_class
 from pytest_ptreetime.decision.statistics import (
     benjamini_hochberg,
     detectable_effect,
@@ -21,6 +24,8 @@ from pytest_ptreetime.decision.statistics import (
     two_sided_quantile,
 )
 from pytest_ptreetime.decision.structure import Structure, compare_structure
+from pytest_ptreetime.decision.structure_cost import Sides, StructureLimits, judge_structure
+from pytest_ptreetime.decision.waiting import Waiting, judge_waiting
 
 __all__ = ["EVIDENCE", "Decision", "Terms", "decide"]
 
@@ -28,7 +33,7 @@ Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.intp]
 
 #: Metrics that are looked at, where known, to explain the others: contention, and what a process costs.
-EVIDENCE = ("wall", "cpu", "run_delay")
+EVIDENCE = ("wall", "cpu", "run_delay", "waiting")
 #: The sizes (seconds) for which power is stated.
 POWER_SIZES = (0.01, 0.05, 0.2, 1.0)
 POWER = 0.9
@@ -55,6 +60,9 @@ class Terms:
     overrides: Mapping[str, Sequence[tuple[npt.NDArray[np.bool_], MetricNoise]]] = field(default_factory=dict)
     #: Seconds that tracing adds to a process.
     tracing_cost: float = 0.0
+    #: By key, in words, how a command differs from the baseline's.
+    commands: Mapping[str, str] = field(default_factory=dict)
+    structure: StructureLimits = field(default_factory=StructureLimits)
     #: Only the power of a session of so many rounds, still to come, is asked for.
     planned: int | None = None
 
@@ -64,6 +72,8 @@ class Decision:
     """What statistics has to say; comparing.py makes a verdict of it."""
 
     findings: list[Finding]
+    #: Every difference of structure, those that don't matter too.
+    differences: list[Finding]
     #: What all nodes of a metric share.
     shifts: dict[str, CommonShift]
     levels: list[PowerLevel]
@@ -81,12 +91,16 @@ class _Tested:
     effects: Effects
     before: Array
     p_values: Array
+    #: Which of them are nodes; the other is the build as a whole.
+    nodes: npt.NDArray[np.bool_]
     q_values: Array = field(default_factory=lambda: np.empty(0))
 
 
 def decide(panel: Panel, terms: Terms) -> Decision:
     """Find what changed, adjust for the number of questions asked, and explain it."""
     structure = compare_structure(panel)
+    panel, accounted = with_whole_drivers(panel, structure)
+    terms = replace(terms, ignored=accounted if terms.ignored is None else terms.ignored | accounted)
     tested = [part for metric in terms.models for part in _test_metric(panel, metric, structure, terms)]
     if tested:
         adjusted = benjamini_hochberg(np.concatenate([part.p_values for part in tested]))
@@ -96,20 +110,25 @@ def decide(panel: Panel, terms: Terms) -> Decision:
             part.q_values = q_values
     shifts = {part.metric: part.effects.common for part in reversed(tested) if part.against == "baseline"}
     machine = {metric: shift.total - shift.build for metric, shift in shifts.items()}
-    findings = _structure_findings(structure, panel, terms)
+    build = _build_change(panel, machine)
+    differences = _structure_findings(structure, panel, build, terms)
+    findings = [finding for finding in differences if finding.matters]
     for part in tested:
         findings += _effect_findings(part, panel, terms, machine[part.metric])
     findings = _without_repetitions(findings)
-    if findings or any(shift.build for shift in shifts.values()):
-        build = _build_change(panel, machine)
-        findings += _common_findings(tested, build, machine)
-        _describe(findings, build)
+    waiting = None if terms.planned is not None else judge_waiting(panel, _roots(panel), paired=terms.paired)
+    if waiting is not None:
+        _note_waiting(findings, waiting, panel)
+    findings += _common_findings(tested, build, machine)
+    _describe([*findings, *differences], build)
+    if findings:
         explain(findings, build)
-        _add_costs_below(findings, build)
         mark_contention(findings, build)
+        _note_commands(findings, terms.commands, panel)
     alpha = terms.fdr / max(sum(len(part.p_values) for part in tested), 1)
     return Decision(
         findings=findings,
+        differences=differences,
         shifts=shifts,
         levels=[level for part in tested if part.against == "baseline" for level in _power(part, terms, alpha)],
         structure=structure,
@@ -157,12 +176,14 @@ def _test_group(
     noise = terms.models[metric]
     positions = np.flatnonzero(usable)
     amounts = [panel.baseline[n][:, column, positions] for n in chosen]
-    leaves = np.ones(len(positions), dtype=bool)
+    # a program whose command changed says nothing of the machine, nor does the build as a whole
+    leaves = np.array([panel.keys[n] not in terms.commands for n in positions.tolist()], dtype=bool)
+    leaves &= positions < len(panel.keys) - 1
     if noise.cumulative:
         parents = np.zeros(len(panel.keys), dtype=bool)
         above = panel.parents[positions]
         parents[above[above >= 0]] = True
-        leaves = ~parents[positions]
+        leaves &= ~parents[positions]
     pinned, comparable = None, np.zeros(len(positions), dtype=bool)
     if panel.pinned is not None and panel.pinned_counts is not None and not terms.paired:
         values = panel.pinned[:, column, positions]
@@ -171,19 +192,19 @@ def _test_group(
         # what can't be compared gets values that do no harm, and no test
         pinned = np.where(comparable, values, np.median(amounts[-1], axis=0)) if comparable.any() else None
     samples = Samples(noise, amounts, panel.current[:, column, positions], leaves, pinned)
-    before, own = samples.sizes - noise.start, reported[positions]
+    before, own, build = samples.sizes - noise.start, reported[positions], len(panel.keys) - 1
     if terms.planned is None and not samples.tells_noise:
         return []
     if terms.paired:
-        return [_tested(metric, "baseline", positions, effects_of_pairs(samples), before, own, terms)]
+        return [_tested(metric, "baseline", positions, effects_of_pairs(samples), before, own, terms, build)]
     calibration = None if terms.calibrations is None else terms.calibrations.shift(metric, chosen)
     if terms.planned is not None:
         samples = replace(samples, current=before[None, :])
     effects, since_pinned = effects_since(samples, calibration, terms.planned)
-    parts = [_tested(metric, "baseline", positions, effects, before, own, terms)]
+    parts = [_tested(metric, "baseline", positions, effects, before, own, terms, build)]
     if since_pinned is not None and pinned is not None:
         was = np.median(pinned, axis=0)
-        parts.append(_tested(metric, "pinned", positions, since_pinned, was, own & comparable, terms))
+        parts.append(_tested(metric, "pinned", positions, since_pinned, was, own & comparable, terms, build))
     return parts
 
 
@@ -195,6 +216,7 @@ def _tested(
     before: Array,
     own: npt.NDArray[np.bool_],
     terms: Terms,
+    build: int,
 ) -> _Tested:
     thresholds = effects.thresholds.copy()
     for mask, model in terms.overrides.get(metric, ()):
@@ -202,32 +224,82 @@ def _tested(
         thresholds[matching] = model.thresholds(before[matching] + model.start)
     effects = effects.only(own, thresholds)
     p_values = treat_p_values(effects.effects, effects.errors, effects.df, effects.thresholds + effects.doubt)
-    return _Tested(metric, against, positions[own], effects, before[own], p_values)
+    nodes = positions[own] != build
+    return _Tested(metric, against, positions[own], effects, before[own], p_values, nodes)
 
 
 def _build_change(panel: Panel, machine: Mapping[str, float]) -> BuildChange:
     """Typical rounds before and now of every metric, the machine's part taken out of now."""
     before, now = {}, {}
+    factors = {"run_delay": machine.get("wall", 0.0), **machine}  # waiting for a processor grows as the wall time does
     for column, metric in enumerate(panel.metrics):
-        sessions = [np.median(np.nan_to_num(values[:, column]), axis=0) for values in panel.baseline]
+        sessions = [np.median(np.nan_to_num(values[:, column, :-1]), axis=0) for values in panel.baseline]
         before[metric] = np.mean(sessions, axis=0)
-        now[metric] = np.median(np.nan_to_num(panel.current[:, column]), axis=0) / np.exp(machine.get(metric, 0.0))
-    return BuildChange(panel.keys, panel.parents, before, now)
+        typical = np.median(np.nan_to_num(panel.current[:, column, :-1]), axis=0)
+        now[metric] = typical / np.exp(factors.get(metric, 0.0))
+    return BuildChange(panel.keys[:-1], panel.parents[:-1], before, now)
 
 
-def _structure_findings(structure: Structure, panel: Panel, terms: Terms) -> list[Finding]:
-    return [
-        Finding(
-            key=panel.keys[change.position],
-            metric="count",
-            kind=change.kind,
-            baseline=change.before,
-            current=change.now,
-            ratio=change.now / change.before if change.before and change.now else None,
+def _structure_findings(structure: Structure, panel: Panel, build: BuildChange, terms: Terms) -> list[Finding]:
+    """Every difference of structure, judged by what it costs."""
+    changes = [c for c in structure.changes if terms.ignored is None or not terms.ignored[c.position]]
+    if not changes:
+        return []
+    none = np.zeros(len(build.keys))
+    sides = Sides(
+        keys=build.keys,
+        identities=panel.identities,
+        parents_before=panel.parents_before[:-1],
+        parents_now=panel.parents_now[:-1],
+        cpu_before=build.before.get("cpu", none),
+        cpu_now=build.now.get("cpu", none),
+        counts_before=np.median(panel.baseline_counts[-1], axis=0)[:-1],
+        counts_now=np.median(panel.current_counts, axis=0)[:-1],
+        cpu_known="cpu" in build.before and bool(build.before["cpu"].any()),
+    )
+    return judge_structure(changes, sides, terms.structure)
+
+
+def _roots(panel: Panel) -> npt.NDArray[np.bool_]:
+    """Which keys are roots of this session's trees; the build as a whole is none."""
+    roots = (panel.parents_now < 0) & (panel.current_counts[0] > 0)
+    roots[-1] = False
+    return np.asarray(roots)
+
+
+def _note_waiting(findings: list[Finding], waiting: Waiting, panel: Panel) -> None:
+    """The build's wall time, which is its root's, grew by waiting: that is said of the root, and is the cause."""
+    key = panel.keys[int(np.argmax(_roots(panel)))]
+    finding = next((found for found in findings if (found.key, found.metric) == (key, "wall")), None)
+    if finding is None:
+        finding = Finding(
+            key=key,
+            metric="wall",
+            kind="regression" if waiting.seconds > 0 else "improvement",
+            baseline=waiting.wall_before,
+            current=waiting.wall_now,
+            measured=waiting.wall_now,
+            ratio=waiting.wall_now / waiting.wall_before if waiting.wall_before else None,
         )
-        for change in structure.changes
-        if terms.ignored is None or not terms.ignored[change.position]
-    ]
+        findings.append(finding)
+    finding.waited = waiting.seconds
+    waiter, parent = panel.keys[waiting.position], int(panel.parents_now[waiting.position])
+    finding.waited_for = label_of(waiter, panel.keys[parent] if parent >= 0 else None)
+
+
+def _note_commands(findings: Sequence[Finding], commands: Mapping[str, str], panel: Panel) -> None:
+    """What a changed command has to do with it; how many more changed in the same way."""
+    for finding in findings:
+        text = commands.get(finding.key)
+        if text is None or finding.metric == "count":
+            continue
+        name = _program(finding.key, panel)
+        more = sum(other == text and _program(key, panel) == name for key, other in commands.items()) - 1
+        finding.cause = f"its command has {text}" + (f" (as {more} more)" if more else "")
+
+
+def _program(key: str, panel: Panel) -> str:
+    return program_class((panel.identities.get(key) or Identity.of_key(key)).name)
 
 
 def _common_findings(tested: Sequence[_Tested], build: BuildChange, machine: Mapping[str, float]) -> list[Finding]:
@@ -302,14 +374,16 @@ def _describe(findings: Sequence[Finding], build: BuildChange) -> None:
         if position is not None:
             parent = int(build.parents[position])
             finding.label = label_of(finding.key, build.keys[parent] if parent >= 0 else None)
+        elif finding.key == BUILD_KEY:
+            finding.label = "the whole build"
         if finding.metric != "count":
             finding.cost, finding.cost_metric = finding.current - finding.baseline, finding.metric
-        else:
-            for metric in ("cpu", "wall"):
-                difference = build.difference(metric)
-                if difference is not None and position is not None:
-                    finding.cost, finding.cost_metric = float(difference[position]), metric
-                    break
+            whole = build.amount_before(finding.metric)
+            finding.part = abs(finding.cost) / whole if whole else None
+        elif finding.cost is None and finding.cost_metric is None and "cpu" not in build.now:
+            difference = build.difference("wall")
+            if difference is not None and position is not None:
+                finding.cost, finding.cost_metric = float(difference[position]), "wall"
         _share(finding, build)
 
 
@@ -319,28 +393,17 @@ def _share(finding: Finding, build: BuildChange) -> None:
     finding.share = finding.cost / total if known and finding.cost and total else None
 
 
-def _add_costs_below(findings: Sequence[Finding], build: BuildChange) -> None:
-    """A process that is new costs what it and all that it starts use: a compiler's driver hardly anything itself."""
-    causes = {f.key: f for f in findings if f.metric == "count" and f.is_cause and f.cost_metric == "cpu"}
-    for finding in findings:
-        cause = causes.get(finding.explained_by or "") if finding.metric == finding.explained_by_metric else None
-        if cause is not None and cause.cost is not None and finding.cost is not None and finding.cost_metric == "cpu":
-            cause.cost += finding.cost
-    for cause in causes.values():
-        _share(cause, build)
-
-
 def _power(part: _Tested, terms: Terms, alpha: float) -> list[PowerLevel]:
     """The effects that would have been found, for the nodes above each size."""
     effects = part.effects
     found = detectable_effect(effects.errors, effects.df, effects.thresholds, alpha=alpha, power=POWER)
-    found = np.expm1(np.minimum(found + effects.acquitted, LARGEST_EFFECT))
-    noise = terms.models[part.metric]
+    found = np.expm1(np.minimum(found + effects.acquitted, LARGEST_EFFECT))[part.nodes]
+    before, noise = part.before[part.nodes], terms.models[part.metric]
     if noise.unit != "s" or not len(found):
         return []
-    sizes = [size for size in POWER_SIZES if (part.before >= size).any()] or [float(part.before.max())]
+    sizes = [size for size in POWER_SIZES if (before >= size).any()] or [float(before.max())]
     levels = []
     for size in sizes:
-        large = found[part.before >= size]
+        large = found[before >= size]
         levels.append(PowerLevel(part.metric, size, len(large), float(np.quantile(large, COVERED)), POWER, COVERED))
     return levels

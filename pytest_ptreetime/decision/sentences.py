@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
 
-__all__ = ["change_in_words", "comparison_sentence", "finding_sentence", "power_statement"]
+__all__ = ["change_in_words", "comparison_sentence", "cost_in_words", "finding_sentence", "power_statement", "signed"]
 
 _BYTES = ("max_rss", "read", "written")
 #: The metric whose power a verdict depends on: the steadiest that is there.
@@ -47,24 +47,23 @@ def percent_in_words(ratio: float) -> str:
 
 
 def signed(value: float, metric: str) -> str:
+    """``+0.31 s``."""
     return f"{'+' if value >= 0 else '-'}{amount_in_words(abs(value), metric)}"
 
 
 def change_in_words(finding: Finding) -> str:
     """What happened to the node, without its name."""
     if finding.metric == "count":
-        now, before = f"{finding.current:g}", f"{finding.baseline:g}"
+        if finding.level:
+            text = "stands in front now" if finding.kind != "removed" else "no longer stands in front"
+            return text + cost_in_words(finding)
         if finding.kind == "added":
-            text = f"is new, runs {_times(finding.current)}"
+            text = "is new" if finding.current == 1 else f"is new, runs {_times(finding.current)}"
         elif finding.kind == "removed":
-            text = f"no longer runs (ran {_times(finding.baseline)})"
+            text = "no longer runs" if finding.baseline == 1 else f"no longer runs (ran {_times(finding.baseline)})"
         else:
-            text = f"runs {_times(finding.current)} instead of {before}"
-            if finding.baseline and now != before and finding.current == 2 * finding.baseline:
-                text += " (doubled)"
-        if finding.cost is not None and finding.cost_metric is not None:
-            text += f", {finding.cost_metric} {signed(finding.cost, finding.cost_metric)}"
-        return text
+            text = f"runs {_times(finding.current)} instead of {_times(finding.baseline).removesuffix(' times')}"
+        return text + cost_in_words(finding)
     change = percent_in_words(finding.ratio) if finding.ratio is not None else "from nothing"
     amounts = (
         f"{amount_in_words(finding.baseline, finding.metric)} -> {amount_in_words(finding.current, finding.metric)}"
@@ -77,17 +76,31 @@ def change_in_words(finding: Finding) -> str:
     return text
 
 
+def cost_in_words(finding: Finding) -> str:
+    """``: +0.12 s of processor time, 2 % of the build``; nothing where the cost is not known."""
+    if finding.cost is None or finding.cost_metric is None:
+        return ""
+    what = "processor time" if finding.cost_metric == "cpu" else f"{finding.cost_metric} time"
+    part = "" if finding.part is None else f", {100 * finding.part:.2g} % of the build"
+    return f": {signed(finding.cost, finding.cost_metric)} of {what}{part}"
+
+
 def _times(count: float) -> str:
     return "once" if count == 1 else "twice" if count == 2 else f"{count:g} times"
 
 
 def finding_sentence(finding: Finding) -> str:
     """As ``cc1 lvm.c: cpu +9.8 % (+0.31 s, 1.9 s -> 2.2 s), explains 94 % of the build's +0.33 s``."""
-    text = f"{finding.label or finding.key}: {change_in_words(finding)}"
+    between = " " if finding.metric == "count" else ": "
+    text = f"{finding.label or finding.key}{between}{change_in_words(finding)}"
+    if finding.waited is not None:
+        text = f"{_waited(finding)}; {text}"
+    if finding.cause is not None:
+        text += f", because {finding.cause}"
     if finding.key == COMMON_KEY:
         text += "; the machine does not explain it"
-    elif finding.share is not None and finding.cost is not None and finding.cost_metric is not None:
-        build = signed(finding.cost / finding.share, finding.cost_metric)
+    elif finding.metric != "count" and finding.share is not None and finding.cost is not None:
+        build = signed(finding.cost / finding.share, finding.cost_metric or finding.metric)
         part = f"{100 * finding.share:.0f} %" if finding.share <= 1.1 else "more than all"
         text += f", explains {part} of the build's {build}"
     if finding.within_disturbance:
@@ -97,6 +110,15 @@ def finding_sentence(finding: Finding) -> str:
     if finding.contention:
         text += "; it waited for a processor while its work stayed the same: contention"
     return text
+
+
+def _waited(finding: Finding) -> str:
+    seconds = finding.waited or 0.0
+    more = "longer" if seconds > 0 else "less"
+    return (
+        f"waits {amount_in_words(abs(seconds), 'wall')} {more}: "
+        f"{finding.waited_for} was waiting while nothing of the build ran"
+    )
 
 
 def power_statement(
@@ -149,11 +171,13 @@ def comparison_sentence(comparison: Comparison) -> str:
         return "inconclusive: " + "; ".join(comparison.reasons) + found
     if comparison.verdict == "no-baseline":
         return "there is no baseline to compare with"
+    changes = "".join(f"{text}; " for text in comparison.changes[:1])
     if comparison.power is None:
-        return "no change of the counts"
+        return f"{changes}no change of the counts"
     if comparison.power.above < SIZEABLE and comparison.power.effect > OK_RESOLUTION:
-        return f"no change of the counts; the times are too short to be judged well: {comparison.power.sentence}"
-    return f"no change; {comparison.power.sentence}"
+        short = "the times are too short to be judged well"
+        return f"{changes}no change of the counts; {short}: {comparison.power.sentence}"
+    return f"{changes}no change; {comparison.power.sentence}"
 
 
 def _with_others(findings: Sequence[Finding]) -> str:

@@ -31,7 +31,7 @@ class Structure:
 
     changes: list[CountChange]
     changed: Mask
-    #: Keys that deviated in a minority of the current rounds: not a finding, but worth a word.
+    #: Keys whose count varies now and did not before: not a finding, but worth a word.
     unsteady: list[int]
     #: For each key the first baseline session since which its count is what it is now accepted to be.
     since: npt.NDArray[np.intp]
@@ -40,29 +40,26 @@ class Structure:
 def compare_structure(panel: Panel) -> Structure:
     """Compare counts.
 
-    A count that is constant in the baseline is exact: another one in most of the current rounds is a change, whatever
-    the number of rounds. One that varies in the baseline is a change where every current round lies outside the
-    baseline's range widened by its own width, for the range of few rounds is too narrow.
+    A count that is constant on both sides is exact: another one now is a change, whatever the number of rounds. One
+    that varies between the rounds of either side is noise, and a change only where every current round lies outside the
+    baseline's range widened by the wider of both ranges, for the range of few rounds is too narrow.
     """
     low, high, since = _ranges(panel.baseline_counts)
     now = panel.current_counts
-    typical = np.sort(now, axis=0)[(len(now) - 1) // 2]
-    constant = low == high
-    width = high - low
-    differs = now != low
-    exact = constant & (np.count_nonzero(differs, axis=0) > len(now) / 2)
-    above = ~constant & (now > high + width).all(axis=0)
-    below = ~constant & (now < low - width).all(axis=0)
+    least, most = now.min(axis=0), now.max(axis=0)
+    constant = (low == high) & (least == most)
+    width = np.maximum(high - low, most - least)
+    exact = constant & (least != low)
+    above = ~constant & (least > high + width)
+    below = ~constant & (most < low - width)
     changed = exact | above | below
-    unsteady = constant & ~exact & differs.any(axis=0)
+    unsteady = ~changed & (low == high) & (least != most)
     changes = []
-    for position in np.flatnonzero(changed):
+    for position in np.flatnonzero(changed).tolist():
         was = float(high[position] if above[position] else low[position])
-        values = now[:, position]
-        # of an even number of rounds the lower middle may be the old count; the change is what most rounds show
-        count = float(typical[position]) if not exact[position] else float(np.median(values[values != low[position]]))
+        count = float(most[position] if below[position] else least[position])
         kind = "added" if high[position] == 0 else "removed" if count == 0 else "count"
-        changes.append(CountChange(int(position), kind, was, count))
+        changes.append(CountChange(position, kind, was, count))
     return Structure(changes, changed, [int(position) for position in np.flatnonzero(unsteady)], since)
 
 

@@ -21,3 +21,14 @@ class Identity(msgspec.Struct, frozen=True):
     name: str
     subject: str
     words: tuple[str, ...] = ()
+
+    @classmethod
+    def of_key(cls, key: str) -> Identity:
+        """What the text of a key says, where nothing else is known."""
+        path, bracket, rest = key.partition("[")
+        if bracket and path.rpartition("/")[2] == "":  # there is a program called [
+            path, rest = f"{path}[", rest.removeprefix("[")
+        name, subject = path.rpartition("/")[2], rest.removesuffix("]")
+        if not rest and name.endswith(FORK):
+            name, subject = name.removesuffix(FORK), FORK
+        return cls(name, subject, tuple(subject.split()))

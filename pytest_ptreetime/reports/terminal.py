@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
+from pytest_ptreetime.decision.finding import COMMON_KEY
 from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
 from pytest_ptreetime.reports.figures import METRIC_NAMES, change, counted, figure, seconds
 from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
@@ -140,6 +141,7 @@ def _details(measurement: Measurement, width: int, colour: bool, verbosity: int)
     if comparison is not None:
         if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
             lines.append(sentence(measurement))
+        lines += _beyond(comparison.changes, lines)
         if comparison.verdict != "regression":  # its failure has told them
             lines += _beyond(comparison.reasons, lines)
         lines += [finding.sentence for finding in comparison.contentions if finding.sentence]
@@ -193,7 +195,7 @@ def failure_text(
     if comparison is not None:
         parts.append(findings_table(comparison.findings, width=columns))
         reasons = _beyond(open_reasons(comparison), [sentence(measurement)])
-        parts.append(_paragraph([*reasons, *certainty(comparison), *comparison.notes], columns))
+        parts.append(_paragraph([*comparison.changes, *reasons, *certainty(comparison), *comparison.notes], columns))
         if measurement.message is not None:
             parts.append(_paragraph([measurement.message], columns))
     parts.append(_paragraph([f"Warning: {warning}" for warning in measurement.warnings], columns))
@@ -239,7 +241,7 @@ def certainty(comparison: Comparison) -> list[str]:
         if comparison.paired
         else f"{counted(comparison.rounds, 'round')} against {counted(comparison.sessions, 'stored session')}"
     )
-    lines = [f"How sure: {sides}; the machine's own shift of x {comparison.host_shift:.3f} is taken out."]
+    lines = [f"How sure: {sides}{_taken_out(comparison)}."]
     tested = next((finding for finding in comparison.causes if finding.interval is not None), None)
     if tested is not None and tested.interval is not None:
         low, high = tested.interval
@@ -252,6 +254,17 @@ def certainty(comparison: Comparison) -> list[str]:
     if comparison.power is not None and not _tells_power(comparison.sentence, comparison):
         lines.append(comparison.power.sentence)
     return [shown(line) for line in lines]
+
+
+def _taken_out(comparison: Comparison) -> str:
+    """The machine's part of each metric, where one was taken out: of what all processes share the machine may be it."""
+    if any(finding.key == COMMON_KEY for finding in comparison.findings):
+        return "; what all processes share is not taken out"
+    shifts = {metric: factor for metric, factor in comparison.host_shifts.items() if metric in ("cpu", "wall")}
+    if not shifts:
+        return ""
+    told = " and ".join(f"x {factor:.3f} of {metric}" for metric, factor in shifts.items())
+    return f"; the machine's own shift, {told}, is taken out"
 
 
 def how_to_accept(measurement: Measurement, settings: Settings | None, node_id: str) -> str:

@@ -14,6 +14,7 @@ for.
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_ptreetime.tree.node import ProcessNode
     from pytest_ptreetime.tree.process_tree import ProcessTree
 
-__all__ = ["Segment", "critical_path", "critical_segments"]
+__all__ = ["Segment", "critical_path", "critical_segments", "nodes_of"]
 
 _start, _end = operator.attrgetter("start_ns"), operator.attrgetter("exit_ns")
 
@@ -47,10 +48,15 @@ def critical_path(tree: ProcessTree) -> list[ProcessNode]:
 
     Empty where the root's end is not known.
     """
+    return nodes_of(critical_segments(tree))
+
+
+def nodes_of(segments: Sequence[Segment]) -> list[ProcessNode]:
+    """The nodes of the chain that ``segments`` make, in the order in which they first come on it."""
     # A node on the chain with no time of its own (an instant driver) is on it all the same: its child's parent.
     nodes: dict[int, ProcessNode] = {}
     with without_collector():
-        for segment in critical_segments(tree):
+        for segment in segments:
             if id(segment.node) in nodes:
                 continue
             missing = []

@@ -1,0 +1,80 @@
+"""What is different in the build without being a reason to fail: commands, wrappers, small programs come or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_ptreetime.decision.finding import Finding
+from pytest_ptreetime.decision.profile import Identity
+from pytest_ptreetime.decision.programs import program_class
+from pytest_ptreetime.decision.sentences import cost_in_words, signed
+
+__all__ = ["changes_in_words"]
+
+#: So many of a kind are told, those of most processes first.
+MOST_TOLD = 3
+
+
+def changes_in_words(
+    differences: Sequence[Finding], commands: Mapping[str, str], identities: Mapping[str, Identity]
+) -> list[str]:
+    """In sentences, the largest first.
+
+    :param differences: findings of structure; those that matter are told elsewhere.
+    :param commands: by key, how the command differs.
+    """
+    told = _commands(commands, identities)
+    trifles = [finding for finding in differences if not finding.matters]
+    told += _few([_level(finding) for finding in _dearest(f for f in trifles if f.level)], "wrapper")
+    for kind in ("added", "removed", "count"):
+        told += _few(list(_units([f for f in trifles if not f.level and f.kind == kind], identities)), "difference")
+    return told
+
+
+def _commands(commands: Mapping[str, str], identities: Mapping[str, Identity]) -> list[str]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for key, text in commands.items():
+        groups.setdefault((_name(key, identities), text), []).append(key)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    texts = [f"command changed: {len(keys)} x {name}, {text}" for (name, text), keys in ordered]
+    return _few(texts, "changed command")
+
+
+def _level(finding: Finding) -> str:
+    now = "stands in front now" if finding.kind != "removed" else "no longer stands in front"
+    return f"{finding.label or finding.key} {now}{cost_in_words(finding)}"
+
+
+def _units(findings: Sequence[Finding], identities: Mapping[str, Identity]) -> Iterable[str]:
+    """One sentence for all units of one program."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in _dearest(f for f in findings if f.is_cause):
+        groups.setdefault(program_class(_name(finding.key, identities)), []).append(finding)
+    for units in groups.values():
+        first = units[0]
+        if len(units) == 1:
+            yield first.sentence
+            continue
+        verb = {"added": "are new", "removed": "no longer run"}.get(first.kind, "run another number of times")
+        cost = sum(unit.cost or 0.0 for unit in units)
+        part = sum(unit.part or 0.0 for unit in units)
+        name = (first.label or first.key).partition(" ")[0]
+        amount = (
+            f": {signed(cost, 'cpu')} of processor time, {100 * part:.2g} % of the build" if first.cost_metric else ""
+        )
+        yield f"{len(units)} x {name} {verb}{amount}"
+
+
+def _dearest(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: -abs(finding.cost or 0.0))
+
+
+def _few(texts: list[str], noun: str) -> list[str]:
+    left_out = len(texts) - MOST_TOLD
+    if left_out <= 0:
+        return texts
+    return [*texts[:MOST_TOLD], f"{left_out} more {noun}{'s' if left_out > 1 else ''}"]
+
+
+def _name(key: str, identities: Mapping[str, Identity]) -> str:
+    return (identities.get(key) or Identity.of_key(key)).name

@@ -1,0 +1,126 @@
+"""Differences of structure are judged by what they cost; one round a side is enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_ptreetime.decision.comparing import Comparison, compare
+from pytest_ptreetime.decision.profile import Profile
+
+COMPILE = 0.2  # seconds of each of ten compilers
+
+
+def build(more: dict[str, Any] | None = None, *, without: tuple[str, ...] = (), compiler: float = COMPILE) -> Profile:
+    """``make`` runs ten compilations, each a driver, a compiler and an assembler."""
+    nodes: dict[str, Any] = {"make": {"count": 1, "wall": 3.0, "cpu": 0.05}}
+    for number in range(10):
+        nodes |= compilation(f"f{number}.c", compiler)
+    nodes |= more or {}
+    return Profile.from_dict({key: row for key, row in nodes.items() if not any(part in key for part in without)})
+
+
+def compilation(file: str, cpu: float = COMPILE, *, count: int = 1, below: str = "make") -> dict[str, Any]:
+    driver = f"{below}/gcc[{file}]"
+    return {
+        driver: {"count": count, "wall": count * (cpu + 0.01), "cpu": count * 0.001, "parent": below},
+        f"{below}/gcc/cc1[{file}]": {"count": count, "wall": count * cpu, "cpu": count * cpu, "parent": driver},
+        f"{below}/gcc/as[{file}]": {"count": count, "wall": count * 0.005, "cpu": count * 0.005, "parent": driver},
+    }
+
+
+def compared(before: Profile, now: Profile) -> Comparison:
+    return compare([[before]], [now])
+
+
+def test_unit_of_two_percent_fails_and_its_compiler_is_named_with_the_cost_of_all() -> None:
+    comparison = compared(build(), build(compilation("new.c", 0.036)))
+    assert comparison.verdict == "regression"
+    assert comparison.sentence == "cc1 new.c is new: +42 ms of processor time, 2 % of the build"
+    assert [cause.key for cause in comparison.causes] == ["make/gcc/cc1[new.c]"]
+
+
+def test_unit_of_a_trifle_is_told_and_fails_nothing() -> None:
+    comparison = compared(build(), build({"make/touch[stamp]": {"count": 1, "cpu": 0.001, "parent": "make"}}))
+    assert comparison.verdict != "regression"
+    assert comparison.findings == []
+    assert [finding.key for finding in comparison.structure] == ["make/touch[stamp]"]
+    assert comparison.changes == ["touch stamp is new: +1.0 ms of processor time, 0.047 % of the build"]
+
+
+def test_many_small_units_of_one_program_fail_as_what_they_cost_together() -> None:
+    more = {f"make/sed[s{n}]": {"count": 1, "cpu": 0.004, "parent": "make"} for n in range(10)}
+    comparison = compared(build(), build(more))
+    assert comparison.verdict == "regression"
+    assert len(comparison.causes) == 10
+
+
+def test_renamed_unit_is_no_regression() -> None:
+    comparison = compared(build(), build(compilation("g0.c"), without=("f0.c",)))
+    assert not any(finding.is_worse for finding in comparison.findings)
+
+
+@pytest.mark.parametrize("cost", [COMPILE, 0.003])
+def test_unit_that_is_compiled_twice_fails_however_little_it_costs(cost: float) -> None:
+    once, twice = compilation("f.c", cost), compilation("f.c", cost, count=2)
+    comparison = compared(build(once), build(twice))
+    assert comparison.verdict == "regression"
+    assert comparison.sentence.startswith(
+        "cc1 f.c runs twice instead of once: +" if cost > 0.005 else "as f.c runs twice"
+    )
+
+
+def test_build_that_became_much_cheaper_is_not_accused_of_a_new_step() -> None:
+    wrapper = {"make/lto-wrapper[app]": {"count": 1, "cpu": 0.06, "parent": "make"}}
+    comparison = compared(build(), build(wrapper, compiler=0.04))
+    assert not any(finding.is_worse for finding in comparison.findings)
+
+
+def test_removed_unit_is_an_improvement_that_says_what_it_saved() -> None:
+    comparison = compared(build(), build(without=("f0.c",)))
+    assert [finding.kind for finding in comparison.causes] == ["removed"]
+    assert "cc1 f0.c no longer runs: -0.21 s of processor time, 9.8 % of the build" in comparison.sentence
+
+
+def test_wrapper_is_a_level_that_fails_nothing_and_says_what_it_costs() -> None:
+    inside = build()
+    wrapped = Profile(
+        {"strace": {"count": 1.0, "wall": 3.2, "cpu": 0.2}, **inside.totals},
+        {**inside.parents, "strace": None, "make": "strace"},
+    )
+    comparison = compared(inside, wrapped)
+    assert not any(finding.kind == "added" for finding in comparison.findings)
+    assert comparison.changes == ["strace stands in front now: +0.20 s of processor time, 9.5 % of the build"]
+    assert compared(wrapped, inside).changes == [
+        "strace no longer stands in front: -0.20 s of processor time, 8.6 % of the build"
+    ]
+
+
+def test_helpers_of_a_wrapper_belong_to_it() -> None:
+    inside = build()
+    wrapped = Profile(
+        {"fakeroot": {"count": 1.0, "cpu": 0.002}, "fakeroot/faked": {"count": 1.0, "cpu": 0.05}, **inside.totals},
+        {**inside.parents, "fakeroot": None, "fakeroot/faked": "fakeroot", "make": "fakeroot"},
+    )
+    assert not any(finding.is_worse for finding in compared(inside, wrapped).findings)
+
+
+def test_driver_that_does_its_steps_otherwise_is_compared_as_a_whole() -> None:
+    """``-save-temps`` runs the preprocessor apart: what cc1 did in one step it does in two."""
+    more = {"make/gcc/cc1[-E f0.c]": {"count": 1, "wall": 0.04, "cpu": 0.04, "parent": "make/gcc[f0.c]"}}
+    now = build(more)
+    now.totals["make/gcc/cc1[f0.c]"]["cpu"] -= 0.04
+    assert not any(finding.is_worse for finding in compared(build(), now).findings)
+
+
+def test_where_no_costs_are_known_every_difference_is_a_finding() -> None:
+    before = Profile.from_dict({"make": {"count": 1}, "make/gcc[a.c]": {"count": 1}})
+    now = Profile.from_dict({"make": {"count": 1}, "make/gcc[a.c]": {"count": 2}})
+    assert compared(before, now).verdict == "regression"
+
+
+def test_minimum_effect_of_structure_decides() -> None:
+    before, now = build(), build(compilation("new.c", 0.036))
+    assert compare([[before]], [now], min_effect={"structure": 0.05}).findings == []
+    assert compare([[before]], [now], min_effect={"structure": (0.01, 0.1)}).findings == []
