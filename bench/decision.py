@@ -32,7 +32,7 @@ from scipy import special, stats
 
 from pytest_ptreetime.decision.comparing import DEFAULT_FDR, compare
 from pytest_ptreetime.decision.metric_noise import metric_noise
-from pytest_ptreetime.decision.panel import Panel
+from pytest_ptreetime.decision.panel import Panel, with_build
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rules import Terms, decide
 
@@ -92,16 +92,20 @@ class Build:
 
 
 def panel(baseline: list[Array], current: Array) -> Panel:
-    keys = [f"n{n}" for n in range(NODES)]
-    return Panel(
-        keys=keys,
+    nobody = np.full(NODES, -1, dtype=np.intp)
+    nodes = Panel(
+        keys=[f"n{n}" for n in range(NODES)],
         metrics=METRICS,
         baseline=baseline,
         current=current,
         baseline_counts=[np.ones((len(session), NODES)) for session in baseline],
         current_counts=np.ones((len(current), NODES)),
-        parents=np.full(NODES, -1, dtype=np.intp),
+        parents=nobody,
+        parents_before=nobody,
+        parents_now=nobody,
+        identities={},
     )
+    return with_build(nodes, np.zeros(NODES, dtype=bool))
 
 
 def ours(baseline: list[Array], current: Array, *, paired: bool) -> set[int]:

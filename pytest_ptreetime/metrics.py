@@ -14,7 +14,7 @@ __all__ = ["METRICS", "MIN_EFFECTS", "known_sums", "no_sums", "unknown_names"]
 METRICS = ("wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_delay", "read", "written")
 
 #: What a smallest change worth an alarm can be given for.
-MIN_EFFECTS = METRICS
+MIN_EFFECTS = (*METRICS, "structure")
 
 COUNT, WALL, USER, SYS, CPU, MAX_RSS, STARTLAG, EXITLAG, RUN_DELAY, READ, WRITTEN, KNOWN = range(len(METRICS) + 2)
 

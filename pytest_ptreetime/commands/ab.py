@@ -17,10 +17,10 @@ import sys
 from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.commands.terminal_width import width
 from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
-from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.results import from_recordings
+from pytest_ptreetime.session.evaluation import evaluate
 from pytest_ptreetime.session.measure import Build, Progress, Round, measure_interleaved, run_once, run_untraced
 from pytest_ptreetime.session.progress import ProgressLine, WaitingLine
 from pytest_ptreetime.session.survivors import warning_of_survivors
@@ -80,8 +80,8 @@ def run(options: argparse.Namespace) -> int:
         said = None
         if options.aa:
             said, cost = _cost_of_tracing(builds[0], choice.tracer, options.rounds)
-        comparison = compare([sides[0]], sides[1], paired=True, tracing_cost=cost, **terms)
-        status = show_verdict(session, comparison)
+        evaluate(session.measurements[0], [sides[0]], sides[1], paired=True, tracing_cost=cost, **terms)
+        status = show_verdict(session)
         if said is not None:
             print(said)
     finally:

@@ -13,12 +13,12 @@ import argparse
 from pathlib import Path
 
 from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
-from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import from_recordings
+from pytest_ptreetime.session.evaluation import evaluate
 from pytest_ptreetime.settings import parse_substitution
 
 
@@ -45,4 +45,5 @@ def run(options: argparse.Namespace) -> int:
     old, new = ([Recording.load(path) for path in paths] for paths in (before, after))
     sides = [[Profile.from_tree(recording.tree(), keyer) for recording in recordings] for recordings in (old, new)]
     session = from_recordings(new, name=Path(after[0]).stem, baseline=old, substitutions=substitutions)
-    return show_verdict(session, compare([sides[0]], sides[1], **terms))
+    evaluate(session.measurements[0], [sides[0]], sides[1], **terms)
+    return show_verdict(session)

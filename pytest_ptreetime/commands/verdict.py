@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 from pytest_ptreetime.commands.terminal_width import colour, width
-from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import summary_text
@@ -50,9 +49,8 @@ def decision_terms(options: argparse.Namespace) -> dict[str, Any]:
     return terms
 
 
-def show_verdict(session: SessionResult, comparison: Comparison) -> int:
+def show_verdict(session: SessionResult) -> int:
     """Print the comparison of the session's one measurement, and return the exit status."""
     (measurement,) = session.measurements
-    measurement.comparison = comparison
     print(summary_text(session, width=width(), colour=colour(), verbosity=1))
-    return EXIT_STATUS[comparison.verdict]
+    return EXIT_STATUS[measurement.verdict]

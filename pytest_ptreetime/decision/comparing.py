@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_ptreetime.decision.alignment import Alignment, align
 from pytest_ptreetime.decision.changes import changes_in_words
 from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
 from pytest_ptreetime.decision.profile import Profile
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_ptreetime.decision.host_speed import Calibrations
     from pytest_ptreetime.decision.panel import Panel
     from pytest_ptreetime.decision.rules import Decision, Terms
+    from pytest_ptreetime.decision.structure_cost import StructureLimits
     from pytest_ptreetime.system.calibration import Calibration
 
 __all__ = [
@@ -107,8 +109,11 @@ def compare(
     elif rounds:
         calibrations = None if baseline_calibration is None else [baseline_calibration[n] for n in kept]
         complete_pinned = _complete(pinned or (), "pinned session, ", notes) or None
+        aligned = align(sessions, rounds, complete_pinned)
+        sessions, rounds, complete_pinned = list(aligned.baseline), aligned.current, aligned.pinned
         request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {}, tracing_cost)
         panel, terms = _prepare(sessions, rounds, None if paired else complete_pinned, request)
+        terms = replace(terms, commands=_commands(aligned))
         if not paired:
             terms = replace(terms, calibrations=_calibrations(calibrations, current_calibration))
         _decide(result, panel, terms, rounds)
@@ -260,6 +265,12 @@ def _prepare(
     )
 
 
+def _commands(aligned: Alignment) -> dict[str, str]:
+    """By key, how its command differs from the baseline's; order and noise are no difference."""
+    told = {change.key: change.describe() for change in aligned.pairs}
+    return {key: text for key, text in told.items() if text}
+
+
 def _structure_limits(min_effect: MinEffect | Mapping[str, MinEffect] | None) -> StructureLimits:
     """What ``min_effect`` says of ``structure``."""
     from pytest_ptreetime.decision.metric_noise import ratio_and_amount
@@ -374,9 +385,10 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
         )
     if result.rounds == 1 and len(panel.baseline) == 1 and len(panel.baseline[0]) == 1 and terms.models:
         reasons.append("one round on each side can't tell a change from noise; measure more rounds")
-    elif result.power is not None and result.power.above >= SIZEABLE and result.power.effect > OK_RESOLUTION:
+    elif not _build_improved(result, panel) and _sees_little(result.power):
         advice = "measure more rounds" if terms.paired or result.sessions > 2 else "store more sessions or interleave"
-        smallest = result.power.sentence.replace(" a change of ", " only a change of ", 1)
+        seen = "" if result.power is None else result.power.sentence
+        smallest = seen.replace(" a change of ", " only a change of ", 1)
         reasons.append(f"too little data for the noise: {smallest}; {advice}")
     if terms.paired and len(panel.baseline[0]) != len(panel.current):
         notes.append(f"{len(panel.baseline[0])} rounds were paired with {len(panel.current)}; the surplus was left out")
@@ -387,6 +399,16 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
         _add_remarks_on_machine(result, decision, terms)
     if decision.inflation > 1.5:
         notes.append(f"nodes scatter {decision.inflation:.1f} times as much as in the baseline; judged accordingly")
+
+
+def _sees_little(power: Power | None) -> bool:
+    return power is not None and power.above >= SIZEABLE and power.effect > OK_RESOLUTION
+
+
+def _build_improved(result: Comparison, panel: Panel) -> bool:
+    """Whether the build as a whole is seen to be faster: then no process's noise leaves that open."""
+    roots = {panel.keys[n] for n, parent in enumerate(panel.parents_now.tolist()) if parent < 0}
+    return any(finding.key in roots and finding.kind == "improvement" for finding in result.findings)
 
 
 def _moved(shifts: Mapping[str, float]) -> str:

@@ -300,20 +300,19 @@ def _acquitted(result: Effects, calibration: CalibrationShift | None) -> Effects
 
 
 def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
-    """Where most nodes moved and no calibration says that the machine did, nobody is accused of staying as he was.
+    """Where most nodes moved, many did not, and no calibration says what the machine did, nobody is accused.
 
     A header that is heavier in every unit moves all compilers, and no assembler; a slower machine moves both. A node
-    whose time lies between the two readings is in doubt by their distance. Where many are, the shift itself is.
+    whose time lies between the two readings is then in doubt by their distance, as is the shift itself.
     """
     total = result.common.total
-    if abs(total) < SPLIT_SHIFT:
-        return result
     moved = result.effects + total
-    between = (np.minimum(total, 0.0) <= moved) & (moved <= np.maximum(total, 0.0))
     unmoved = (np.abs(moved) < np.abs(result.effects)) & (np.abs(result.effects) > SPLIT_ERRORS * result.errors)
-    common = result.common
-    if np.count_nonzero(unmoved & sizeable) >= SPLIT_PART * max(int(np.count_nonzero(sizeable)), 1):
-        common = replace(common, doubt="split")
+    part = np.count_nonzero(unmoved & sizeable) / max(int(np.count_nonzero(sizeable)), 1)
+    if abs(total) < SPLIT_SHIFT or part < SPLIT_PART:
+        return result
+    between = (np.minimum(total, 0.0) <= moved) & (moved <= np.maximum(total, 0.0))
+    common = replace(result.common, doubt="split")
     return replace(result, common=common, doubt=result.doubt + np.where(between, abs(total), 0.0))
 
 

@@ -154,22 +154,11 @@ def table_of(profile: Profile) -> Table:
     index = {key: place for place, key in enumerate(keys)}
     rows = []
     for key in keys:
-        identity = profile.identities.get(key) or _identity_by_key(key)
+        identity = profile.identities.get(key) or Identity.of_key(key)
         parent = index.get(profile.parents.get(key) or "", -1)
         count = profile.totals[key].get("count", 1.0)
         rows.append(Row(key, parent, identity.name, identity.subject, identity.words, count))
     return rows
-
-
-def _identity_by_key(key: str) -> Identity:
-    path, bracket, rest = key.partition("[")
-    if bracket and path.rpartition("/")[2] == "":  # there is a program called [
-        path, rest = f"{path}[", rest.removeprefix("[")
-    subject = rest.removesuffix("]")
-    name = path.rpartition("/")[2]
-    if not rest and name.endswith(FORK):
-        name, subject = name.removesuffix(FORK), FORK
-    return Identity(name, subject, tuple(subject.split()))
 
 
 def shuffled(before: Table, after: Table, matching: Matching) -> Iterator[list[Row]]:

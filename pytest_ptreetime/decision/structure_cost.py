@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.profile import Identity
-from pytest_ptreetime.decision.programs import is_driver, is_told_by_its_file, program_class
+from pytest_ptreetime.decision.programs import FORK, is_driver, is_told_by_its_file, program_class
 from pytest_ptreetime.decision.structure import CountChange
 
 __all__ = ["Sides", "StructureLimits", "judge_structure"]
@@ -38,7 +38,7 @@ TINY_PART = 0.1
 #: A build that became cheaper by this part and by more than what was added is not accused of what was added.
 CHEAPER_PART = 0.1
 #: Subjects that say nothing of what a run works on.
-_NO_SUBJECT = frozenset({"", "(fork)"})
+_NO_SUBJECT = frozenset({"", FORK})
 
 
 @dataclass(frozen=True)

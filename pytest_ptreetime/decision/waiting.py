@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 LEAST_SECONDS = 0.02
 LEAST_PART = 0.02
 #: The stated noise of a session's waiting: a part of itself and of the wall time, as disks and servers have their days.
-OWN_NOISE = 0.15
+OWN_NOISE = 0.1
 WALL_NOISE = 0.005
 #: How many standard errors the change has to exceed: one test a build, p below 0.0005 with a few degrees of freedom.
 STANDARD_ERRORS = 5.0

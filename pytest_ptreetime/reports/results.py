@@ -15,6 +15,7 @@ import msgspec
 
 from pytest_ptreetime.decision.finding import Comparison
 from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.recording.events import Event
@@ -36,6 +37,8 @@ class Measurement:
     interleaved comparison. ``substitutions`` are the pairs of ``--ptreetime-sub-arg``, which the keys depend on; where
     hooks name the nodes too, ``keys`` (the key of every node of every round, in the trees' order) and
     ``round_profiles`` (a profile for each round) have been made with them; else they are empty.
+    ``names`` has for each round the keys that nodes have in every report in place of their own: the baseline's, where
+    they were matched, or one for what differs between the rounds.
     ``baseline`` is what the baseline's sessions typically looked like, per key, for reports that show what did not
     change too; ``baseline_source`` says in words where it comes from; ``message`` what could not be compared, and why;
     ``warnings`` what makes the figures less than they seem.
@@ -57,6 +60,7 @@ class Measurement:
     substitutions: list[tuple[str, str]] = field(default_factory=list)
     keys: list[list[str]] = field(default_factory=list)
     round_profiles: list[Profile] = field(default_factory=list)
+    names: list[dict[str, str]] = field(default_factory=list)
 
     @cached_property
     def trees(self) -> list[ProcessTree]:
@@ -65,9 +69,13 @@ class Measurement:
         keyer = Keyer(substitutions=self.substitutions)
         for number, tree in enumerate(trees):
             keys = self.keys[number] if self.keys else keyer.keys_in_preorder(tree)
+            names = self._names_of(number)
             for node, key in zip(tree, keys, strict=True):
-                node._key = key
+                node._key = names.get(key, key)
         return trees
+
+    def _names_of(self, number: int) -> dict[str, str]:
+        return self.names[number] if number < len(self.names) else {}
 
     @property
     def tree(self) -> ProcessTree:
@@ -77,8 +85,11 @@ class Measurement:
     @cached_property
     def profiles(self) -> list[Profile]:
         """A profile for each round."""
-        keyer = Keyer(substitutions=self.substitutions)
-        return self.round_profiles or [Profile.from_tree(tree, keyer) for tree in self.trees]
+        own = self.round_profiles
+        if not own:
+            keyer = Keyer(substitutions=self.substitutions)
+            own = [Profile.from_tree(recording.tree(), keyer) for recording in self.rounds]
+        return [rekeyed([profile], self._names_of(number), {})[0] for number, profile in enumerate(own)]
 
     @cached_property
     def now(self) -> Profile:

@@ -18,10 +18,12 @@ from pytest_ptreetime.baselines import lines as baseline_lines
 from pytest_ptreetime.baselines import store as store
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.errors import BaselineMissing, RecordingFailed, ReportFailed, StoreMissing
+from pytest_ptreetime.decision.rekeying import rekeyed
+from pytest_ptreetime.errors import BaselineError, BaselineMissing, RecordingFailed, ReportFailed, StoreMissing
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.reports import results
 from pytest_ptreetime.reports.results import Measurement, SessionResult
+from pytest_ptreetime.session.evaluation import evaluate, name_alike
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measure import (
     Build,
@@ -71,6 +73,12 @@ class Judged:
     baseline_profiles: list[Profile] = field(default_factory=list)
     stored: store.Baseline | None = None
     keep: bool = True
+
+    @property
+    def named_profiles(self) -> list[Profile]:
+        """The profiles under the keys that reports and stores have."""
+        names = self.measurement.names or [{}] * len(self.profiles)
+        return [rekeyed([profile], new, {})[0] for profile, new in zip(self.profiles, names, strict=True)]
 
     @property
     def fails(self) -> bool:
@@ -261,6 +269,8 @@ class MeasuringSession:
                 f"not compared: no baseline of {measurement.name} in "
                 f"{store.near(self.store_in(settings.baseline, settings).directory)} (save one: {_saving(settings)})"
             )
+        if measurement.comparison is None:
+            name_alike(measurement, judged.profiles, self._last_stored(judged))
         self.judged.append(judged)
 
     def _tell_of_the_machine(self, judged: Judged, stored: store.Baseline) -> None:
@@ -290,15 +300,16 @@ class MeasuringSession:
         stored: store.Baseline | None = None,
     ) -> None:
         measurement, settings = judged.measurement, judged.settings
-        measurement.baseline = results.typical(sessions)
-        if self.hooks.compare is not None:
-            measurement.comparison = self.hooks.compare(
-                measurement=measurement, baseline=sessions, current=judged.profiles, settings=settings
-            )
-        if measurement.comparison is None:
-            cost = PROCESS_COST.get(measurement.tracer, 0.0)
-            terms = self._terms(settings, paired, stored)
-            measurement.comparison = compare(sessions, judged.profiles, tracing_cost=cost, **terms)
+        hook = self.hooks.compare
+
+        def decide(baseline: Sequence[Sequence[Profile]], current: Sequence[Profile]) -> Comparison | None:
+            if hook is None:
+                return None
+            return hook(measurement=measurement, baseline=baseline, current=current, settings=settings)
+
+        cost = PROCESS_COST.get(measurement.tracer, 0.0)
+        terms = self._terms(settings, paired, stored)
+        evaluate(measurement, sessions, judged.profiles, decide=decide, tracing_cost=cost, **terms)
 
     def _terms(self, settings: Settings, paired: bool, stored: store.Baseline | None) -> dict[str, Any]:
         """The keyword arguments of compare() that the settings and the store give."""
@@ -316,6 +327,17 @@ class MeasuringSession:
             terms["current_calibration"] = self.calibration
         return terms
 
+    def _last_stored(self, judged: Judged) -> Sequence[Profile]:
+        """The session that this one will be stored beside, whose names it takes; none where there is none."""
+        settings = judged.settings
+        if settings.save_baseline is None:
+            return ()
+        where = self.store_in(settings.save_baseline, settings)
+        with suppress(BaselineError):  # said when it is stored
+            sessions = where.load(judged.label.stored_as, self.host).sessions
+            return sessions[-1].profiles() if sessions else ()
+        return ()
+
     # Ending
 
     def collect(self) -> None:
@@ -331,7 +353,7 @@ class MeasuringSession:
             complete = all(profile.incomplete_reason is None for profile in judged.profiles)
             if judged.keep and complete and measurement.verdict != "regression":
                 session = store.Session.from_profiles(
-                    judged.profiles, commit=self.commit, tracer=measurement.tracer, calibration=self.calibration
+                    judged.named_profiles, commit=self.commit, tracer=measurement.tracer, calibration=self.calibration
                 )
                 self.to_save.append((judged.label.stored_as, session))
 

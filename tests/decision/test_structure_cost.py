@@ -93,7 +93,7 @@ def test_wrapper_is_a_level_that_fails_nothing_and_says_what_it_costs() -> None:
     assert not any(finding.kind == "added" for finding in comparison.findings)
     assert comparison.changes == ["strace stands in front now: +0.20 s of processor time, 9.5 % of the build"]
     assert compared(wrapped, inside).changes == [
-        "strace no longer stands in front: -0.20 s of processor time, 8.6 % of the build"
+        "strace no longer stands in front: -0.20 s of processor time, 8.7 % of the build"
     ]
 
 
