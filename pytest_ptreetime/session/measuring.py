@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,6 @@ __all__ = ["Harvest", "Hooks", "Judged", "MeasuringSession"]
 MOST_ADAPTIVE_ROUNDS = 50
 MOST_CALIBRATIONS = 4
 FEWEST_ADAPTIVE_ROUNDS = 3
-STRUCTURAL = ("added", "removed", "count")  # kinds of findings
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Judged:
         if measurement.comparison is not None:
             if measurement.message is not None and "inconclusive" in failing:  # part of it could not be compared
                 return True
-            if "structure" in failing and any(one.kind in STRUCTURAL for one in measurement.comparison.findings):
+            if "structure" in failing and measurement.comparison.structure:
                 return True
         return measurement.verdict in failing
 
