@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.profile import Identity
-from pytest_ptreetime.decision.programs import program_class
+from pytest_ptreetime.decision.programs import is_driver, program_class
 from pytest_ptreetime.decision.sentences import cost_in_words, signed
 
 __all__ = ["changes_in_words"]
@@ -16,14 +16,18 @@ MOST_TOLD = 3
 
 
 def changes_in_words(
-    differences: Sequence[Finding], commands: Mapping[str, str], identities: Mapping[str, Identity]
+    differences: Sequence[Finding],
+    commands: Mapping[str, str],
+    identities: Mapping[str, Identity],
+    parents: Mapping[str, str],
 ) -> list[str]:
     """In sentences, the largest first.
 
     :param differences: findings of structure; those that matter are told elsewhere.
-    :param commands: by key, how the command differs.
+    :param commands: by key, how the command differs; where a compiler's driver's does, too, its own follows from that.
     """
-    told = _commands(commands, identities)
+    own = {key: text for key, text in commands.items() if not _follows(parents.get(key), commands, identities)}
+    told = _commands(own, identities)
     trifles = [finding for finding in differences if not finding.matters]
     told += _few([_level(finding) for finding in _dearest(f for f in trifles if f.level)], "wrapper")
     for kind in ("added", "removed", "count"):
@@ -36,8 +40,14 @@ def _commands(commands: Mapping[str, str], identities: Mapping[str, Identity]) -
     for key, text in commands.items():
         groups.setdefault((_name(key, identities), text), []).append(key)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
-    texts = [f"command changed: {len(keys)} x {name}, {text}" for (name, text), keys in ordered]
+    texts = [
+        f"command changed: {f'{len(keys)} x ' if len(keys) > 1 else ''}{name}, {text}" for (name, text), keys in ordered
+    ]
     return _few(texts, "changed command")
+
+
+def _follows(parent: str | None, commands: Mapping[str, str], identities: Mapping[str, Identity]) -> bool:
+    return parent is not None and parent in commands and is_driver(_name(parent, identities))
 
 
 def _level(finding: Finding) -> str:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.words import WORD, is_drawn, shape, starred, without_words
+from pytest_ptreetime.system.untrusted_text import middle
 
 __all__ = ["CommandChange", "command_changes"]
 
@@ -55,11 +56,12 @@ class CommandChange:
     def describe(self) -> str:
         """``-O2 instead of -O1, + -DVERSION=123, - -g``; empty where nothing changed but order and noise."""
         old, new = Counter(word for word, _ in self.replaced), Counter(word for _, word in self.replaced)
-        return ", ".join(
-            [f"{after} instead of {before}" for before, after in self.replaced]
-            + [f"+ {word}" for word in (Counter(self.added) - new).elements()]
-            + [f"- {word}" for word in (Counter(self.removed) - old).elements()]
-        )
+        parts = [f"{after} instead of {before}" for before, after in self.replaced]
+        parts += [f"+ {word}" for word in (Counter(self.added) - new).elements()]
+        parts += [f"- {word}" for word in (Counter(self.removed) - old).elements()]
+        shown = [middle(part, LONGEST_PART) for part in parts[:MOST_PARTS]]
+        left_out = len(parts) - MOST_PARTS
+        return ", ".join([*shown, f"{left_out} more"] if left_out > 0 else shown)
 
     def _surplus(self, one: Identity, other: Identity) -> tuple[str, ...]:
         """The words that ``other`` lacks, but for those that stand there with other drawn names."""
@@ -105,6 +107,11 @@ def _is_drawn_alike(one: str, other: str) -> bool:
         or (len(ours) == len(theirs) >= DRAWN and "@" in (shape(ours), shape(theirs)))
         for ours, theirs in zip(WORD.findall(one), WORD.findall(other), strict=False)
     )
+
+
+#: What is told of a change.
+MOST_PARTS = 4
+LONGEST_PART = 60
 
 
 def _option(word: str) -> str:

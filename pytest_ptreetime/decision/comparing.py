@@ -315,7 +315,8 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
         finding.on_critical_path = sum(finding.key in path for path in on_path) > len(on_path) / 2
         finding.sentence = finding_sentence(finding)
     result.structure = decision.differences
-    result.changes = changes_in_words(decision.differences, terms.commands, panel.identities)
+    parents = {panel.keys[n]: panel.keys[above] for n, above in enumerate(panel.parents_now.tolist()) if above >= 0}
+    result.changes = changes_in_words(decision.differences, terms.commands, panel.identities, parents)
     result.comparable = _comparable(panel)
     result.findings, result.contentions = _sorted_out(decision.findings)
     result.host_shifts = {metric: math.exp(shift.total) for metric, shift in decision.shifts.items()}

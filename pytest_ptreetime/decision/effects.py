@@ -48,6 +48,9 @@ SPLIT_SHIFT = float(np.log(1.05))
 SPLIT_PART = 0.15
 SPLIT_ERRORS = 2.5
 VOTERS_OF_NOTE = 4
+#: Where nearly all commands changed, all nodes together tell the machine's speed if they moved by no more than this
+#: logarithm, twice what machines differ by from day to day; more than that may be what the commands do.
+SUSPECTED_SHIFT = 2 * HOST_NOISE
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
 STATED_BETWEEN_NODES = 20
 
@@ -62,6 +65,8 @@ class Samples:
     #: Whether the node has no child that is tested.
     leaves: Mask
     pinned: Array | None = None
+    #: Nodes whose command changed: what they share may be the build's doing.
+    suspects: Mask | None = None
 
     @cached_property
     def sizes(self) -> Array:
@@ -81,7 +86,15 @@ class Samples:
         """The nodes that say how fast the machine was; None if too few or the metric is not one of speed."""
         if not self.noise.follows_machine:
             return None
-        return host_speed.voters(self.sizes, self.noise.start, self.leaves)
+        if self.suspects is None or not self.suspects.any():
+            return host_speed.voters(self.sizes, self.noise.start, self.leaves)
+        chosen = host_speed.voters(self.sizes, self.noise.start, self.leaves & ~self.suspects)
+        every = host_speed.voters(self.sizes, self.noise.start, self.leaves)
+        if chosen is not None or every is None:
+            return chosen
+        reference = np.mean([self.voices(session).mean(axis=0) for session in self.baseline], axis=0)
+        shared = float(np.median(host_speed.round_factors(self.voices(self.current), reference, every)))
+        return every if abs(shared) <= SUSPECTED_SHIFT else None
 
     @property
     def tells_noise(self) -> bool:

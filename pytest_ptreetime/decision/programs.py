@@ -49,6 +49,8 @@ _VERSIONED = _DRIVERS | {
 
 @lru_cache(4096)
 def _plain(name: str) -> str:
+    if name in _COMPILERS:  # cc1 is no version of cc
+        return name
     without_target = _TARGET.sub("", name)
     if without_target in _VERSIONED or without_target in _LINKERS:
         return without_target

@@ -176,9 +176,8 @@ def _test_group(
     noise = terms.models[metric]
     positions = np.flatnonzero(usable)
     amounts = [panel.baseline[n][:, column, positions] for n in chosen]
-    # a program whose command changed says nothing of the machine, nor does the build as a whole
-    leaves = np.array([panel.keys[n] not in terms.commands for n in positions.tolist()], dtype=bool)
-    leaves &= positions < len(panel.keys) - 1
+    suspects = np.array([panel.keys[n] in terms.commands for n in positions.tolist()], dtype=bool)
+    leaves = positions < len(panel.keys) - 1  # the build as a whole says nothing of the machine
     if noise.cumulative:
         parents = np.zeros(len(panel.keys), dtype=bool)
         above = panel.parents[positions]
@@ -191,7 +190,7 @@ def _test_group(
         comparable = ~np.isnan(values).any(axis=0) & same_count[positions]
         # what can't be compared gets values that do no harm, and no test
         pinned = np.where(comparable, values, np.median(amounts[-1], axis=0)) if comparable.any() else None
-    samples = Samples(noise, amounts, panel.current[:, column, positions], leaves, pinned)
+    samples = Samples(noise, amounts, panel.current[:, column, positions], leaves, pinned, suspects)
     before, own, build = samples.sizes - noise.start, reported[positions], len(panel.keys) - 1
     if terms.planned is None and not samples.tells_noise:
         return []

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.profile import Identity
-from pytest_ptreetime.decision.programs import FORK, is_driver, is_told_by_its_file, program_class
+from pytest_ptreetime.decision.programs import is_driver, is_told_by_its_file, program_class
 from pytest_ptreetime.decision.structure import CountChange
 
 __all__ = ["Sides", "StructureLimits", "judge_structure"]
