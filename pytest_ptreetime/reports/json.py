@@ -94,6 +94,8 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "rounds": comparison.rounds,
         "reasons": comparison.reasons,
         "notes": comparison.notes,
+        "changes": comparison.changes,
+        "comparable": comparison.comparable,
         "power": None
         if comparison.power is None
         else {
@@ -106,6 +108,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
             ],
         },
         "findings": [_finding(finding) for finding in comparison.findings],
+        "structure": [_finding(finding) for finding in comparison.structure],
         "contentions": [_finding(finding) for finding in comparison.contentions],
     }
 
@@ -128,6 +131,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "cost": finding.cost,
         "cost_metric": finding.cost_metric,
         "share": finding.share,
+        "part": finding.part,
+        "cause": finding.cause,
+        "waited": finding.waited,
+        "waited_for": finding.waited_for,
+        "matters": finding.matters,
+        "again": finding.again,
+        "level": finding.level,
         "on_critical_path": finding.on_critical_path,
         "contention": finding.contention,
         "within_disturbance": finding.within_disturbance,
