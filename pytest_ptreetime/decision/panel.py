@@ -186,7 +186,7 @@ def _identities(sessions: Sequence[Sequence[Profile]]) -> dict[str, Identity]:
     identities: dict[str, Identity] = {}
     for rounds in reversed(sessions):
         if isinstance(rounds, Rounds):
-            identities.update(getattr(rounds, "identities", {}))
+            identities.update(rounds.identities)
         else:
             for profile in reversed(rounds):
                 identities.update(profile.identities)
