@@ -20,7 +20,6 @@ from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.decision.words import shape
 from pytest_ptreetime.decision.words import starred as starred_text
-from pytest_ptreetime.keys.identity import FORK
 
 __all__ = ["OneKey", "Starred", "identity_of", "rounds_by_keys", "shuffled", "starred", "table_of"]
 

@@ -25,6 +25,7 @@ from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.profile import Identity
 from pytest_ptreetime.decision.programs import is_driver, is_told_by_its_file, program_class
 from pytest_ptreetime.decision.structure import CountChange
+from pytest_ptreetime.keys.identity import FORK
 
 __all__ = ["Sides", "StructureLimits", "judge_structure"]
 
