@@ -277,7 +277,7 @@ static ALWAYS_INLINE int take_exec(struct task_struct *task, u32 old_pid) {
   struct mm_struct *mm = task->mm;
   process->short_image = mm->arg_start >> 32 == 0;
   process->was_short |= process->short_image;
-  begin_image(process, exec->record.time_ns, entry_of(mm, buffer->data));
+  begin_image(process, mm, exec->record.time_ns, buffer->data);
   struct file *file = READ(mm->exe_file);
   struct fs_struct *fs = READ(task->fs);
   buffer->path_end = 0;
@@ -292,38 +292,42 @@ SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) { return take_exe
 
 #include "bpf/failed_execs.h"
 
-/* The peak of the image that ends, at the last moment at which its memory is still there. */
-static ALWAYS_INLINE int note_peak(struct task_struct *task, struct mm_struct *mm) {
+/* What the memory of the image that ends tells, at the last moment at which it is still there. */
+static ALWAYS_INLINE int note_memory(struct task_struct *task, struct mm_struct *mm) {
   struct ptreetime_process *process = find_process(task, 1);
-  if (process && mm)
+  if (process && mm) {
     process->max_rss_bytes = peak_rss_bytes(task, mm, 1);
+    read_mailbox(process);
+  }
   return 0;
 }
 
 /* Linux 6.10 and later. */
 SECTION("tp_btf/sched_prepare_exec") int on_prepare_exec(u64 *context) {
   struct task_struct *task = (void *)context[0];
-  return note_peak(task, task->mm);
+  return note_memory(task, task->mm);
 }
 
 /* Instead of that tracepoint, and of sched_process_exit, which comes too late before Linux 6.16: two functions of the
  * kernel, where it allows programs there. */
 SECTION("fentry/exec_mm_release") int on_memory_replaced(u64 *context) {
-  return note_peak((void *)context[0], (void *)context[1]);
+  return note_memory((void *)context[0], (void *)context[1]);
 }
 
 SECTION("fentry/exit_mm_release") int on_memory_left(u64 *context) {
   struct task_struct *task = (void *)context[0];
   struct signal_struct *signal = task->signal;
   note_last_call(find_process(task, 1), signal);
-  return signal->live.counter ? 0 : note_peak(task, (void *)context[1]);
+  return signal->live.counter ? 0 : note_memory(task, (void *)context[1]);
 }
 
 /* Where neither of the two is to be had: the call by which most processes end. Attached while something is recorded. */
 SECTION("tp/syscalls/sys_enter_exit_group") int on_exit_group(void) {
   struct ptreetime_process *process = find_process(bpf_get_current_task(), 0);
-  if (process && !process->last_call_ns)
+  if (process && !process->last_call_ns) {
     process->last_call_ns = bpf_ktime_get_ns();
+    read_mailbox(process);
+  }
   return 0;
 }
 
@@ -367,8 +371,10 @@ static ALWAYS_INLINE int take_exit(struct task_struct *task) {
     note_last_call(process, signal);
   if (signal->live.counter)
     return 0;
-  if (mm)
+  if (mm) {
     process->max_rss_bytes = peak_rss_bytes(task, mm, 1);
+    read_mailbox(process);
+  }
   struct task_struct *leader = task->group_leader;
   note_exit(process, leader, signal, 1);
   process->untold = !will_be_told(leader);

@@ -140,7 +140,8 @@ struct ptreetime_process {
   ptreetime_u64 entry;                 /* the address of its first instruction, until that has run; 0: not known */
   ptreetime_u64 exec_ns;
   ptreetime_u64 loading_ns;
-  ptreetime_u64 last_call_ns;        /* when the process began to end; 0: it has not, as far as is known */
+  ptreetime_u64 mailbox;      /* where our library leaves the time at which it was loaded (mailbox_linux.c), or 0 */
+  ptreetime_u64 last_call_ns; /* when the process began to end; 0: it has not, as far as is known */
   struct ptreetime_record_exit exit; /* what is known while dying */
 };
 

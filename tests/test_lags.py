@@ -205,6 +205,23 @@ def test_ptrace_knows_the_start_of_dynamic_programs(ptrace: Tracer, programs: Pr
     assert 0 < child.startlag < child.wall
 
 
+def test_ebpf_reads_the_word_of_a_program_that_began_without_a_page_fault(tracer: Tracer, programs: Programs) -> None:
+    """As on other machines than x86-64, where no page fault is shown."""
+    if tracer.name != "ebpf":
+        pytest.skip("is of the tracer ebpf")
+    args = [programs.path("nothing", "-Wl,-z,noseparate-code")]
+    startlags = []
+    for preload in ({}, {"LD_PRELOAD": str(helper("libptreetime_mailbox.so"))}):
+        tree = record(tracer, args, interpose=False, env={**os.environ, **preload}).tree
+        startlags.append(tree.root.startlag)
+    without, startlag = startlags
+    if without is not None:
+        pytest.skip("this program begins with a page fault all the same")
+    assert startlag is not None
+    assert tree.root.wall is not None
+    assert 0 < startlag < tree.root.wall
+
+
 def test_start_of_a_musl_program_is_known_too(ptrace: Tracer, tmp_path: Path) -> None:
     program = compiled(tmp_path, "nothing", cc="musl-gcc")
     result = record(ptrace, [str(program)], interpose=True)

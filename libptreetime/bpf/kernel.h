@@ -73,6 +73,7 @@ struct mm_struct {
   unsigned long hiwater_rss;
   unsigned long arg_start;
   unsigned long arg_end;
+  unsigned long env_end;
   struct file *exe_file;
   unsigned long saved_auxv[2];
   struct percpu_counter rss_stat[4];
@@ -235,6 +236,7 @@ static long (*const bpf_send_signal)(u32 signal) = (void *)109;
 static u64 (*const bpf_get_current_uid_gid)(void) = (void *)15;
 static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
 static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*const bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
 static long (*const bpf_probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
 /* Linux 5.11 and later; its result can be read from directly, see GET. */
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;

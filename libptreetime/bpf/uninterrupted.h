@@ -19,7 +19,7 @@ SECTION("tp/sched/sched_process_exec") int on_exec_event(struct trace_event_raw_
 
 SECTION("tp/sched/sched_prepare_exec") int on_prepare_exec_event(void) {
   struct task_struct *task = bpf_get_current_task_btf();
-  return note_peak(task, task->mm);
+  return note_memory(task, task->mm);
 }
 
 SECTION("tp/sched/sched_process_exit") int on_exit_event(void) { return take_exit(bpf_get_current_task_btf()); }
