@@ -64,6 +64,15 @@ def test_profiles_when_stored_are_read_back_as_they_were(totals: list[dict[str, 
     assert read == written
 
 
+def test_store_with_a_fifo_where_a_baseline_was_refuses_it_without_waiting(tmp_path: Path) -> None:
+    store = Store(tmp_path, "main")
+    path = store.path_of("test", HOST)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(BaselineError, match="it is a FIFO, not a file"):
+        store.load("test", HOST)
+
+
 def test_sessions_when_added_one_by_one_are_loaded_in_the_order_of_their_time(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     baseline = stored(store, session(3), session(1), session(2))

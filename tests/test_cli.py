@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,30 @@ def test_analyze_when_report_options_do_not_fit_says_which(original: str, option
 def test_analyze_when_the_file_is_no_recording_names_it(content: bytes) -> None:
     Path("odd").write_bytes(content)
     assert "odd" in ptreetime("analyze", "odd", status=2).stderr
+
+
+@pytest.mark.parametrize("words", [["analyze"], ["top"], ["compare", "r"], ["report", "json"]], ids=lambda one: one[0])
+@pytest.mark.parametrize("kind", ["a FIFO", "a directory", "a device"])
+def test_what_is_no_file_is_refused_and_nobody_waits(words: list[str], kind: str, recorded: str) -> None:
+    Path(recorded).rename("r")
+    make: dict[str, Callable[[Path], None]] = {
+        "a FIFO": os.mkfifo,
+        "a directory": Path.mkdir,
+        "a device": lambda path: path.symlink_to("/dev/zero"),
+    }
+    make[kind](Path("odd"))
+    assert f"odd: it is {kind}, not a file" in ptreetime(*words, "odd", status=2).stderr
+
+
+def test_recording_can_be_read_from_a_pipe_that_was_given(recorded: str) -> None:
+    with subprocess.Popen(["cat", recorded], stdout=subprocess.PIPE) as cat:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest_ptreetime.cli", "analyze", "/dev/stdin"],
+            stdin=cat.stdout,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+    assert b"sh @ 0" in done.stdout, done.stderr
 
 
 def test_top_when_given_a_recording_lists_its_keys(recorded: str) -> None:

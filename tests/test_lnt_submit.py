@@ -127,9 +127,12 @@ def test_busy_server_is_asked_again_with_growing_pauses(server: Answers, report:
 
 def test_server_that_stays_away_is_given_up_and_the_report_is_kept(report: Path) -> None:
     pauses: list[float] = []
+    told: list[str] = []
     with pytest.raises(ReportFailed, match=r"asked 3 times: .*refused.*the report is kept in .*report.json"):
-        submit(report, "http://127.0.0.1:9", attempts=3, pause=pauses.append)
+        submit(report, "http://127.0.0.1:9", attempts=3, pause=pauses.append, tell=told.append)
     assert pauses == [1.0, 2.0]
+    assert [line.rpartition(": ")[2] for line in told] == ["attempt 2 of 3 in 1 s", "attempt 3 of 3 in 2 s"]
+    assert "refused" in told[0]
     assert report.exists()
 
 

@@ -341,7 +341,7 @@ def test_bomb_is_not_unpacked() -> None:
 def test_missing_file_and_directory_are_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match="No such file"):
         Recording.load(tmp_path / "none")
-    with pytest.raises(FileUnreadable, match="Is a directory"):
+    with pytest.raises(FileUnreadable, match="it is a directory, not a file"):
         Recording.load(tmp_path)
 
 

@@ -30,6 +30,7 @@ from pytest_ptreetime.errors import (
 )
 from pytest_ptreetime.system.atomic_write import replace_file
 from pytest_ptreetime.system.host import HostFacts
+from pytest_ptreetime.system.regular_file import read_file
 from pytest_ptreetime.system.user_lock import user_lock
 
 __all__ = ["DEFAULT_HISTORY", "Baseline", "Session", "Store", "file_name", "near"]
@@ -152,7 +153,7 @@ class Store:
         :raises BaselineOtherVersion, BaselineCorrupt: with the line that can't be read.
         """
         try:
-            content = path.read_bytes()
+            content = read_file(path)
         except OSError as error:
             raise BaselineError(
                 f"can't read the baseline {near(path)}: {error.strerror}; make it a file that this user can read, or "

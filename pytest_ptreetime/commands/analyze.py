@@ -9,6 +9,7 @@ files are rounds of one build then.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from pytest_ptreetime.commands.option_values import value_of
@@ -128,3 +129,5 @@ def _write_report(options: argparse.Namespace, recordings: list[Recording], tree
         ended=max(ends),
     )
     write_file(Path(options.gen_report), render_lnt(report).encode() + b"\n", "the LNT report")
+    place = shown(options.gen_report)
+    print(f"LNT report written to {place}; `ptreetime lnt submit {place} URL` sends it to a server", file=sys.stderr)

@@ -20,7 +20,9 @@ from tabulate import tabulate
 from pytest_ptreetime.baselines.store import DEFAULT_HISTORY, Baseline, Store
 from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.reports.figures import counted
 from pytest_ptreetime.settings import DEFAULT_STORE, parse_natural
+from pytest_ptreetime.system.untrusted_text import shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.action == "merge":
         merged = Store.merge([Path(file) for file in options.files], Path(options.output))
-        print(f"{merged.path}: {len(merged.sessions)} sessions of {merged.test}")
+        sessions = counted(len(merged.sessions), "session")
+        print(
+            f"{sessions} of {shown(merged.test)} written to {shown(str(merged.path))}; put it into the "
+            "store in place of the merged files",
+            file=sys.stderr,
+        )
         return 0
     actions = {"show": _show, "pin": _pin, "prune": _prune, "export": _export, "power": _power}
     actions[options.action](_chosen(options), options)

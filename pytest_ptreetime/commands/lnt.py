@@ -7,7 +7,7 @@ ptreetime lnt submit report.json http://lnt.example/db_default --suite ptreetime
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import sys
 
 from pytest_ptreetime.reports.lnt import SUITES, lnt_schema
 
@@ -35,5 +35,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     from pytest_ptreetime.reports.lnt_submit import submit
 
-    print(submit(Path(options.file), options.url, suite=options.suite, merge=options.merge, token=options.token))
+    def tell(line: str) -> None:
+        print(f"ptreetime lnt submit: {line}", file=sys.stderr, flush=True)
+
+    options_of_server = {"suite": options.suite, "merge": options.merge, "token": options.token}
+    print(submit(options.file, options.url, tell=tell, **options_of_server))
     return 0

@@ -16,6 +16,17 @@ from pathlib import Path
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import find_report, report_names, write_report
 from pytest_ptreetime.reports.results import from_recordings
+from pytest_ptreetime.system.untrusted_text import shown
+
+# What to do with a report, where one does not read it as it is.
+_NEXT = {
+    "html": "open it in a browser",
+    "chrome-trace": "open it in https://ui.perfetto.dev or chrome://tracing",
+    "folded": "flamegraph.pl or speedscope draws it",
+    "folded-cpu": "flamegraph.pl or speedscope draws it",
+    "lnt": "`ptreetime lnt submit FILE URL` sends it",
+    "parquet": "DuckDB, pandas and polars read it",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,5 +43,7 @@ def run(options: argparse.Namespace) -> int:
         report.render(session, text)
         sys.stdout.write(text.getvalue().decode())
         return 0
-    print(f"{options.name} report written to {write_report(report, session, options.output)}")
+    written = shown(str(write_report(report, session, options.output)))
+    then = _NEXT.get(options.name)
+    print(f"{options.name} report written to {written}" + (f"; {then}" if then else ""), file=sys.stderr)
     return 0

@@ -23,6 +23,7 @@ from pytest_ptreetime.system.atomic_write import replace_file
 from pytest_ptreetime.system.garbage_collection import without_collector
 from pytest_ptreetime.system.host import HostFacts
 from pytest_ptreetime.system.os_errors import refuse_without_room_for
+from pytest_ptreetime.system.regular_file import read_file
 
 if TYPE_CHECKING:
     from pytest_ptreetime.tracers import Capture
@@ -115,7 +116,7 @@ class Recording:
         :raises MemoryError: a limit of address space leaves no room for numpy, which reads the columns of a file.
         """
         try:
-            data = Path(path).read_bytes()
+            data = read_file(path)
         except OSError as error:
             raise FileUnreadable(f"can't read the recording {os.fspath(path)}: {error.strerror or error}") from None
         return cls.from_bytes(data, os.fspath(path))

@@ -17,10 +17,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pytest_ptreetime.errors import ReportFailed, UsageError
+from pytest_ptreetime.system.regular_file import read_file
 from pytest_ptreetime.system.untrusted_text import clip, shown
 
 __all__ = ["MERGE_POLICIES", "submission_url", "submit"]
@@ -69,11 +69,13 @@ def submit(
     token: str | None = None,
     attempts: int = ATTEMPTS,
     pause: Callable[[float], object] = time.sleep,
+    tell: Callable[[str], object] | None = None,
 ) -> str:
     """Send the report in ``path``; the file stays whatever happens.
 
     A server that can't be reached or is overloaded is asked again, after 1, 2, 4 ... seconds.
 
+    :param tell: called with a line before each pause: why, and when it is tried again.
     :returns: one line about the run that was made.
     :raises UsageError: the address or the policy makes no sense.
     :raises ReportFailed: the server refused, in its own words, or could not be reached.
@@ -81,7 +83,7 @@ def submit(
     if merge not in MERGE_POLICIES:
         raise UsageError(f"there is no merge policy {merge!r}: choose one of {', '.join(MERGE_POLICIES)}")
     try:
-        report = json.loads(Path(path).read_bytes())
+        report = json.loads(read_file(path))
     except (OSError, ValueError) as error:
         raise ReportFailed(f"can't read the LNT report {os.fspath(path)}: {error}") from None
     content = json.dumps(report, separators=(",", ":"))  # without the file's indentation
@@ -93,12 +95,15 @@ def submit(
         except _Refused as refused:  # noqa: PERF203 - a loop of attempts, each of which may fail
             raise ReportFailed(f"{request.full_url} refused the report: {refused}; {kept}") from None
         except (OSError, http.client.HTTPException) as error:
+            reason = shown(str(getattr(error, "reason", "") or error))
             if attempt == attempts:
-                reason = shown(str(getattr(error, "reason", "") or error))
                 raise ReportFailed(
                     f"{request.full_url} did not take the report, asked {attempts} times: {reason}; {kept}"
                 ) from None
-            pause(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+            seconds = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
+            if tell is not None:
+                tell(f"{request.full_url}: {reason}: attempt {attempt + 1} of {attempts} in {seconds:g} s")
+            pause(seconds)
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_ptreetime.errors import RepositoryError
 from pytest_ptreetime.session.measure import Build
+from pytest_ptreetime.system.inherited import waiting_for_children
 from pytest_ptreetime.system.os_errors import refused_as, words_of
 from pytest_ptreetime.system.temporary_files import private_directory
 
@@ -152,6 +153,7 @@ def _directory(directory: Path) -> Iterator[None]:
         os.chdir(before)
 
 
+@waiting_for_children()
 def _git(directory: Path, *args: str, problem: str) -> str:
     try:
         done = subprocess.run(

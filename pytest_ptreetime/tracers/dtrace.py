@@ -26,6 +26,7 @@ import msgspec
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, TracerUnavailable
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Lost, Start
+from pytest_ptreetime.system.inherited import waiting_for_children
 from pytest_ptreetime.tracers import Capture, Command
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, clock_shift_ns, lost_records, with_programs
 from pytest_ptreetime.tracers.dtrace_process import DtraceProcess, DtraceWait
@@ -135,6 +136,7 @@ def script_command(sudo: bool, root_pid: int) -> list[str]:
     return [*_prefix(sudo), "-x", "argref", "-x", "evaltime=exec", *scripts, pid_field, str(root_pid)]
 
 
+@waiting_for_children()
 def _try(command: Sequence[str]) -> str | None:
     """Why dtrace would not run the script, found out by letting it compile and no more (``-e``); else None."""
     helper("ptreetime-gate")
