@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PTREETIME_WIRE_VERSION 1
-#define PTREETIME_FRAME_HEADER_SIZE 8
+#define PTREETIME_FRAME_HEADER_SIZE 12
 
 /* The first element of every event; the order of its other fields is that of the classes in events.py. */
 enum ptreetime_event_tag {
@@ -103,14 +103,34 @@ static inline void ptreetime_write_text(struct ptreetime_cursor *cursor, const c
   ptreetime_cursor_bytes(cursor, text, count);
 }
 
+/* Adler-32 (RFC 1950): its sums fit into 32 bits for as many bytes as ADLER_RUN. */
+static inline uint32_t ptreetime_check_sum(const unsigned char *bytes, size_t count) {
+  enum { ADLER_MODULUS = 65521, ADLER_RUN = 5552 };
+  uint32_t low = 1, high = 0;
+  while (count > 0) {
+    size_t run = count < ADLER_RUN ? count : ADLER_RUN;
+    count -= run;
+    while (run-- > 0) {
+      low += *bytes++;
+      high += low;
+    }
+    low %= ADLER_MODULUS;
+    high %= ADLER_MODULUS;
+  }
+  return high << 16 | low;
+}
+
 /* Fills the PTREETIME_FRAME_HEADER_SIZE bytes at header for a payload of length bytes that follows it. */
 static inline void ptreetime_frame_header(unsigned char *header, uint32_t length) {
+  uint32_t check_sum = ptreetime_check_sum(header + PTREETIME_FRAME_HEADER_SIZE, length);
   header[0] = 'P';
   header[1] = 'T';
   header[2] = PTREETIME_WIRE_VERSION;
   header[3] = 0;
-  for (unsigned i = 0; i < 4; i++)
+  for (unsigned i = 0; i < 4; i++) {
     header[4 + i] = (unsigned char)(length >> (8 * i));
+    header[8 + i] = (unsigned char)(check_sum >> (8 * i));
+  }
 }
 
 #endif

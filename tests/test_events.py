@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,7 @@ def test_truncated_stream_gives_its_complete_frames_and_the_position(
 
 @given(st.binary(max_size=200), st.booleans())
 def test_bytes_that_are_no_stream_are_refused_or_read_but_never_crash(noise: bytes, framed: bool) -> None:
-    stream = FRAME_HEADER.pack(b"PT", 1, len(noise)) + noise if framed else noise
+    stream = FRAME_HEADER.pack(b"PT", 1, len(noise), zlib.adler32(noise)) + noise if framed else noise
     try:
         list(decode_stream(stream, "test"))
     except FileUnreadable as error:
@@ -166,6 +167,6 @@ def test_changed_byte_is_an_error_or_other_events_but_never_a_crash(
 
 
 def test_newer_wire_format_is_refused_with_what_to_do() -> None:
-    stream = FRAME_HEADER.pack(b"PT", 2, 0)
+    stream = FRAME_HEADER.pack(b"PT", 2, 0, 1)
     with pytest.raises(FileUnreadable, match=r"wire format 2 at byte 0.*reinstall"):
         list(decode_stream(stream, "test"))

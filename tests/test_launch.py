@@ -75,9 +75,9 @@ def test_log_that_was_deleted_is_a_loss(what: str) -> None:
         child.process.wait()
         assert child.interposer_log is not None
         if what == "the log":
-            child.interposer_log.unlink()
+            child.interposer_log.path.unlink()
         else:
-            shutil.rmtree(child.interposer_log.parent)
+            shutil.rmtree(child.interposer_log.path.parent)
         *_, lost = child.interposer_events()
     assert isinstance(lost, Lost)
     assert "deleted" in lost.what

@@ -20,6 +20,7 @@ from pytest_ptreetime.recording.events import (
     Start,
     Usage,
     UserExec,
+    UserExit,
     UserSpawn,
     UserStartup,
 )
@@ -315,9 +316,55 @@ class TestCertificate:
         assert tree.certificate.foreign_user_events == 1
         assert tree.complete
 
+    def test_user_events_of_a_process_that_only_sees_itself_under_that_number_are_refused(self) -> None:
+        inner: list[Event] = [UserStartup(4, 7, 2, 0, 0), UserExec(5, 7, 2, 0, 0, b"x", []), UserExit(5, 7, 2, 0, 0)]
+        tree = build_tree([*SLEEP[:5], *inner, *SLEEP[5:]])
+        node = tree.find(name="sleep")[0]
+        assert node.startlag == pytest.approx(1e-9)
+        assert node.exitlag == pytest.approx(1e-9)
+        assert tree.certificate.foreign_user_events == 3
+        assert tree.complete
+
+    def test_lags_are_unknown_where_two_programs_tell_of_one_start(self) -> None:
+        inner: list[Event] = [UserStartup(4, 7, ROOT, 0, 0), UserExit(5, 7, ROOT, 0, 0)]
+        tree = build_tree([*SLEEP[:5], *inner, *SLEEP[5:]])
+        node = tree.find(name="sleep")[0]
+        assert (node.startlag, node.exitlag) == (None, None)
+        assert tree.complete
+
+    def test_orphan_has_another_parent_and_its_user_events_all_the_same(self) -> None:
+        events: list[Event] = [
+            *SLEEP[:4],
+            Create(3, 8, 7),
+            Exec(4, 8, b"d", b"/d", [b"d"], b"/", Usage()),
+            *SLEEP[6:8],
+            UserStartup(21, 8, 1, 0, 0),
+            End(22, 1),
+        ]
+        assert build_tree(events).find(name="d")[0].startlag == pytest.approx(18e-9)
+
+    def test_loss_that_costs_the_tree_nothing_is_known_and_leaves_it_complete(self) -> None:
+        tree = build_tree([*SLEEP, Lost(20, 0, "the log was cut")])
+        assert tree.complete
+        assert tree.certificate.lost_what == ["the log was cut"]
+
     def test_recording_without_any_process_is_an_error(self) -> None:
         with pytest.raises(RecordingFailed, match="no events of any process"):
             build_tree([])
+
+
+# make, and a sleep that it waits for.
+SLEEP: list[Event] = [
+    Start(0, ROOT, REALTIME_NS),
+    Exec(1, ROOT, b"make", b"/make", [b"make"], b"/", Usage()),
+    Create(2, 7, ROOT),
+    Exec(2, 7, b"sleep", b"/sleep", [b"sleep"], b"/", Usage()),
+    UserStartup(3, 7, ROOT, 0, 0),
+    UserExit(18, 7, ROOT, 0, 0),
+    Exit(19, 7, 0, None, Usage()),
+    Exit(20, ROOT, 0, None, Usage()),
+    End(21, 0),
+]
 
 
 class TestInterposerAlone:

@@ -7,12 +7,13 @@ element is the event's tag; fields that a tracer can't know are nil.
 A stream is a sequence of frames. A frame is written by one ``write``, so frames of several writers may follow each
 other in one file but are never mixed::
 
-    0        2         3       4            8                        8 + length
-    +--------+---------+-------+------------+------------------------+
-    | "PT"   | version | zero  | length     | MessagePack array of   |
-    | 2 bytes| 1 byte  | 1 byte| uint32, LE | events, length bytes   |
-    +--------+---------+-------+------------+------------------------+
+    0        2         3       4            8            12                       12 + length
+    +--------+---------+-------+------------+------------+------------------------+
+    | "PT"   | version | zero  | length     | Adler-32 of| MessagePack array of   |
+    | 2 bytes| 1 byte  | 1 byte| uint32, LE | it, LE     | events, length bytes   |
+    +--------+---------+-------+------------+------------+------------------------+
 
+The first four bytes are the mark by which the next frame is found where a writer could write only a part of one.
 The C side has its one definition in ``libptreetime/ptreetime_wire.h``; ``tests/test_events.py`` parses what a C program
 wrote with it.
 
@@ -27,6 +28,7 @@ promise UTF-8.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
@@ -51,14 +53,16 @@ __all__ = [
     "UserSpawn",
     "UserStartup",
     "date",
+    "decode_frame",
     "decode_stream",
     "encode_frame",
 ]
 
 WIRE_VERSION = 1
 COMM_BYTES = 15  # the kernel's TASK_COMM_LEN, 16, holds the final NUL too
-FRAME_HEADER = struct.Struct("<2sBxI")
+FRAME_HEADER = struct.Struct("<2sBxII")
 FRAME_MAGIC = b"PT"
+FRAME_MARK = struct.pack("<2sBx", FRAME_MAGIC, WIRE_VERSION)
 LATEST_DATE_NS = 2**34 * 10**9  # the year 2514: any time of 64 bits more is still in the calendar
 
 
@@ -192,7 +196,10 @@ class UserExit(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=7):
 
 
 class Lost(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=8):
-    """LOST: at least ``count`` events (or what ``what`` says) are missing from the recording."""
+    """LOST: at least ``count`` events (or what ``what`` says) are missing from the recording.
+
+    A count of 0 says that the tree lacks nothing, but something that is known beside it: why lags are unknown.
+    """
 
     time_ns: int
     count: int
@@ -224,7 +231,19 @@ def date(realtime_ns: int) -> float | None:
 def encode_frame(events: Iterable[Event]) -> bytes:
     """One frame that holds ``events``."""
     payload = _frame_encoder.encode(list(events))
-    return FRAME_HEADER.pack(FRAME_MAGIC, WIRE_VERSION, len(payload)) + payload
+    return FRAME_HEADER.pack(FRAME_MAGIC, WIRE_VERSION, len(payload), zlib.adler32(payload)) + payload
+
+
+def decode_frame(payload: bytes | memoryview) -> list[Event]:
+    """The events of one frame.
+
+    :param payload: what follows its header.
+    :raises ValueError: it holds something else.
+    """
+    try:
+        return _frame_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
 
 
 def decode_stream(stream: bytes | memoryview, source: str) -> Iterator[list[Event]]:
@@ -239,7 +258,7 @@ def decode_stream(stream: bytes | memoryview, source: str) -> Iterator[list[Even
     while position < len(view):
         if position + FRAME_HEADER.size > len(view):
             raise FileUnreadable(f"{source}: truncated frame header at byte {position}")
-        magic, version, length = FRAME_HEADER.unpack_from(view, position)
+        magic, version, length, check_sum = FRAME_HEADER.unpack_from(view, position)
         if magic != FRAME_MAGIC:
             raise FileUnreadable(f"{source}: no frame begins at byte {position}: the stream is damaged")
         if version != WIRE_VERSION:
@@ -250,8 +269,11 @@ def decode_stream(stream: bytes | memoryview, source: str) -> Iterator[list[Even
         begin = position + FRAME_HEADER.size
         if begin + length > len(view):
             raise FileUnreadable(f"{source}: truncated frame at byte {position}: {length} bytes promised")
+        payload = view[begin : begin + length]
+        if zlib.adler32(payload) != check_sum:
+            raise FileUnreadable(f"{source}: damaged frame at byte {position}: its check sum is another one")
         try:
-            yield _frame_decoder.decode(view[begin : begin + length])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            yield decode_frame(payload)
+        except ValueError as error:
             raise FileUnreadable(f"{source}: damaged frame at byte {position}: {error}") from None
         position = begin + length

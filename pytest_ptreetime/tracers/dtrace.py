@@ -172,7 +172,7 @@ def _capture(child: Launched, dtrace: DtraceProcess, wait: DtraceWait, start: St
         raise RecordingFailed(f"dtrace recorded nothing of the command: {said}")
     user_events = child.interposer_events()
     events: list[Event] = [start, *_with_status(with_programs(recorded, user_events), child.pid, returncode)]
-    events += [event for event in user_events if not isinstance(event, Create)]
+    events += user_events
     last_ns = max(event.time_ns for event in recorded)
     lost = lost_records(dtrace.said())
     if lost:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, Record
 from pytest_ptreetime.tracers.dtrace_probes import remove_probes_of_the_dead
-from pytest_ptreetime.tracers.interposer_log import InterposerLog
-from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched
+from pytest_ptreetime.tracers.interposer_log import FollowedLog
+from pytest_ptreetime.tracers.launch import Launched
 from pytest_ptreetime.tracers.proc_members import end_members
 
 __all__ = ["DtraceProcess", "DtraceWait"]
@@ -136,7 +136,7 @@ class DtraceWait:
         self._deadline = None if command.timeout is None else time.monotonic() + command.timeout
         told = command.on_progress is not None or command.on_events is not None
         self._next_count = time.monotonic() + PROGRESS_SECONDS if told else None
-        self._log: InterposerLog | None = None
+        self._log: FollowedLog | None = None
 
     def to_the_end(self) -> None:
         """Return when the command is dead and dtrace has said all.
@@ -144,11 +144,11 @@ class DtraceWait:
         A first KeyboardInterrupt is left to the build, which got its own from the terminal; a second one ends it; a
         third is raised.
         """
-        path = self.child.interposer_log
-        if path is None or self.child.command.on_events is None:
+        log = self.child.interposer_log
+        if log is None or self.child.command.on_events is None:
             self._until_ended()
             return
-        with InterposerLog(path) as self._log:
+        with log.follow() as self._log:
             self._until_ended()
 
     def _until_ended(self) -> None:
@@ -243,8 +243,7 @@ class DtraceWait:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.child.pid, signal.SIGKILL)
         if Path("/proc/self").is_dir():
-            entry = os.fsencode(f"{LOG_VARIABLE}={self.child.interposer_log}")
-            end_members(entry, self.child.pid, END_SECONDS)
+            end_members(self.child.log_entry, self.child.pid, END_SECONDS)
 
     def _read_for(self, seconds: float) -> None:
         until = time.monotonic() + seconds

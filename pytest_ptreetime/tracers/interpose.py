@@ -27,8 +27,8 @@ from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import End, Start
 from pytest_ptreetime.tracers import Capture, Command
 from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_events
-from pytest_ptreetime.tracers.interposer_log import InterposerLog
-from pytest_ptreetime.tracers.launch import LOG_VARIABLE, Launched, launched
+from pytest_ptreetime.tracers.interposer_log import FollowedLog
+from pytest_ptreetime.tracers.launch import Launched, launched
 from pytest_ptreetime.tracers.proc_members import members
 
 __all__ = ["InterposeTracer"]
@@ -77,8 +77,8 @@ def _capture(child: Launched, start: Start, wait: _Wait) -> Capture:
         ended_ns=wait.ended_ns,
         status=-returncode if returncode < 0 else returncode << 8,
     )
-    inferred = infer_events(child.interposer_events(), root)
-    alive = len(inferred.endless & members(_log_entry(child), child.pid))
+    inferred = infer_events(child.interposer_events(alone=True), root)
+    alive = len(inferred.endless & members(child.log_entry, child.pid))
     return Capture(
         events=[*inferred.events, End(root.ended_ns, alive)],
         returncode=returncode,
@@ -107,11 +107,6 @@ def _reason(inferred: Inferred, alive: int) -> str:
     return "; ".join(reasons)
 
 
-def _log_entry(child: Launched) -> bytes:
-    """What the build's processes have in their environment, and no others."""
-    return os.fsencode(f"{LOG_VARIABLE}={child.interposer_log}")
-
-
 @dataclass
 class _Wait:
     """Waiting for the root's end."""
@@ -121,7 +116,7 @@ class _Wait:
     interrupted: bool = False
     ended_ns: int = 0
     deadline: float | None = None
-    log: InterposerLog | None = None  # where somebody wants to see it grow
+    log: FollowedLog | None = None  # where somebody wants to see it grow
     next_news: float | None = None
 
     def to_the_end(self) -> None:
@@ -136,7 +131,7 @@ class _Wait:
         if log is None or (command.on_progress is None and command.on_events is None):
             self._until_ended()
             return
-        with InterposerLog(log) as self.log:
+        with log.follow() as self.log:
             self.next_news = time.monotonic() + PROGRESS_SECONDS
             self._until_ended()
 
@@ -184,7 +179,7 @@ class _Wait:
             self.next_news = now + PROGRESS_SECONDS
             self._tell(self.log)
 
-    def _tell(self, log: InterposerLog) -> None:
+    def _tell(self, log: FollowedLog) -> None:
         command, news = self.child.command, log.news()
         if command.on_progress is not None:
             command.on_progress(log.programs)

@@ -17,25 +17,14 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pytest_ptreetime.errors import CommandFailed, FileUnreadable, RecordingFailed, UsageError
 from pytest_ptreetime.native import helper
-from pytest_ptreetime.recording.events import (
-    Create,
-    Event,
-    Lost,
-    UserExec,
-    UserExit,
-    UserSpawn,
-    UserStartup,
-    decode_stream,
-)
+from pytest_ptreetime.recording.events import Event, Lost, decode_stream
 from pytest_ptreetime.system.inherited import (
     first_ignored_signals,
     given_environment,
@@ -45,6 +34,7 @@ from pytest_ptreetime.system.inherited import (
 )
 from pytest_ptreetime.system.temporary_files import private_directory
 from pytest_ptreetime.tracers import ChildOptions, Command
+from pytest_ptreetime.tracers.interposer_log import InterposerLog
 from pytest_ptreetime.tracers.preload import MAILBOX, preload_value
 from pytest_ptreetime.tracers.proc_members import end_members
 from pytest_ptreetime.tracers.public_library import public_library
@@ -53,8 +43,6 @@ __all__ = ["Launched", "launched", "read_events"]
 
 LOG_VARIABLE = "PTREETIME_LOG"
 PRELOAD_VARIABLE = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
-# What the interposing libraries write; and what becomes of damage.
-_FROM_INSIDE = (Create, UserStartup, UserExec, UserSpawn, UserExit, Lost)
 _INT32 = struct.Struct("=i")
 END_SECONDS = 30.0  # how long the processes of a build that has to end are looked for and killed
 
@@ -65,9 +53,8 @@ class Launched:
 
     process: subprocess.Popen[bytes]
     gate: socket.socket
-    interposer_log: Path | None
+    interposer_log: InterposerLog | None
     command: Command
-    log_file: IO[bytes] | None = None  # the log itself: a build may put something else in its place
 
     @property
     def pid(self) -> int:
@@ -104,16 +91,15 @@ class Launched:
             program = os.fsdecode(self.command.args[0])
             raise CommandFailed(f"can't run {program}: {os.strerror(number)}")
 
-    def interposer_events(self) -> list[Event]:
-        """What the interposer has written so far."""
-        if self.log_file is None:
-            return []
-        self.log_file.seek(0)
-        events = read_events(self.log_file.read(), "the interposer's log")
-        if os.fstat(self.log_file.fileno()).st_nlink == 0:
-            events.append(Lost(time.monotonic_ns(), 1, "the interposer's log was deleted while the command ran"))
-        # A build can write there what it likes. What the kernel's tracers saw is not for it to contradict.
-        return [event for event in events if isinstance(event, _FROM_INSIDE)]
+    def interposer_events(self, *, alone: bool = False) -> list[Event]:
+        """What the interposer has written. ``alone``: nobody else tells of the build."""
+        return [] if self.interposer_log is None else self.interposer_log.events(alone=alone)
+
+    @property
+    def log_entry(self) -> bytes | None:
+        """What the build's processes have in their environment, and no others; None: nothing is."""
+        log = self.interposer_log
+        return None if log is None else os.fsencode(f"{LOG_VARIABLE}={log.path}")
 
     def end_tree(self) -> None:
         """Kill the command and all that descends from it, as far as it can be found: see proc_members.py."""
@@ -121,8 +107,7 @@ class Launched:
             with suppress(PermissionError):  # it has become somebody else's, as `sudo make` has
                 self.process.kill()
             return
-        entry = None if self.interposer_log is None else os.fsencode(f"{LOG_VARIABLE}={self.interposer_log}")
-        end_members(entry, self.pid, END_SECONDS)
+        end_members(self.log_entry, self.pid, END_SECONDS)
 
     def see_to_the_end(self) -> None:
         """Wait for a command that nobody looks after any more: it must not run into what comes next.
@@ -153,13 +138,12 @@ def launched(command: Command, *, interposer: str | None = None) -> Iterator[Lau
         waiting_for_children(),
         ExitStack() as opened,
     ):
-        log = log_file = None
+        log = None
         environment = _environment(command)
         if interposer is not None:
             if interposer != MAILBOX:
-                log = directory / "interposer.events"
-                log_file = opened.enter_context(open(log, "xb+", opener=_private))
-                environment[LOG_VARIABLE] = str(log)
+                log = opened.enter_context(InterposerLog.at(directory / "interposer.events"))
+                environment[LOG_VARIABLE] = str(log.path)
             environment[PRELOAD_VARIABLE] = preload_value(
                 public_library(helper(interposer)), environment.get(PRELOAD_VARIABLE), directory
             )
@@ -176,7 +160,7 @@ def launched(command: Command, *, interposer: str | None = None) -> Iterator[Lau
         except OSError as error:
             raise CommandFailed(f"can't start {os.fsdecode(command.args[0])}: {error}") from None
         theirs.close()
-        child = Launched(process, ours, log, command, log_file)
+        child = Launched(process, ours, log, command)
         try:
             yield child
         finally:
@@ -241,10 +225,6 @@ def _group(group: str | int) -> int:
         return group if isinstance(group, int) else grp.getgrnam(group).gr_gid
     except KeyError:
         raise UsageError(f"there is no group {group!r}") from None
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 @contextmanager

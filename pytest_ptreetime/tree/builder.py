@@ -34,6 +34,7 @@ from pytest_ptreetime.recording.events import (
 from pytest_ptreetime.tree.completeness import Certificate
 from pytest_ptreetime.tree.node import ProcessNode
 from pytest_ptreetime.tree.program import Program
+from pytest_ptreetime.tree.user_events import UserEvents
 
 __all__ = ["TreeBuilder", "mark_reparented", "preorder"]
 
@@ -53,6 +54,7 @@ class TreeBuilder:
         self.root = ProcessNode(root_pid, None, first_ns if root_start_ns is None else root_start_ns)
         self.certificate = Certificate(interposer_only=interposer_only)
         self._interposer_only = interposer_only
+        self._user_events = UserEvents(self.root)
         # The newest image of every pid, also of those that have ended.
         self._current: dict[int, ProcessNode] = {}
         if root_start_ns is None:
@@ -212,8 +214,11 @@ class TreeBuilder:
             if not self._adopts(event):
                 return
             node = self._adopt(event)
+        elif not self._fits(node, event):
+            return
         elif node._startup_ns is not None:
             if not self._interposer_only:
+                self._user_events.starts_twice(node)
                 return
             call = self._user_execs.get(event.pid)
             time_ns = event.time_ns if call is None else call.time_ns
@@ -229,9 +234,14 @@ class TreeBuilder:
             if not self._adopts(event):
                 return
             self._adopt(event)
+        elif not self._fits(node, event):
+            return
         self._user_execs[event.pid] = event
 
     def _user_spawn(self, event: UserSpawn) -> None:
+        node = self._current.get(event.pid)
+        if node is not None and node.exit_ns is None and not self._fits(node, event):
+            return
         if event.child_pid is None:
             self._spawns.setdefault(event.pid, deque()).append(event)
             return
@@ -249,12 +259,21 @@ class TreeBuilder:
             if not self._adopts(event):
                 return
             node = self._adopt(event)
+        elif not self._fits(node, event):
+            return
         if node._user_exit_ns is not None:
             return
         node._user_exit_ns = event.time_ns
         node._usage_after = Usage(utime_ns=event.user_ns, stime_ns=event.sys_ns)
         if self._interposer_only and event.status is not None:
             node.exit_code = event.status & 0xFF
+
+    def _fits(self, node: ProcessNode, event: UserStartup | UserExec | UserSpawn | UserExit) -> bool:
+        """Whether the event is of the living ``node``. Where nobody else tells of processes, all are."""
+        if self._interposer_only or self._user_events.fits(node, event):
+            return True
+        self.certificate.foreign_user_events += 1
+        return False
 
     def _adopts(self, event: UserStartup | UserExec | UserExit) -> bool:
         """Whether a user event of an unknown process makes it known.
