@@ -2,7 +2,7 @@
 
 The file ``plan`` in the build's directory, or else beside the tests, has a line for each process below the root,
 ``cc1 a.c = 0.5`` with its seconds of processor time, run one after the other. The times of rounds differ by a few
-thousandths, the same ones each time. A line ``(lost)`` is an event that was lost. Every run adds a line to
+thousandths, the same ones each time. A line ``(lost)`` is an event that was lost, ``server (alive)`` a process that outlives the build. Every run adds a line to
 ``runs.jsonl`` beside the tests.
 """
 
@@ -69,10 +69,18 @@ def capture_of(args: list[str], plan: str, number: int) -> Capture:
         Start(0, 100, STARTED * SECOND),
         Exec(0, 100, words[0], b"/bin/" + words[0], words, b"/build", _usage(0)),
     ]
-    now = SECOND // 1000
+    now, alive = SECOND // 1000, 0
     for index, line in enumerate(plan.splitlines()):
         if line == "(lost)":
             events.append(Lost(now, 1, "by the plan"))
+            continue
+        if line.endswith(" (alive)"):
+            server = [word.encode() for word in line.split()[:-1]]
+            events += [
+                Create(now, 100_000, 100),
+                Exec(now, 100_000, server[0], server[0], server, b"/build", _usage(0)),
+            ]
+            alive += 1
             continue
         text, _, seconds = line.partition(" = ")
         child = [word.encode() for word in text.split()]
@@ -84,7 +92,7 @@ def capture_of(args: list[str], plan: str, number: int) -> Capture:
             Exit(now + cpu_ns * 21 // 20, pid, 0, child[0], _usage(cpu_ns)),
         ]
         now += cpu_ns * 21 // 20
-    events += [Exit(now + SECOND // 1000, 100, 0, words[0], _usage(SECOND // 1000)), End(now + SECOND // 500, 0)]
+    events += [Exit(now + SECOND // 1000, 100, 0, words[0], _usage(SECOND // 1000)), End(now + SECOND // 500, alive)]
     return Capture(events, returncode=0)
 
 

@@ -379,6 +379,17 @@ def test_xdist_when_workers_measure_lets_the_controller_store_and_report(pyteste
     assert [[session.rounds for session in sessions] for sessions in stored] == [[2, 2]] * 4
 
 
+def test_xdist_when_a_name_does_not_exist_is_a_usage_error_of_the_whole_run(
+    pytester: pytest.Pytester, build: Path
+) -> None:
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    build.write_text("touch built\n")
+    result = run(pytester, "-n1", "--ptreetime-report=htlm")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --ptreetime-report: there is no report 'htlm'*"])
+    assert not (pytester.path / "built").exists()
+
+
 def test_xdist_when_a_worker_can_not_send_what_it_measured_says_so_and_fails(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     pytester.makeconftest(

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from scripted_project import CHANGED, MORE, PLAN, plan_of
 from scripted_tracer import ScriptedTracer, capture_of, runs
@@ -22,7 +23,7 @@ from pytest_ptreetime.cli import main
 from pytest_ptreetime.commands import ab, profile
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.recording.recording import Recording
-from pytest_ptreetime.system.host import host_facts
+from pytest_ptreetime.system.host import HostFacts, host_facts
 from pytest_ptreetime.tracers import diagnosis
 
 CLEAN, ALL = "test_build.py::test_clean", "test_build.py::test_all"
@@ -61,15 +62,17 @@ def ptreetime(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 Run = Callable[..., str]
 
 
-def recorded(name: str, processes: Mapping[str, float] = PLAN, *, number: int = 0, root: str = "build") -> str:
+def recorded(
+    name: str, processes: Mapping[str, float] = PLAN, *, number: int = 0, host: HostFacts | None = None
+) -> str:
     """A recording of the plan; its name."""
-    capture = capture_of([root], plan_of(processes), number)
-    Recording.from_capture(capture, command=[root], tracer="scripted").save(name)
+    capture = capture_of(["build"], plan_of(processes), number)
+    Recording.from_capture(capture, command=["build"], tracer="scripted", host=host).save(name)
     return name
 
 
-def rounds(name: str, processes: Mapping[str, float]) -> list[str]:
-    return [recorded(f"{name}{number}", processes, number=number) for number in range(5)]
+def rounds(name: str, processes: Mapping[str, float], host: HostFacts | None = None) -> list[str]:
+    return [recorded(f"{name}{number}", processes, number=number, host=host) for number in range(5)]
 
 
 def asked() -> list[dict[str, Any]]:
@@ -225,6 +228,15 @@ def test_compare_metrics(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_compare_ignore() -> None:
     assert compared("--ignore", "*b.c*") in (0, 3)
+
+
+def test_compare_allow_other_machine(ptreetime: Run) -> None:
+    other = msgspec.structs.replace(host_facts(), cpu_model="Example CPU 3000")
+    names = [*rounds("a", PLAN, other), "--with", *rounds("b", CHANGED, host_facts())]
+    text = " ".join(ptreetime("compare", *names, status=3).split())
+    assert "times not compared, only counts" in text
+    assert "cpu model Example CPU 3000 there" in text
+    assert "cc1 b.c" in ptreetime("compare", *names, "--allow-other-machine", status=1)
 
 
 def test_compare_sub_arg(ptreetime: Run) -> None:

@@ -59,6 +59,7 @@ def test_store_when_pytest_was_started_below_the_rootdir_is_the_same(project: Pr
     (project.path / "perf").mkdir()
     result = project.run("--ptreetime-rounds=3", "..", given=(place, "baseline", ".ptreetime"), directory="perf")
     result.assert_outcomes(failed=1)
+    assert "uname" in words_of(result)
 
 
 @places("baseline-name")

@@ -121,6 +121,7 @@ def test_what_tracing_adds_is_told_of_a_change_that_is_smaller(
     assert "less than what tracing" in words_of(project.run("-v", *COMPARED))
 
 
+@pytest.mark.promise("nothing-compared-is-told")
 @pytest.mark.parametrize("damage", ["conflict", "garbage", "directory", "cut"])
 def test_store_that_is_damaged_fails_the_test_before_the_build_and_says_where(project: Project, damage: str) -> None:
     path = project.store()
@@ -143,6 +144,7 @@ def test_store_that_is_damaged_fails_the_test_before_the_build_and_says_where(pr
     assert project.runs == []
 
 
+@pytest.mark.promise("nothing-compared-is-told")
 def test_quiet_summary_says_nothing_found_of_what_was_compared_alone(project: Project) -> None:
     project.store()
     body = 'ptreetime(["build"])\n    ptreetime(["build"], name="new")'
@@ -153,6 +155,20 @@ def test_quiet_summary_says_nothing_found_of_what_was_compared_alone(project: Pr
         r"--ptreetime-save-baseline\) 1 compared, nothing found; 1 not compared",
         words_of(result),
     )
+
+
+@pytest.mark.parametrize("call", ['ptreetime(["build"], {})', 'ptreetime.compare_with(["build"], ["build"], {})'])
+def test_process_that_outlives_a_warm_up_is_warned_of(project: Project, call: str) -> None:
+    """Only the first run starts it."""
+    project.plan(PLAN, "server --for builds (alive)")
+    source = (
+        "import pathlib\n\ndef test_build(ptreetime):\n    plan = pathlib.Path('plan')\n    texts = [plan.read_text()]\n"
+        "    def setup():\n        plan.write_text(texts[0])\n        texts[0] = texts[0].partition('server')[0]\n"
+        f"    {call.format('rounds=2, warmup=1, setup=setup')}\n"
+    )
+    result = project.run("-q", source=source)
+    result.assert_outcomes(passed=1)
+    assert "warning: processes outlive the build: server --for builds; what they do" in words_of(result)
 
 
 # What the call of the fixture takes

@@ -83,6 +83,7 @@ COMMAND_OPTIONS = {
     "top --sort": "test_top_sort",
     "top --limit": "test_top_limit",
     "compare --with": "test_compare_with",
+    "compare --allow-other-machine": "test_compare_allow_other_machine",
     "compare --sub-arg": "test_compare_sub_arg",
     "compare --min-effect": "test_compare_min_effect",
     "compare --metrics": "test_compare_metrics",
@@ -131,6 +132,7 @@ def options_of(parser: argparse.ArgumentParser, command: str) -> Iterator[str]:
             yield f"{command} {max(action.option_strings, key=len)}"
 
 
+@pytest.mark.promise("options-do-what-they-say")
 def test_every_option_of_pytest_has_a_test_that_gives_it_everywhere() -> None:
     assert sorted(PYTEST_OPTIONS) == sorted(option.name for option in OPTIONS)
     tests = functions_of("options")
@@ -140,11 +142,13 @@ def test_every_option_of_pytest_has_a_test_that_gives_it_everywhere() -> None:
         assert f"places('{option}')" in given or option == "fail-on"  # its two tests share the places
 
 
+@pytest.mark.promise("options-do-what-they-say")
 def test_every_hook_has_a_test() -> None:
     assert sorted(HOOKS) == sorted(name for name in vars(hookspecs) if name.startswith("pytest_ptreetime_"))
     assert set(HOOKS.values()) <= set(functions_of("hooks"))
 
 
+@pytest.mark.promise("options-do-what-they-say")
 @pytest.mark.parametrize("command", SUBCOMMANDS)
 def test_every_option_of_a_command_has_a_test(command: str) -> None:
     parser = argparse.ArgumentParser()
