@@ -161,11 +161,19 @@ def test_quiet_summary_says_nothing_found_of_what_was_compared_alone(project: Pr
 def test_process_that_outlives_a_warm_up_is_warned_of(project: Project, call: str) -> None:
     """Only the first run starts it."""
     project.plan(PLAN, "server --for builds (alive)")
-    source = (
-        "import pathlib\n\ndef test_build(ptreetime):\n    plan = pathlib.Path('plan')\n    texts = [plan.read_text()]\n"
-        "    def setup():\n        plan.write_text(texts[0])\n        texts[0] = texts[0].partition('server')[0]\n"
-        f"    {call.format('rounds=2, warmup=1, setup=setup')}\n"
-    )
+    source = f"""
+from pathlib import Path
+
+def test_build(ptreetime):
+    plan = Path("plan")
+    texts = [plan.read_text()]
+
+    def setup():
+        plan.write_text(texts[0])
+        texts[0] = texts[0].partition("server")[0]
+
+    {call.format("rounds=2, warmup=1, setup=setup")}
+"""
     result = project.run("-q", source=source)
     result.assert_outcomes(passed=1)
     assert "warning: processes outlive the build: server --for builds; what they do" in words_of(result)
