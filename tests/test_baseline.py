@@ -241,6 +241,26 @@ def test_add_when_the_stored_file_is_corrupt_leaves_it_alone(tmp_path: Path) -> 
     assert path.read_bytes() == b"precious but broken\n"
 
 
+@pytest.mark.parametrize(
+    ("test", "host", "says"),
+    [
+        ("tests/test_other.py::test_it", HOST, "is of another test, tests/test_other.py::test_it"),
+        (TEST, msgspec.structs.replace(HOST, cpu_count=64), "was measured on another machine"),
+    ],
+)
+def test_file_whose_header_contradicts_its_name_is_refused_and_left_alone(
+    tmp_path: Path, test: str, host: HostFacts, says: str
+) -> None:
+    store = Store(tmp_path)
+    path = store.add(TEST, HOST, session())
+    content = store.add(test, host, session()).read_bytes()
+    path.write_bytes(content)
+    for use in (store.load, lambda test, host: store.add(test, host, session())):
+        with pytest.raises(BaselineCorrupt, match=says):
+            use(TEST, HOST)
+    assert path.read_bytes() == content
+
+
 def test_add_when_the_directory_is_not_one_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
     with pytest.raises(BaselineError, match="can't write the baseline"):

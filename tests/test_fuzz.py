@@ -7,6 +7,7 @@ seed. `make fuzz` goes on from there, guided by coverage.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -88,7 +89,7 @@ def test_bounds_notice_what_takes_too_much() -> None:
     program = "from fuzz import bounds; bounds.SECONDS = 60; bounds.bounded(lambda data: len(data * (600 << 20)))(b'x')"
     through_shell = ["sh", "-c", '"$0" -c "$1"; exit', sys.executable, program]  # or our own peak would be the child's
     done = subprocess.run(through_shell, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    assert "Violation: 1 bytes took 6" in done.stderr
+    assert re.search(r"Violation: 1 bytes took (599|6\d\d) MiB", done.stderr)
     assert "MiB" in done.stderr
 
 
@@ -114,7 +115,7 @@ def test_baseline_without_a_session_is_missing(tmp_path: Path) -> None:
     path = store.path_of("tests/test_build.py::test_clean", HOST)
     path.parent.mkdir()
     path.write_bytes(header)
-    with pytest.raises(BaselineMissing, match="save one with"):
+    with pytest.raises(BaselineMissing, match="no baseline of"):
         store.load("tests/test_build.py::test_clean", HOST)
 
 

@@ -18,6 +18,8 @@ from pytest_ptreetime.tracers.growing_stream import GrowingStream
 from pytest_ptreetime.tracers.interpose import InterposeTracer
 from pytest_ptreetime.tracers.interposer_log import BEGIN_BYTES, MOST_EVENTS, InterposerLog
 
+pytestmark = pytest.mark.promise("log-damaged")
+
 EVENTS: list[Event] = [Create(number, number, 1) for number in range(20)]
 FRAMES = [encode_frame([event]) for event in EVENTS]
 

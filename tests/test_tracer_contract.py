@@ -211,6 +211,7 @@ def test_child_that_asks_not_to_be_traced_is_in_the_tree_or_told_to_be_missing(
             os.kill(result.facts["untraced"], signal.SIGKILL)
 
 
+@pytest.mark.promise("no-false-loss")
 def test_children_that_somebody_else_reaps_are_not_taken_for_missing_ones(tracer: Tracer, programs: Programs) -> None:
     result = run(tracer, programs.path("reapers"))
     assert len(result.tree) == result.facts["processes"]
@@ -345,6 +346,7 @@ def test_many_short_children_are_all_there(tracer: Tracer, programs: Programs, i
     assert all(node.args == ["many-children"] and node.exit_code == 0 for node in result.tree.root.children)
 
 
+@pytest.mark.promise("no-false-loss")
 @pytest.mark.parametrize("kind", ["threads", "forks"])
 def test_many_that_live_at_a_time_are_all_there(tracer: Tracer, programs: Programs, kind: str) -> None:
     count = 8000 if LONG else 400

@@ -316,6 +316,7 @@ class TestCertificate:
         assert tree.certificate.foreign_user_events == 1
         assert tree.complete
 
+    @pytest.mark.promise("lags-of-its-own")
     def test_user_events_of_a_process_that_only_sees_itself_under_that_number_are_refused(self) -> None:
         inner: list[Event] = [UserStartup(4, 7, 2, 0, 0), UserExec(5, 7, 2, 0, 0, b"x", []), UserExit(5, 7, 2, 0, 0)]
         tree = build_tree([*SLEEP[:5], *inner, *SLEEP[5:]])
@@ -325,6 +326,7 @@ class TestCertificate:
         assert tree.certificate.foreign_user_events == 3
         assert tree.complete
 
+    @pytest.mark.promise("lags-of-its-own")
     def test_lags_are_unknown_where_two_programs_tell_of_one_start(self) -> None:
         inner: list[Event] = [UserStartup(4, 7, ROOT, 0, 0), UserExit(5, 7, ROOT, 0, 0)]
         tree = build_tree([*SLEEP[:5], *inner, *SLEEP[5:]])

@@ -109,9 +109,9 @@ class Store:
             pattern = re.compile(re.escape(file_name(test)) + r"\.[0-9a-f]+\.jsonl")
             own = self.path_of(test, host)
             paths = [self.directory / name for name in _names_in(self.directory) if pattern.fullmatch(name)]
-            if own in paths and (baseline := self.read(own)).sessions:
+            if own in paths and (baseline := self._read_as_named(own)).sessions:
                 return baseline
-            others = [other for path in paths if path != own and (other := self.read(path)).sessions]
+            others = [other for path in paths if path != own and (other := self._read_as_named(path)).sessions]
             if others:
                 return max(others, key=lambda other: other.sessions[-1].time)
         raise BaselineMissing(f"no baseline of {test} in {near(self.directory)}")
@@ -127,7 +127,7 @@ class Store:
         path = self.path_of(test, host)
         digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
         with user_lock(f"baseline-{digest}"):
-            baseline = self.read(path) if os.path.lexists(path) else Baseline(test, host, path)
+            baseline = self._read_as_named(path) if os.path.lexists(path) else Baseline(test, host, path)
             baseline.host = host  # the kernel of the latest session
             if of_now and baseline.sessions:
                 session.time = max(session.time, baseline.sessions[-1].time)
@@ -145,6 +145,21 @@ class Store:
         facts = (host.cpu_model, host.cpu_count, host.memory_gib, host.machine)
         machine = hashlib.sha256(repr(facts).encode()).hexdigest()[:8]
         return self.directory / f"{file_name(test)}.{machine}.jsonl"
+
+    def _read_as_named(self, path: Path) -> Baseline:
+        """One file of the store, which is of the test and the machine that its name has digests of.
+
+        :raises BaselineCorrupt: it says that it is of others.
+        """
+        baseline = self.read(path)
+        if path.name == self.path_of(baseline.test, baseline.host).name:
+            return baseline
+        test = path.name.startswith(f"{file_name(baseline.test)}.")
+        said = "was measured on another machine" if test else f"is of another test, {baseline.test}"
+        raise BaselineCorrupt(
+            f"the baseline {near(path)} says that it {said} than its name says: restore it from version control, or "
+            "delete it and save it again"
+        )
 
     @staticmethod
     def read(path: Path) -> Baseline:
