@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import METRICS, MIN_EFFECTS, unknown_names
-from pytest_ptreetime.system.user_pattern import UserPattern
+from pytest_ptreetime.system.user_pattern import check_replacement, user_pattern
 
 __all__ = [
     "FAIL_ON",
@@ -207,8 +207,9 @@ def parse_substitution(text: str) -> tuple[str, str]:
     pattern, _, replacement = text.partition("=")
     if not pattern or len(pattern) > MAX_PATTERN_LENGTH:
         raise ValueError(f"give PATTERN=REPLACEMENT with a pattern of 1 to {MAX_PATTERN_LENGTH} characters")
+    what = f"the pattern {pattern}"
     try:
-        UserPattern(pattern, f"the pattern {pattern}").check_replacement(replacement)
+        check_replacement(user_pattern(pattern, what), replacement, what)
     except UsageError as error:
         raise ValueError(str(error)) from None
     return pattern, replacement
@@ -218,7 +219,7 @@ def parse_redaction(text: str) -> str:
     if len(text) > MAX_PATTERN_LENGTH:
         raise ValueError(f"give a pattern of at most {MAX_PATTERN_LENGTH} characters")
     try:
-        UserPattern(text, f"the pattern {text}", flags=re.MULTILINE)
+        user_pattern(text, f"the pattern {text}", flags=re.MULTILINE)
     except UsageError as error:
         raise ValueError(str(error)) from None
     return text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-from pytest_ptreetime.system.user_pattern import UserPattern
+from pytest_ptreetime.system.user_pattern import check_replacement, user_pattern
 
 __all__ = ["Substitutions"]
 
@@ -28,19 +29,17 @@ class Substitutions:
         return bool(self._rules)
 
     def apply(self, argument: str) -> str:
-        """``argument`` with every rule applied.
-
-        :raises UsageError: a pattern takes too long.
-        """
+        """``argument`` with every rule applied."""
         argument = argument[:MATCHED_CHARACTERS]
         for pattern, replacement in self._rules:
             argument = pattern.sub(replacement, argument)
         return argument
 
 
-def _compiled(pattern: str, replacement: str) -> tuple[UserPattern, str]:
-    compiled = UserPattern(pattern, f"the substitution {pattern}={replacement}")
-    compiled.check_replacement(replacement)
+def _compiled(pattern: str, replacement: str) -> tuple[re.Pattern[str], str]:
+    what = f"the substitution {pattern}={replacement}"
+    compiled = user_pattern(pattern, what)
+    check_replacement(compiled, replacement, what)
     return compiled, replacement
 
 

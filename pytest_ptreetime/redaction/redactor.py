@@ -26,7 +26,7 @@ import msgspec
 from pytest_ptreetime.recording.events import Event, Exec, Exit, UserExec, UserSpawn, UserStartup
 from pytest_ptreetime.redaction.rules import argument_spans, command_spans, is_telling
 from pytest_ptreetime.redaction.tokens import Span
-from pytest_ptreetime.system.user_pattern import UserPattern
+from pytest_ptreetime.system.user_pattern import user_pattern
 
 __all__ = ["HIDDEN", "Redactor"]
 
@@ -51,7 +51,7 @@ class Redactor:
 
     :param patterns: the user's regular expressions, besides the default. An empty one, or ``off``, takes the default
         away.
-    :raises UsageError: a pattern is wrong; when it is used, also that it takes too long: then nothing is kept or shown.
+    :raises UsageError: a pattern is wrong.
     """
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
@@ -201,14 +201,14 @@ class Redactor:
         return words if anywhere is None else [anywhere.sub(HIDDEN, word) for word in words]
 
 
-def _pattern(text: str) -> UserPattern:
-    return UserPattern(text, f"the redaction pattern {text}", flags=re.MULTILINE, shows_text=False)
+def _pattern(text: str) -> re.Pattern[str]:
+    return user_pattern(text, f"the redaction pattern {text}", flags=re.MULTILINE)
 
 
-def _matches(pattern: UserPattern, text: str) -> list[Span]:
+def _matches(pattern: re.Pattern[str], text: str) -> list[Span]:
     """What the user's pattern hides in ``text``."""
     groups = range(1, pattern.groups + 1) if pattern.groups else (0,)
-    return [match.span(group) for match in pattern.matches(text) for group in groups if match.group(group)]
+    return [match.span(group) for match in pattern.finditer(text) for group in groups if match.group(group)]
 
 
 def _places(words: Sequence[str]) -> Iterator[tuple[int, str]]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import resource
+import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import NoReturn
 
 from pytest_ptreetime.errors import PtreetimeError
+from pytest_ptreetime.system.inherited import waiting_for_children
 
 __all__ = ["REFUSALS", "refuse_without_room_for", "refused_as", "words_of"]
 
 #: What Python raises then. A library that can't be loaded for want of memory or descriptors is an ImportError.
 REFUSALS = (OSError, MemoryError, ImportError)
 
-# Address space, measured with numpy 2.4 and scipy 1.17 for x86-64: of either, and of each thread of its OpenBLAS.
-LIBRARY_BYTES = 60 << 20
-OPENBLAS_THREAD_BYTES = 42 << 20
-OPENBLAS_MOST_THREADS = 64  # as PyPI's wheels are built
+# Of an import that is tried: both libraries take about 1 s of processor time.
+IMPORT_CPU_SECONDS = 5
+IMPORT_SECONDS = 60
 
 _ADVICE = {
     errno.ENOSPC: "make room there, or name another place",
@@ -58,23 +61,34 @@ def refused_as(kind: type[PtreetimeError], what: str) -> Iterator[None]:
 def refuse_without_room_for(*libraries: str) -> None:
     """Call this before numpy or scipy.special are imported, with the names of those that will be.
 
-    Each brings an OpenBLAS, which ends the process where it gets no memory, or hangs, and Python hears nothing of it.
+    Each brings an OpenBLAS, which ends the process with status 1 where it gets no memory, or hangs, and Python hears
+    nothing of it. So where address space is limited (``ulimit -v``) a forked child tries the import first.
 
-    :raises MemoryError: the limit of address space (``ulimit -v``) leaves less than they take.
+    :raises MemoryError: it did not get through.
     """
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     missing = [library for library in libraries if library not in sys.modules]
-    if limit == resource.RLIM_INFINITY or not missing:
+    if not missing or resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
         return
+    with waiting_for_children(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: Python 3.12
+        child = os.fork()
+        if child == 0:
+            _import_and_exit(missing)
+        _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise MemoryError(f"{' and '.join(missing)} can't be imported in the address space that is left")
+
+
+def _import_and_exit(libraries: list[str]) -> NoReturn:
+    """In the child: exit status 0 where they can be imported; killed where that hangs; nothing is said."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except OSError:  # not Linux
-        return
-    left = limit - pages * resource.getpagesize()
-    chosen = os.environ.get("OPENBLAS_NUM_THREADS", "")
-    threads = int(chosen) if chosen.isdecimal() else os.cpu_count() or 1
-    needed = len(missing) * (LIBRARY_BYTES + OPENBLAS_THREAD_BYTES * min(threads, OPENBLAS_MOST_THREADS))
-    if left < needed:
-        raise MemoryError(
-            f"{' and '.join(missing)} take about {needed >> 20} MB of address space, and {left >> 20} MB are left"
-        )
+        for number in (signal.SIGALRM, signal.SIGPROF):
+            signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, IMPORT_CPU_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, IMPORT_SECONDS)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        for library in libraries:
+            importlib.import_module(library)
+        os._exit(0)
+    finally:
+        os._exit(1)

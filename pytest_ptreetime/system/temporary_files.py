@@ -2,7 +2,8 @@
 
 Each is locked (flock) for as long as its process needs it. One that nobody has locked any more was left by a process
 that was killed; it is removed by the next process of the same user that makes one in the same place. The kernel takes a
-lock away however its process ends, and no pid is asked that could have become another process's.
+lock away however its process ends, and no pid is asked that could have become another process's. The standard library's
+tempfile leaves what it made where the process is killed, and nothing would tell it from what is in use.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["locked_file", "private_directory"]
 
-_DIRECTORY = re.compile(r"ptreetime-private-[0-9a-f]{16}")
-_FILE = re.compile(r"\..*\.[0-9a-f]{16}\.ptreetime-new")
+_OURS = re.compile(r"ptreetime-private-[0-9a-f]{16}|\..*\.[0-9a-f]{16}\.ptreetime-new")
 _PROC = Path("/proc")
 
-_looked_at: set[tuple[str, str]] = set()
+_looked_at: set[Path] = set()
 
 
 # Ctrl-C may come after any call: a name is known, and what has it will be removed, before anything has that name.
@@ -36,52 +36,18 @@ def private_directory() -> Iterator[Path]:
 
     :raises OSError: there is no directory for temporary files, or it can't be written.
     """
-    parent = Path(tempfile.gettempdir())
-    _remove_leftovers(parent, _DIRECTORY)
-    path, descriptor = parent / _directory_name(), None
-    try:
-        while (descriptor := _locked_directory(path)) is None:
-            path = parent / _directory_name()
-        yield path
-    finally:
+
+    def make(path: Path) -> int | None:
+        path.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):  # taken for a leftover before it is locked
+            return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return None
+
+    with _locked_new(Path(tempfile.gettempdir()), "ptreetime-private-", "", make) as (path, descriptor):
         try:
-            if descriptor is not None:
-                os.close(descriptor)
+            yield path
         finally:
-            _remove(path)
-
-
-def _directory_name() -> str:
-    return f"ptreetime-private-{secrets.token_hex(8)}"
-
-
-def _locked_directory(path: Path) -> int | None:
-    """A new directory's descriptor, or None: it was taken for a leftover before it was locked."""
-    path.mkdir(mode=0o700)
-    with suppress(FileNotFoundError):
-        return _locked_or_none(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-    return None
-
-
-def _remove(directory: Path) -> None:
-    """Remove it with what it has, even if Ctrl-C comes meanwhile."""
-    try:
-        _remove_all(directory)
-    except KeyboardInterrupt:
-        _remove_all(directory)
-        raise
-
-
-def _remove_all(directory: Path) -> None:
-    """As rmtree, with at most one descriptor where there are no directories inside: there may be no more left."""
-    with suppress(OSError):
-        for name in os.listdir(directory):  # noqa: PTH208 - closed before the next thing is done
-            with suppress(OSError):
-                (directory / name).unlink()
-    with suppress(OSError):
-        directory.rmdir()
-        return
-    shutil.rmtree(directory, ignore_errors=True)
+            os.close(descriptor)
 
 
 @contextmanager
@@ -90,29 +56,58 @@ def locked_file(target: Path, mode: int) -> Iterator[tuple[Path, int]]:
 
     :raises OSError: the directory is missing or can't be written.
     """
-    _remove_leftovers(target.parent, _FILE)
-    path = target.with_name(_file_name(target))
+
+    def make(path: Path) -> int:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+
+    with _locked_new(target.parent, f".{target.name[:100]}.", ".ptreetime-new", make) as made:
+        yield made
+
+
+@contextmanager
+def _locked_new(
+    parent: Path, before: str, after: str, make: Callable[[Path], int | None]
+) -> Iterator[tuple[Path, int]]:
+    """The path and the locked descriptor of what ``make`` makes, its name drawn anew if it was taken for a leftover."""
+    _remove_leftovers(parent)
+    path, descriptor = parent, None
     try:
-        while (descriptor := _locked_new_file(path, mode)) is None:
-            path = target.with_name(_file_name(target))
+        while descriptor is None:
+            path = parent / f"{before}{secrets.token_hex(8)}{after}"
+            descriptor = _locked_or_none(path, make(path))
         yield path, descriptor
     finally:
-        with suppress(OSError):
-            path.unlink()
+        if path != parent:
+            _remove(path)
 
 
-def _file_name(target: Path) -> str:
-    return f".{target.name[:100]}.{secrets.token_hex(8)}.ptreetime-new"
+def _remove(path: Path) -> None:
+    """Remove it with what it has, even if Ctrl-C comes meanwhile."""
+    try:
+        _remove_all(path)
+    except KeyboardInterrupt:
+        _remove_all(path)
+        raise
 
 
-def _locked_new_file(path: Path, mode: int) -> int | None:
-    """Its descriptor, or None: as for a directory."""
-    return _locked_or_none(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+def _remove_all(path: Path) -> None:
+    """As rmtree, with at most one descriptor where there are no directories inside: there may be no more left."""
+    with suppress(OSError):
+        path.unlink()
+        return
+    with suppress(OSError):
+        for name in os.listdir(path):  # noqa: PTH208 - closed before the next thing is done
+            with suppress(OSError):
+                (path / name).unlink()
+    with suppress(OSError):
+        path.rmdir()
+        return
+    shutil.rmtree(path, ignore_errors=True)
 
 
-def _locked_or_none(path: Path, descriptor: int) -> int | None:
-    """The descriptor, locked; None where the file was taken for a leftover before it was."""
-    if _locked(descriptor) is not False and _is_there(path, descriptor):
+def _locked_or_none(path: Path, descriptor: int | None) -> int | None:
+    """The descriptor, locked where this file system has locks; None where it was taken for a leftover before it was."""
+    if descriptor is None or (_locked(descriptor) is not False and _is_there(path, descriptor)):
         return descriptor
     os.close(descriptor)
     return None
@@ -137,15 +132,14 @@ def _is_there(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _remove_leftovers(parent: Path, pattern: re.Pattern[str]) -> None:
+def _remove_leftovers(parent: Path) -> None:
     """Once in the life of a process and place: a large store is not read at each of its files."""
-    place = (str(parent), pattern.pattern)
-    if place in _looked_at:
+    if parent in _looked_at:
         return
-    _looked_at.add(place)
+    _looked_at.add(parent)
     with suppress(OSError):
         for name in os.listdir(parent):  # noqa: PTH208 - a large store has many
-            if pattern.fullmatch(name) is not None:
+            if _OURS.fullmatch(name) is not None:
                 with suppress(OSError):
                     _remove_if_left(parent / name)
 
@@ -167,11 +161,8 @@ def _remove_if_left(path: Path) -> None:
 def _is_used_by_a_build(directory: Path) -> bool:
     """Whether a process has the directory in its environment: a build that goes on though its measurer was killed."""
     name = os.fsencode(directory)
-    return any(name in _environment(process) for process in _PROC.glob("[0-9]*"))
-
-
-def _environment(process: Path) -> bytes:
-    try:
-        return (process / "environ").read_bytes()
-    except OSError:  # another user's, or it has ended
-        return b""
+    for environment in _PROC.glob("[0-9]*/environ"):
+        with suppress(OSError):  # another user's, or it has ended
+            if name in environment.read_bytes():
+                return True
+    return False
