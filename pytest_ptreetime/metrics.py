@@ -1,29 +1,145 @@
-"""The metrics of nodes, summed: a list of whole numbers, so that a million nodes are added up in a second.
+"""The one table of metrics: what is measured of every node, in which unit, how noisy it is, what reports call it.
 
-Place 0 counts the nodes, the places behind it are those of METRICS, in nanoseconds and bytes, and the last one has a
-bit for each place of which a value is known.
+Everything that speaks of metrics loops over it; CONTRIBUTING.md says how to add one.
+
+The metrics of nodes are summed as a list of whole numbers (nanoseconds, bytes, times), so that a million nodes are
+added up in seconds: place 0 counts the nodes, the places behind it are those of METRICS, and the last one has a bit for
+each place of which a value is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["METRICS", "MIN_EFFECTS", "known_sums", "no_sums", "unknown_names"]
+__all__ = [
+    "COMPARED",
+    "COUNT",
+    "COUNTERS",
+    "KNOWN",
+    "MAIN",
+    "METRICS",
+    "MIN_EFFECTS",
+    "PLACES",
+    "TABLE",
+    "Metric",
+    "known_sums",
+    "metric_of",
+    "no_sums",
+    "unknown_names",
+]
 
-#: What is totalled besides ``count``; the attributes of a node say what each is.
-METRICS = ("wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_delay", "read", "written")
+Unit = Literal["s", "B", ""]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric. Amounts are in its unit: seconds, bytes, or a plain number.
+
+    The noise model is explained in decision/metric_noise.py; noise and effects are relative (0.03 is 3 %).
+    """
+
+    name: str
+    #: What it is called in tables, and in a sentence that explains it.
+    label: str
+    unit: Unit
+    description: str
+    #: The grain of the measurement; added to every value before its logarithm, so that 0 has one.
+    resolution: float
+    #: Noise of a round within a session, and of a node between sessions after the host's speed is taken out.
+    within: float
+    between: float
+    #: The smallest change that matters: this part of the node, and no less than this amount.
+    min_ratio: float
+    min_amount: float
+    #: Seconds between two samples of the clock, 0 for an exact one.
+    tick: float = 0.0
+    #: A node's value contains those of its children.
+    cumulative: bool = False
+    #: Of several nodes the largest counts, not the sum.
+    largest: bool = False
+    #: A slower machine makes it larger.
+    follows_machine: bool = False
+    #: Compared unless something else is asked for.
+    compared: bool = False
+    #: Shown of the whole build.
+    main: bool = False
+    #: The field of recording.events.Usage of which a node's share is the value. Without one tree/node.py works it out.
+    counter: str | None = None
+    #: What an LNT server calls it; None where our suite does not have it.
+    lnt_title: str | None = None
+
+    @property
+    def column(self) -> str:
+        """The node's attribute, and the column in Parquet."""
+        return f"{self.name}_bytes" if self.unit == "B" and not self.name.endswith("_bytes") else self.name
+
+    @property
+    def scale(self) -> float:
+        """How many of what sums count are one of the unit."""
+        return 1e9 if self.unit == "s" else 1.0
+
+
+# The minimum effects. 1 %: of 5 % (the bar) it leaves 4 % to be told from noise; half of it would let trifles through,
+# and 2 % would cost a third of the power. Amounts: cpu time is exact to well below a millisecond, wall time is accurate
+# to 1 ms, and a tick is 4 ms.
+# fmt: off
+#          name        label         unit  description                 resolution within between min_ratio min_amount
+COUNT = Metric(
+           "count",     "processes",   "",  "Number of processes",              1.0, 0.05, 0.03,  0.02, 1.0,
+           main=True, lnt_title="Processes")
+TABLE = (
+    Metric("wall",      "wall",        "s", "Wall time",                     0.0005, 0.04, 0.015, 0.01, 0.002,
+           cumulative=True, follows_machine=True, compared=True, main=True, lnt_title="Wall Time"),
+    Metric("user",      "user",        "s", "Processor time in user mode",   0.0005, 0.03, 0.01,  0.01, 0.004,
+           tick=0.004, follows_machine=True, compared=True, main=True, lnt_title="User Time"),
+    Metric("sys",       "sys",         "s", "Processor time in the kernel",  0.0005, 0.05, 0.02,  0.02, 0.004,
+           tick=0.004, follows_machine=True, compared=True, main=True, lnt_title="System Time"),
+    Metric("cpu",       "cpu",         "s", "Processor time",                0.0005, 0.03, 0.01,  0.01, 0.0005,
+           follows_machine=True, compared=True, main=True, lnt_title="CPU Time"),
+    Metric("max_rss",   "peak memory", "B", "Peak resident size",            2**17,  0.01, 0.005, 0.02, 2**20,
+           largest=True, main=True, lnt_title="Peak Memory"),
+    Metric("startlag",  "start lag",   "s", "Time until programs began",     0.0002, 0.2,  0.05,  0.05, 0.002,
+           follows_machine=True, lnt_title="Start Lag"),
+    Metric("exitlag",   "exit lag",    "s", "Time from last calls to death", 0.0002, 0.2,  0.05,  0.05, 0.002,
+           follows_machine=True, lnt_title="Exit Lag"),
+    Metric("run_delay", "run delay",   "s", "Time without a processor",      0.001,  0.5,  0.3,   0.2,  0.01,
+           counter="run_delay_ns"),
+    Metric("read",      "read",        "B", "Bytes read",                    4096,   0.05, 0.05,  0.05, 2**16,
+           counter="read_bytes"),
+    Metric("written",   "written",     "B", "Bytes written",                 4096,   0.02, 0.02,  0.02, 2**16,
+           counter="written_bytes"),
+)
+# fmt: on
+
+#: The names of what is totalled besides ``count``; the attributes of a node say what each is.
+METRICS = tuple(metric.name for metric in TABLE)
+
+#: What is compared unless something else is asked for; counts always are.
+COMPARED = tuple(metric.name for metric in TABLE if metric.compared)
+
+#: What is shown of the whole build.
+MAIN = tuple(metric for metric in (*TABLE, COUNT) if metric.main)
 
 #: What a smallest change worth an alarm can be given for.
 MIN_EFFECTS = (*METRICS, "structure")
 
-COUNT, WALL, USER, SYS, CPU, MAX_RSS, STARTLAG, EXITLAG, RUN_DELAY, READ, WRITTEN, KNOWN = range(len(METRICS) + 2)
+#: Where each metric's sum is; the last place has the bits of what is known.
+PLACES = {metric.name: place for place, metric in enumerate((COUNT, *TABLE))}
+KNOWN = len(PLACES)
 
-# In the order in which a profile has them, and so its report as JSON.
-_PLACES = (
-    *(("wall", WALL, 1e9), ("exitlag", EXITLAG, 1e9), ("startlag", STARTLAG, 1e9), ("max_rss", MAX_RSS, 1.0)),
-    *(("user", USER, 1e9), ("sys", SYS, 1e9), ("cpu", CPU, 1e9), ("run_delay", RUN_DELAY, 1e9)),
-    *(("read", READ, 1.0), ("written", WRITTEN, 1.0)),
-)
+#: Those that are a node's share of a field of Usage: the fields' names, and the places of their sums.
+COUNTERS = {metric.counter: PLACES[metric.name] for metric in TABLE if metric.counter is not None}
+
+_METRICS = {metric.name: metric for metric in (COUNT, *TABLE)}
+_SCALES = tuple((metric.name, PLACES[metric.name], metric.scale) for metric in TABLE)
+_OTHER = Metric("", "", "", "", 1.0, 0.05, 0.03, 0.02, 1.0)
+
+
+def metric_of(name: str) -> Metric:
+    """The metric ``name``, or ``count``. One that the table does not have is a plain number."""
+    return _METRICS.get(name, _OTHER)
 
 
 def no_sums() -> list[int]:
@@ -32,9 +148,9 @@ def no_sums() -> list[int]:
 
 
 def known_sums(sums: list[int]) -> dict[str, float]:
-    """What is known, by metric, in seconds and bytes. ``max_rss`` is the largest."""
+    """What is known, by metric, in its unit."""
     known = sums[KNOWN]
-    return {name: sums[place] / unit for name, place, unit in _PLACES if known >> place & 1}
+    return {name: sums[place] / scale for name, place, scale in _SCALES if known >> place & 1}
 
 
 def unknown_names(names: Iterable[str], known: Sequence[str], kind: str) -> str | None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from simulated_processes import MILLISECOND, REALTIME_NS, ROOT, Simulation, simulations
 
 from pytest_ptreetime.errors import RecordingFailed
+from pytest_ptreetime.metrics import TABLE
 from pytest_ptreetime.recording.event_order import in_order
 from pytest_ptreetime.recording.events import (
     Create,
@@ -439,10 +440,8 @@ class TestLaws:
 
 @given(simulations())
 def test_metrics_of_a_node_are_its_attributes(events: list[Event]) -> None:
-    attributes = {"max_rss": "max_rss_bytes", "read": "read_bytes", "written": "written_bytes"}
-    names = ["wall", "user", "sys", "cpu", "max_rss", "startlag", "exitlag", "run_delay", "read", "written"]
     for node in build_tree(events):
-        values = {name: getattr(node, attributes.get(name, name)) for name in names}
+        values = {metric.name: getattr(node, metric.column) for metric in TABLE}
         assert node.metrics() == {name: value for name, value in values.items() if value is not None}
 
 

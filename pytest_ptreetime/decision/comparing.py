@@ -30,7 +30,7 @@ from pytest_ptreetime.decision.sentences import (
     power_statement,
 )
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.metrics import METRICS, MIN_EFFECTS, unknown_names
+from pytest_ptreetime.metrics import COMPARED, METRICS, MIN_EFFECTS, unknown_names
 from pytest_ptreetime.system.os_errors import refuse_without_room_for
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def compare(
     :param paired: the two sides were measured in turns; the baseline is then one session, whose rounds are paired with
         those of ``current``. The machine was the same, so a shift that all processes share is a finding.
     :param min_effect: the smallest change that matters, as a ratio (0.02: 2 %) or a pair of ratio and seconds, for all
-        metrics or by metric; those not named keep their own (metric_noise.py: 1 % and 1 to 4 ms; sys 2 %).
+        metrics or by metric; those not named keep their own (metrics.py: 1 % and 1 to 4 ms; sys 2 %).
         ``structure`` is what programs that came and went have to cost, as a part of the build's cpu: 1 % and 10 ms.
     :param fdr: false discovery rate over all nodes and metrics.
     :param metrics: what is compared besides counts; by default wall, user, sys and cpu.
@@ -213,13 +213,13 @@ def _prepare(
     refuse_without_room_for("numpy", "scipy.special")
     import numpy as np
 
-    from pytest_ptreetime.decision.metric_noise import DEFAULT_METRICS, metric_noise, with_min_effects
+    from pytest_ptreetime.decision.metric_noise import metric_noise, with_min_effects
     from pytest_ptreetime.decision.panel import tabulate, with_build
     from pytest_ptreetime.decision.rules import EVIDENCE, Terms
 
     metrics, node_settings = request.metrics, request.node_settings
     extra = [metric for settings in node_settings.values() for metric in settings.get("metrics", ())]
-    asked = list(dict.fromkeys([*(DEFAULT_METRICS if metrics is None else metrics), *extra]))
+    asked = list(dict.fromkeys([*(COMPARED if metrics is None else metrics), *extra]))
     panel = tabulate(sessions, rounds, pinned, list(dict.fromkeys([*asked, *EVIDENCE])))
     _check_metrics(asked, request, panel.metrics)
     left_out = [*request.ignore, *(pattern for pattern, settings in node_settings.items() if settings.get("ignore"))]
@@ -232,7 +232,7 @@ def _prepare(
     untested = {
         metric: np.ones(len(panel.keys), dtype=bool)
         for metric in models
-        if metric not in (DEFAULT_METRICS if request.metrics is None else request.metrics)
+        if metric not in (COMPARED if request.metrics is None else request.metrics)
     }
     overrides: dict[str, list[Any]] = {}
     for pattern, settings in node_settings.items():

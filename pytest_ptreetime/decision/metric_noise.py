@@ -1,5 +1,6 @@
 """What is known of each metric before anything is measured: its resolution, its usual noise, the smallest change that
-matters. A stated model takes the place of what too few rounds or sessions can't tell, and is drowned out by data.
+matters (the numbers are in metrics.py). A stated model takes the place of what too few rounds or sessions can't tell,
+and is drowned out by data.
 
 Noise is relative (0.03 is 3 %). The variance of one round of a node of size x is::
 
@@ -13,43 +14,25 @@ grain. So small and sampled values carry more noise, instead of being exceptions
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.metrics import Metric, metric_of
 
-__all__ = ["DEFAULT_METRICS", "HOST_NOISE", "MetricNoise", "metric_noise", "ratio_and_amount", "with_min_effects"]
+__all__ = ["HOST_NOISE", "MetricNoise", "metric_noise", "ratio_and_amount", "with_min_effects"]
 
 Array = npt.NDArray[np.float64]
 
-#: What is compared unless something else is asked for; counts always are.
-DEFAULT_METRICS = ("wall", "user", "sys", "cpu")
 #: How much a whole machine's speed differs from one session to the next: 2.7 % on hosted runners, 0.6 % on bare metal
 #: (shared/facts/peers.md). Used where there are too few processes, or sessions, to see it.
 HOST_NOISE = 0.027
 
 
-@dataclass(frozen=True)
-class MetricNoise:
-    """The stated model of one metric; the amounts are seconds, or bytes for memory and input/output."""
-
-    #: The grain of the measurement; added to every value before its logarithm, so that 0 has one.
-    resolution: float
-    #: Noise of a round within a session, and of a node between sessions after the host's speed is taken out.
-    within: float
-    between: float
-    #: The smallest change that matters: this part of the node, and no less than this amount.
-    min_ratio: float
-    min_amount: float
-    #: Seconds between two samples of the clock, 0 for an exact one.
-    tick: float = 0.0
-    #: A node's value contains those of its children.
-    cumulative: bool = False
-    unit: str = "s"
-    #: A slower machine makes it larger.
-    follows_machine: bool = True
+class MetricNoise(Metric):
+    """A metric of the table with its model's arithmetic. Amounts are in the metric's unit."""
 
     @property
     def start(self) -> float:
@@ -73,27 +56,9 @@ class MetricNoise:
         return np.log1p(np.maximum(self.min_ratio, self.min_amount / amounts))
 
 
-# The minimum effects. 1 %: of 5 % (the bar) it leaves 4 % to be told from noise; half of it would let trifles through,
-# and 2 % would cost a third of the power. Amounts: cpu time is exact to well below a
-# millisecond, wall time is accurate to 1 ms (design.md), and a tick is 4 ms.
-_MODELS = {
-    "wall": MetricNoise(0.0005, 0.04, 0.015, 0.01, 0.002, cumulative=True),
-    "cpu": MetricNoise(0.0005, 0.03, 0.01, 0.01, 0.0005),
-    "user": MetricNoise(0.0005, 0.03, 0.01, 0.01, 0.004, tick=0.004),
-    "sys": MetricNoise(0.0005, 0.05, 0.02, 0.02, 0.004, tick=0.004),
-    "startlag": MetricNoise(0.0002, 0.2, 0.05, 0.05, 0.002),
-    "exitlag": MetricNoise(0.0002, 0.2, 0.05, 0.05, 0.002),
-    "run_delay": MetricNoise(0.001, 0.5, 0.3, 0.2, 0.01, follows_machine=False),
-    "max_rss": MetricNoise(131072.0, 0.01, 0.005, 0.02, 1048576.0, unit="B", follows_machine=False),
-    "read": MetricNoise(4096.0, 0.05, 0.05, 0.05, 65536.0, unit="B", follows_machine=False),
-    "written": MetricNoise(4096.0, 0.02, 0.02, 0.02, 65536.0, unit="B", follows_machine=False),
-}
-_OTHER = MetricNoise(1.0, 0.05, 0.03, 0.02, 1.0, unit="", follows_machine=False)
-
-
 def metric_noise(metric: str) -> MetricNoise:
     """The stated model of ``metric``; for one that is not known here, that of a plain number."""
-    return _MODELS.get(metric, _OTHER)
+    return MetricNoise(**vars(metric_of(metric)))
 
 
 def with_min_effects(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pytest_ptreetime.decision.packed_identities import PackedIdentities
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.metrics import metric_of
 
 __all__ = ["rekeyed"]
 
@@ -46,13 +47,13 @@ def _rekeyed(profile: Profile, names: Names, identities: Mapping[str, Identity])
 
 
 def _sum(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """Added up; the larger of max_rss. What only one knows is that one's, as in Profile."""
+    """Added up, or the larger (Metric.largest). What only one knows is that one's, as in Profile."""
     both = dict(one)
     for metric, value in other.items():
         if metric not in both:
             both[metric] = value
         else:
-            both[metric] = max(both[metric], value) if metric == "max_rss" else both[metric] + value
+            both[metric] = max(both[metric], value) if metric_of(metric).largest else both[metric] + value
     return both
 
 
@@ -107,5 +108,5 @@ def _summed_columns(column: array[float], places: Sequence[int], number: int, me
         if known != known:
             new[place] = value
         elif value == value:
-            new[place] = max(known, value) if metric == "max_rss" else known + value
+            new[place] = max(known, value) if metric_of(metric).largest else known + value
     return new

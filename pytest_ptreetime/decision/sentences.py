@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
+from pytest_ptreetime.metrics import metric_of
 
 __all__ = ["change_in_words", "comparison_sentence", "cost_in_words", "finding_sentence", "power_statement", "signed"]
 
-_BYTES = ("max_rss", "read", "written")
 #: The metric whose power a verdict depends on: the steadiest that is there.
 _POWER_METRICS = ("cpu", "wall", "user", "sys")
 #: A shift of the machine is worth a word from here.
@@ -24,9 +24,10 @@ LARGEST_IN_WORDS = 99.0
 def amount_in_words(value: float, metric: str) -> str:
     """``1.9 s``, ``12 ms``, ``34 MiB`` or a plain number, of two to three digits."""
     size = abs(value)
-    if metric == "count":
+    kind = metric_of(metric).unit
+    if kind == "":
         return f"{value:g}"
-    if metric in _BYTES:
+    if kind == "B":
         for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
             if size >= factor:
                 return f"{_short(value / factor)} {unit}"

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_ptreetime.metrics import TABLE
 from pytest_ptreetime.reports.lanes import end_of, places
 from pytest_ptreetime.system.untrusted_text import shell_line, shown, valid_unicode
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChromeTraceReport", "alive_steps"]
 
-_SHOWN_METRICS = ("wall", "user", "sys", "startlag", "exitlag", "run_delay", "max_rss_bytes", "exit_code", "signal")
+_NUMBERS = (*(metric.column for metric in TABLE), "exit_code", "signal")
 
 
 class ChromeTraceReport:
@@ -112,9 +113,9 @@ def _arguments(node: ProcessNode, critical: bool) -> dict[str, Any]:
     for name in ("exe", "cwd"):
         if (text := getattr(node, name)) is not None:
             details[name] = valid_unicode(text)
-    for metric in _SHOWN_METRICS:
-        if (value := getattr(node, metric)) is not None:
-            details[metric] = round(value, 9) if isinstance(value, float) else value
+    for name in _NUMBERS:
+        if (value := getattr(node, name)) is not None:
+            details[name] = round(value, 9) if isinstance(value, float) else value
     if critical:
         details["critical_path"] = True
     return details

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["METRIC_NAMES", "UNKNOWN", "change", "counted", "figure", "percent", "seconds", "size"]
+from pytest_ptreetime.metrics import metric_of
+
+__all__ = ["UNKNOWN", "change", "counted", "figure", "label_of", "percent", "seconds", "size"]
 
 UNKNOWN = "-"
-
-METRIC_NAMES = {
-    "count": "processes",
-    "wall": "wall",
-    "user": "user",
-    "sys": "sys",
-    "cpu": "cpu",
-    "max_rss": "peak memory",
-    "startlag": "start lag",
-    "exitlag": "exit lag",
-    "run_delay": "run delay",
-    "read": "read",
-    "written": "written",
-}
-
-_BYTE_METRICS = frozenset({"max_rss", "read", "written"})
 
 
 def seconds(value: float | None) -> str:
@@ -45,9 +31,15 @@ def figure(metric: str, value: float | None) -> str:
     """A value of one of a profile's metrics, with its unit."""
     if value is None:
         return UNKNOWN
-    if metric == "count":
+    unit = metric_of(metric).unit
+    if unit == "":
         return f"{value:g}"
-    return size(value) if metric in _BYTE_METRICS else f"{seconds(value)} s"
+    return size(value) if unit == "B" else f"{seconds(value)} s"
+
+
+def label_of(metric: str) -> str:
+    """What tables call a metric."""
+    return metric_of(metric).label or metric
 
 
 def percent(ratio: float | None) -> str:

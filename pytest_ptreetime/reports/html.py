@@ -14,7 +14,8 @@ from functools import cache
 from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
-from pytest_ptreetime.reports.figures import METRIC_NAMES, UNKNOWN, change, counted, figure
+from pytest_ptreetime.metrics import MAIN
+from pytest_ptreetime.reports.figures import UNKNOWN, change, counted, figure, label_of
 from pytest_ptreetime.reports.html_data import column_block, command_blocks, diff_rows
 from pytest_ptreetime.reports.terminal import certainty, environment, open_reasons, sentence
 from pytest_ptreetime.system.untrusted_text import clip, shell_line, shown
@@ -114,13 +115,13 @@ def _whole(measurement: Measurement) -> list[dict[str, str]]:
     now, before = measurement.whole, measurement.whole_before or {}
     return [
         {
-            "name": METRIC_NAMES[metric],
+            "name": label_of(metric),
             "before": figure(metric, before.get(metric)),
             "now": figure(metric, now.get(metric)),
             "change": change(before.get(metric), now.get(metric)),
             "tint": _tint(before.get(metric), now.get(metric)),
         }
-        for metric in ("wall", "cpu", "user", "sys", "max_rss", "count")
+        for metric in (each.name for each in MAIN)
         if metric in now or metric in before
     ]
 
@@ -130,7 +131,7 @@ def _finding(finding: Finding) -> dict[str, str]:
     return {
         "key": shown(finding.key),
         "kind": finding.kind,
-        "metric": METRIC_NAMES.get(finding.metric, finding.metric),
+        "metric": label_of(finding.metric),
         "before": figure(finding.metric, finding.baseline),
         "now": figure(finding.metric, finding.current),
         "change": moved,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_ptreetime.keys.brief import brief
+from pytest_ptreetime.metrics import TABLE, Metric
 from pytest_ptreetime.reports.lanes import end_of, places
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
 
@@ -29,6 +30,7 @@ MOST_COMMAND_BYTES = 9_000_000  # of all command lines together, in the file: th
 COMMAND_LENGTHS = (100_000, 4_000, 1_000, 300, 100)  # characters to which each is cut until they fit
 LONGEST_LABEL = 60
 _METRICS = ("count", "wall", "cpu", "max_rss")
+_OF_PROCESS = [metric for metric in TABLE if metric.name != "wall"]  # which the page works out
 
 
 class _Strings:
@@ -73,11 +75,11 @@ def column_block(measurement: Measurement) -> str:
         "rows": first_row[-1],
         "critical": [index[id(node)] for node in tree.critical_path()],
         "numbers": {
-            **{name: _microseconds(nodes, name) for name in ("cpu", "user", "sys", "startlag", "exitlag", "run_delay")},
-            "max_rss": [node.max_rss_bytes for node in nodes],
+            **{metric.name: _amounts(nodes, metric) for metric in _OF_PROCESS},
             "exit_code": [node.exit_code for node in nodes],
             "signal": [node.signal for node in nodes],
         },
+        "metrics": [{"name": metric.name, "label": metric.label, "unit": metric.unit} for metric in _OF_PROCESS],
         "marks": [[position, mark] for position, node in enumerate(nodes) if (mark := _mark(node))],
         "cpus": tree.host.cpu_count if tree.host is not None else None,
         "diff": _diff_columns(diff_rows(measurement), strings),
@@ -156,8 +158,11 @@ def _few(metrics: dict[str, float] | None) -> dict[str, float] | None:
     return {metric: round(metrics[metric], 6) for metric in _METRICS if metric in metrics}
 
 
-def _microseconds(nodes: Sequence[ProcessNode], attribute: str) -> list[int | None]:
-    return [None if (value := getattr(node, attribute)) is None else round(value * 1e6) for node in nodes]
+def _amounts(nodes: Sequence[ProcessNode], metric: Metric) -> list[int | None]:
+    values = [getattr(node, metric.column) for node in nodes]
+    if metric.unit != "s":
+        return values
+    return [None if value is None else round(value * 1e6) for value in values]
 
 
 def _mark(node: ProcessNode) -> str:

@@ -28,6 +28,7 @@ from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.metrics import COUNT, TABLE, Metric
 from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
@@ -56,18 +57,16 @@ Samples = dict[str, dict[str, list[float]]]
 
 _COMPILE_METRICS = ("wall", "user", "sys")
 
-_OWN_METRICS = {
-    # metric of a profile: (LNT's name, factor). LNT ignores a change below 0.01 of a metric's own unit, so times are
-    # in milliseconds: in seconds it would never see a compiler run of 50 ms become one of 58.
-    "wall": ("wall_ms", 1e3),
-    "user": ("user_ms", 1e3),
-    "sys": ("sys_ms", 1e3),
-    "cpu": ("cpu_ms", 1e3),
-    "startlag": ("startlag_ms", 1e3),
-    "exitlag": ("exitlag_ms", 1e3),
-    "max_rss": ("max_rss", 1.0),
-    "count": ("process_count", 1.0),
-}
+# LNT ignores a change below 0.01 of a metric's own unit, so times are in milliseconds: in seconds it would never see a
+# compiler run of 50 ms become one of 58.
+_UNITS = {"s": ("milliseconds", "ms"), "B": ("bytes", "B"), "": ("processes", "''")}
+_OWN_METRICS = [metric for metric in (*TABLE, COUNT) if metric.lnt_title is not None]
+
+
+def _own_name(metric: Metric) -> str:
+    if metric is COUNT:
+        return "process_count"
+    return f"{metric.name}_ms" if metric.unit == "s" else metric.name
 
 
 class LntReport:
@@ -191,10 +190,11 @@ def lnt_report(
 
 def _own_entry(name: str, metrics: Mapping[str, list[float]]) -> dict[str, Any] | None:
     entry: dict[str, Any] = {}
-    for metric, (their_name, factor) in _OWN_METRICS.items():
-        values = _finite(value * factor for value in metrics.get(metric, []))
-        if values:
-            entry[their_name] = values if len(values) > 1 else values[0]  # as lnt.testing renders a single sample
+    for metric in _OWN_METRICS:
+        factor = 1e3 if metric.unit == "s" else 1.0
+        values = _finite(value * factor for value in metrics.get(metric.name, []))
+        if values:  # a single sample as lnt.testing renders it
+            entry[_own_name(metric)] = values if len(values) > 1 else values[0]
     return {**entry, "name": lnt_name(name)} if entry else None
 
 
@@ -210,8 +210,18 @@ def lnt_schema(suite: str = "ptreetime") -> str:
     """
     if suite not in SUITES:
         raise UsageError(f"there is no LNT suite {suite!r}: choose one of {', '.join(SUITES)}")
-    file = "lnt_schema.yaml" if suite == "ptreetime" else "lnt_compile_schema.yaml"
-    return resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+    own = suite == "ptreetime"
+    file = "lnt_schema.yaml" if own else "lnt_compile_schema.yaml"
+    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+    return text.replace("metrics:\n", "\n".join(["metrics:", *map(_schema_line, _OWN_METRICS), ""])) if own else text
+
+
+def _schema_line(metric: Metric) -> str:
+    unit, abbreviation = _UNITS[metric.unit]
+    return (
+        f"- {{name: {_own_name(metric)}, type: Real, display_name: {metric.lnt_title}, "
+        f"unit: {unit}, unit_abbrev: {abbreviation}}}"
+    )
 
 
 def lnt_name(name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.reports.figures import METRIC_NAMES, change, figure, seconds
+from pytest_ptreetime.reports.figures import change, figure, label_of, seconds
 from pytest_ptreetime.reports.terminal import certainty, environment, open_reasons, sentence
 from pytest_ptreetime.system.untrusted_text import shown
 
@@ -113,7 +113,7 @@ def _row(finding: Finding) -> list[str]:
     moved = {"added": "new", "removed": "gone"}.get(finding.kind) or change(finding.baseline, finding.current)
     return [
         _code(finding.key),
-        METRIC_NAMES.get(finding.metric, finding.metric),
+        label_of(finding.metric),
         figure(finding.metric, finding.baseline),
         figure(finding.metric, finding.current),
         moved,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import IO, TYPE_CHECKING
 
+from pytest_ptreetime.metrics import MAIN, Metric
 from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
@@ -18,15 +19,13 @@ __all__ = ["OpenMetricsReport"]
 
 NODES_SHOWN = 20
 
-_FAMILIES = {
-    # metric of a profile: (family, unit, help)
-    "wall": ("ptreetime_wall_seconds", "seconds", "Wall time, median of the rounds."),
-    "user": ("ptreetime_user_seconds", "seconds", "Processor time in user mode, median of the rounds."),
-    "sys": ("ptreetime_sys_seconds", "seconds", "Processor time in the kernel, median of the rounds."),
-    "cpu": ("ptreetime_cpu_seconds", "seconds", "Processor time, median of the rounds."),
-    "max_rss": ("ptreetime_max_rss_bytes", "bytes", "Peak resident size, median of the rounds."),
-    "count": ("ptreetime_processes", "", "Number of processes, median of the rounds."),
-}
+_UNITS = {"s": "seconds", "B": "bytes", "": ""}
+
+
+def _family(metric: Metric) -> str:
+    if metric.name == "count":
+        return "ptreetime_processes"
+    return f"ptreetime_{metric.column}" + ("_seconds" if metric.unit == "s" else "")
 
 
 class OpenMetricsReport:
@@ -36,18 +35,19 @@ class OpenMetricsReport:
     suffix = ".metrics.txt"
 
     def render(self, session: SessionResult, out: IO[bytes]) -> None:
-        samples: dict[str, list[str]] = {metric: [] for metric in _FAMILIES}
-        for measurement in session.measurements:
-            for labels, figures in _rows(measurement):
-                for metric, lines in samples.items():
-                    if (value := figures.get(metric)) is not None:
-                        lines.append(f"{_FAMILIES[metric][0]}{{{labels}}} {value!r}")
-        for metric, lines in samples.items():
+        rows = [row for measurement in session.measurements for row in _rows(measurement)]
+        for metric in MAIN:
+            family, unit = _family(metric), _UNITS[metric.unit]
+            lines = [
+                f"{family}{{{labels}}} {value!r}"
+                for labels, figures in rows
+                if (value := figures.get(metric.name)) is not None
+            ]
             if not lines:
                 continue
-            family, unit, explained = _FAMILIES[metric]
             header = [f"# TYPE {family} gauge", *([f"# UNIT {family} {unit}"] if unit else [])]
-            out.write("\n".join([*header, f"# HELP {family} {explained}", *lines, ""]).encode())
+            explained = f"# HELP {family} {metric.description}, median of the rounds."
+            out.write("\n".join([*header, explained, *lines, ""]).encode())
         out.write(b"# EOF\n")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.errors import ReportFailed
+from pytest_ptreetime.metrics import TABLE
 from pytest_ptreetime.system.untrusted_text import valid_unicode
 
 if TYPE_CHECKING:
@@ -22,19 +23,17 @@ __all__ = ["ParquetReport"]
 
 GROUP_ROWS = 40_960  # about 60 MB while they are collected; a reader takes a group at a time
 
-_SECONDS = ("wall", "user", "sys", "cpu", "startlag", "exitlag", "run_delay")
+_SECONDS = tuple(metric.column for metric in TABLE if metric.unit == "s")
 _NUMBERS = (
     "pid",
     "depth",
     "start_ns",
     "exit_ns",
-    "max_rss_bytes",
+    *(metric.column for metric in TABLE if metric.unit != "s"),
     "minor_faults",
     "major_faults",
     "voluntary_switches",
     "involuntary_switches",
-    "read_bytes",
-    "written_bytes",
     "failed_execs",
     "exit_code",
     "signal",

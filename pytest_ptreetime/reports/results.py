@@ -18,6 +18,7 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.metrics import MAIN
 from pytest_ptreetime.recording.events import Event
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.system.host import HostFacts, host_facts
@@ -272,19 +273,18 @@ def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
 
 
 def whole_of(profile: Profile) -> dict[str, float]:
-    """The build as a whole: wall of its root, sums of cpu, user, sys and count, the largest max_rss.
+    """The build as a whole, by its main metrics: wall of its root, sums of the others, the largest max_rss.
 
     A metric that no node knows is absent.
     """
     whole: dict[str, float] = {}
     for key, metrics in profile.totals.items():
-        for metric in ("count", "user", "sys", "cpu"):
-            if metric in metrics:
-                whole[metric] = whole.get(metric, 0.0) + metrics[metric]
-        if "max_rss" in metrics:
-            whole["max_rss"] = max(whole.get("max_rss", 0.0), metrics["max_rss"])
-        if "wall" in metrics and profile.parents.get(key) is None:
-            whole["wall"] = max(whole.get("wall", 0.0), metrics["wall"])
+        is_root = profile.parents.get(key) is None
+        for metric in MAIN:
+            if metric.name not in metrics or (metric.cumulative and not is_root):
+                continue
+            value, others = metrics[metric.name], whole.get(metric.name, 0.0)
+            whole[metric.name] = max(value, others) if metric.largest or metric.cumulative else value + others
     return whole
 
 

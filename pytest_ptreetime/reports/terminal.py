@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.decision.finding import COMMON_KEY
 from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
-from pytest_ptreetime.reports.figures import METRIC_NAMES, change, counted, figure, seconds
+from pytest_ptreetime.reports.figures import change, counted, figure, label_of, seconds
 from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
 from pytest_ptreetime.system.untrusted_text import middle, shown
 
@@ -246,7 +246,7 @@ def certainty(comparison: Comparison) -> list[str]:
     if tested is not None and tested.interval is not None:
         low, high = tested.interval
         lines.append(
-            f"{shown(tested.label or tested.key)}, {METRIC_NAMES.get(tested.metric, tested.metric)}: 95 % interval "
+            f"{shown(tested.label or tested.key)}, {label_of(tested.metric)}: 95 % interval "
             f"{change(1.0, low)} to {change(1.0, high)}, false discovery rate {tested.q_value:.2g}."
         )
     elif comparison.causes:
@@ -297,7 +297,7 @@ def _row(finding: Finding) -> list[str]:
     """Metric, before, now, change, and the part of the build's change that this one is."""
     moved = {"added": "new", "removed": "gone"}.get(finding.kind) or change(finding.baseline, finding.current)
     return [
-        METRIC_NAMES.get(finding.metric, finding.metric),
+        label_of(finding.metric),
         figure(finding.metric, finding.baseline),
         figure(finding.metric, finding.current),
         moved,

@@ -8,25 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from operator import add, attrgetter
 
 import msgspec
 
-from pytest_ptreetime.metrics import (
-    COUNT,
-    CPU,
-    EXITLAG,
-    KNOWN,
-    MAX_RSS,
-    READ,
-    RUN_DELAY,
-    STARTLAG,
-    SYS,
-    USER,
-    WALL,
-    WRITTEN,
-    known_sums,
-    no_sums,
-)
+from pytest_ptreetime.metrics import COUNTERS, KNOWN, PLACES, known_sums, no_sums
 from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.tree.program import Program, program_name
 
@@ -35,6 +21,14 @@ __all__ = ["ProcessNode", "split_cpu"]
 # os.fsdecode without its call of a Python function for each of a build's millions of arguments.
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
+
+COUNT, WALL, USER, SYS, CPU = (PLACES[name] for name in ("count", "wall", "user", "sys", "cpu"))
+MAX_RSS, STARTLAG, EXITLAG = (PLACES[name] for name in ("max_rss", "startlag", "exitlag"))
+
+_counters = attrgetter(*COUNTERS)
+_FIRST_COUNTER, _LAST_COUNTER = min(COUNTERS.values()), max(COUNTERS.values())
+_ALL_COUNTERS = sum(1 << place for place in COUNTERS.values())
+assert list(COUNTERS.values()) == list(range(_FIRST_COUNTER, _LAST_COUNTER + 1)), "they are added up as one slice"
 
 _NOTHING_USED = Usage(*[0] * len(Usage.__struct_fields__))
 
@@ -218,16 +212,13 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         return self._used("failed_execs")
 
     def metrics(self) -> dict[str, float]:
-        """What is known of wall, user, sys, cpu, max_rss, startlag, exitlag, run_delay, read and written.
-
-        The values are those of the attributes.
-        """
+        """What is known of the metrics (metrics.py), by name; the values are those of the attributes."""
         sums = no_sums()
         self.add_metrics(sums)
         return known_sums(sums)
 
     def add_metrics(self, sums: list[int]) -> None:
-        """Add the metrics to ``sums`` (metrics.py); one call is many times as fast as ten attributes."""
+        """Add the metrics to ``sums`` (metrics.py); one call is many times as fast as the attributes."""
         known = 0
         exit_ns, after = self.exit_ns, self._usage_after
         sums[COUNT] += 1
@@ -247,7 +238,7 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
                     sums[MAX_RSS] = max_rss_bytes
                 known |= 1 << MAX_RSS
             if self._usage_before_known:
-                known |= _add_shares(sums, after, self._usage_before)
+                known |= _add_cpu(sums, after, self._usage_before) | _add_counters(sums, after, self._usage_before)
         sums[KNOWN] |= known
 
     @property
@@ -277,16 +268,29 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         return f"<ProcessNode {self.pid} {self.name} {wall}, {len(self.children)} children>"
 
 
-def _add_shares(sums: list[int], after: Usage, before: Usage | None) -> int:
-    """Add an image's shares of what is counted from a process's creation; the bits of those that are known."""
+def _add_counters(sums: list[int], after: Usage, before: Usage | None) -> int:
+    """Add an image's shares of what is simply counted from a process's creation; the bits of those that are known."""
+    values = _counters(after)
+    if before is not None or None in values or min(values) < 0:
+        values = tuple(map(_share, values, _counters(before or _NOTHING_USED)))
+    if None not in values:
+        sums[_FIRST_COUNTER : _LAST_COUNTER + 1] = map(add, sums[_FIRST_COUNTER : _LAST_COUNTER + 1], values)
+        return _ALL_COUNTERS
     known = 0
-    cpu_ns, user_ns, sys_ns, delay_ns = after.cpu_ns, after.utime_ns, after.stime_ns, after.run_delay_ns
-    read_bytes, written_bytes = after.read_bytes, after.written_bytes
+    for place, value in enumerate(values, _FIRST_COUNTER):
+        if value is not None:
+            sums[place] += value
+            known |= 1 << place
+    return known
+
+
+def _add_cpu(sums: list[int], after: Usage, before: Usage | None) -> int:
+    """The same of processor time, which is divided into user and sys."""
+    known = 0
+    cpu_ns, user_ns, sys_ns = after.cpu_ns, after.utime_ns, after.stime_ns
     if before is not None:
         cpu_ns = _share(cpu_ns, before.cpu_ns)
         user_ns, sys_ns = _share(user_ns, before.utime_ns), _share(sys_ns, before.stime_ns)
-        delay_ns = _share(delay_ns, before.run_delay_ns)
-        read_bytes, written_bytes = _share(read_bytes, before.read_bytes), _share(written_bytes, before.written_bytes)
     if cpu_ns is not None and cpu_ns < 0:
         cpu_ns = 0
     if user_ns is not None and sys_ns is not None:
@@ -306,18 +310,6 @@ def _add_shares(sums: list[int], after: Usage, before: Usage | None) -> int:
     if cpu_ns is not None:
         sums[CPU] += cpu_ns
         known |= 1 << CPU
-    if delay_ns is not None:
-        known |= 1 << RUN_DELAY
-        if delay_ns > 0:
-            sums[RUN_DELAY] += delay_ns
-    if read_bytes is not None:
-        known |= 1 << READ
-        if read_bytes > 0:
-            sums[READ] += read_bytes
-    if written_bytes is not None:
-        known |= 1 << WRITTEN
-        if written_bytes > 0:
-            sums[WRITTEN] += written_bytes
     return known
 
 

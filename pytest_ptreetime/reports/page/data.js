@@ -59,6 +59,7 @@ class Build {
     for (const index of data.critical) this.critical[index] = 1;
     this.criticalOrder = data.critical;
     this.numbers = data.numbers; // columns with null for unknown: microseconds, bytes, statuses
+    this.metrics = data.metrics; // which of them are metrics: name, label, unit
     this.marks = new Map(data.marks); // index -> words: still running, reparented
     this.exe = data.exe;
     this.cwd = data.cwd;

@@ -117,8 +117,7 @@ class Section {
       ["ended", [ended, build.marks.get(index)].filter(Boolean).join(", ")],
       ["start", seconds(build.start[index] / 1e6)],
       ["wall", seconds((build.end[index] - build.start[index]) / 1e6)],
-      ...["cpu", "user", "sys", "startlag", "exitlag", "run_delay"].map((name) => [LABELS[name], seconds(micro(at(name)))]),
-      ["peak memory", bytes(at("max_rss"))],
+      ...build.metrics.map(({ name, label, unit }) => [label, amount(at(name), unit)]),
       ["started processes", `${build.childCount[index]}`],
       ["on the critical path", build.critical[index] ? "yes" : "no"],
       ["directory", build.strings[build.cwd[index]] ?? UNKNOWN],
@@ -147,7 +146,10 @@ class Section {
   }
 }
 
-const LABELS = { cpu: "cpu", user: "user", sys: "sys", startlag: "start lag", exitlag: "exit lag", run_delay: "waited for a CPU" };
+function amount(value, unit) {
+  if (unit === "s") return seconds(micro(value));
+  return unit === "B" ? bytes(value) : `${value ?? UNKNOWN}`;
+}
 
 function micro(value) {
   return value === null || value === undefined ? null : value / 1e6;
