@@ -2,7 +2,7 @@
 
 What is decided by what: counts exactly (structure.py); times by log ratios with the machine's speed taken out
 (host_speed.py), noise learned across nodes and sessions (effects.py, shrinkage.py), tests against a minimum effect and
-the false discovery rate (statistics.py, decision.py), causes told from consequences (explain.py).
+the false discovery rate (statistics.py, rules.py), causes told from consequences (explain.py).
 
 Importing this costs no numpy; comparing does.
 """

@@ -63,7 +63,7 @@ class Finding(msgspec.Struct):
     #: Of wall time: the seconds that the build waited longer, and for whom.
     waited: float | None = None
     waited_for: str | None = None
-    #: A process changed by less than what tracing adds to it (metric_noise.TRACING_COST).
+    #: A process changed by less than what tracing adds to it (tracers.PROCESS_COST).
     within_disturbance: bool = False
     #: ``baseline``, or ``pinned`` for a change that only the pinned session shows (slow creep).
     against: str = "baseline"

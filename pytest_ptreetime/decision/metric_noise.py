@@ -7,7 +7,7 @@ Noise is relative (0.03 is 3 %). The variance of one round of a node of size x i
     within^2  +  tick / x  +  (resolution / x)^2
 
 The second term is that of sampled clocks: of x seconds, x/tick ticks are dealt to user or system time by chance
-(shared/facts/kernel.md: with 250 Hz, unchanged system times vary by 16 to 63 %). The third is the measurement's own
+(measured: with 250 Hz, the system time of unchanged compilers varied by 16 to 63 %). The third is the measurement's own
 grain. So small and sampled values carry more noise, instead of being exceptions.
 """
 
@@ -27,7 +27,7 @@ __all__ = ["HOST_NOISE", "MetricNoise", "metric_noise", "ratio_and_amount", "wit
 Array = npt.NDArray[np.float64]
 
 #: How much a whole machine's speed differs from one session to the next: 2.7 % on hosted runners, 0.6 % on bare metal
-#: (shared/facts/peers.md). Used where there are too few processes, or sessions, to see it.
+#: (published by others). Used where there are too few processes, or sessions, to see it.
 HOST_NOISE = 0.027
 
 
