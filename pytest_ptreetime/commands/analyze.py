@@ -117,7 +117,7 @@ def _write_report(options: argparse.Namespace, recordings: list[Recording], tree
     except ValueError as error:
         raise UsageError(f"--report-sub-arg: {error}") from None
     keyer = Keyer(substitutions=substitutions)
-    profiles = [Profile.from_tree(tree, keyer=keyer) for tree in trees]
+    profiles = [Profile.from_tree(tree, keyer=keyer, comparable=False) for tree in trees]
     whole = [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree)) for tree in trees]
     starts = [recording.started or 0.0 for recording in recordings]
     ends = [start + (tree.wall or 0.0) for start, tree in zip(starts, trees, strict=True)]

@@ -41,14 +41,17 @@ class Profile(msgspec.Struct):
     identities: dict[str, Identity] = {}
 
     @classmethod
-    def from_tree(cls, tree: ProcessTree, keyer: Keyer | None = None) -> Profile:
+    def from_tree(cls, tree: ProcessTree, keyer: Keyer | None = None, *, comparable: bool = True) -> Profile:
         """The totals of ``tree``.
 
         :param keyer: how nodes are named; the default rules without it.
+        :param comparable: with what the keys stand for, which is what a comparison finds them again by. Without it, for
+            those who only show figures, a profile of a hundred thousand keys is made in half of the time.
         """
         from pytest_ptreetime.keys.keyer import Keyer
 
-        keys, identities = (keyer or Keyer()).named(tree)
+        keyer = keyer or Keyer()
+        keys, identities = keyer.named(tree) if comparable else (keyer.keys_in_preorder(tree), {})
         key_of = dict(zip(map(id, tree), keys, strict=True))
         sums: dict[str, list[int]] = {}
         one_parent: dict[str, str | None] = {}

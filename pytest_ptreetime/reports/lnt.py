@@ -139,7 +139,7 @@ def samples_of_trees(name: str, trees: Sequence[ProcessTree]) -> Samples:
     from pytest_ptreetime.decision.profile import Profile
 
     whole = [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree)) for tree in trees]
-    return samples_of_profiles(name, [Profile.from_tree(tree) for tree in trees], whole)
+    return samples_of_profiles(name, [Profile.from_tree(tree, comparable=False) for tree in trees], whole)
 
 
 def lnt_report(

@@ -89,7 +89,7 @@ class Measurement:
         own = self.round_profiles
         if not own:
             keyer = Keyer(substitutions=self.substitutions)
-            own = [Profile.from_tree(recording.tree(), keyer) for recording in self.rounds]
+            own = [Profile.from_tree(recording.tree(), keyer, comparable=False) for recording in self.rounds]
         return [rekeyed([profile], self._names_of(number), {})[0] for number, profile in enumerate(own)]
 
     @cached_property
@@ -102,7 +102,8 @@ class Measurement:
         """The typical round of the other side; None where there is nothing to compare with."""
         if self.baseline is None and self.baseline_rounds:
             keyer = Keyer(substitutions=self.substitutions)
-            return typical([[Profile.from_tree(recording.tree(), keyer) for recording in self.baseline_rounds]])
+            trees = [recording.tree() for recording in self.baseline_rounds]
+            return typical([[Profile.from_tree(tree, keyer, comparable=False) for tree in trees]])
         return self.baseline
 
     @property
