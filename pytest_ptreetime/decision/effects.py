@@ -126,6 +126,8 @@ class Effects:
     acquitted: float = 0.0
     #: By how much more than its threshold a node has to change, as the machine may have moved without being seen.
     doubt: Array | float = 0.0
+    #: The same log ratio from the faster half of each side's rounds: what a disturbance of some rounds can't move.
+    undisturbed: Array | float = np.inf
 
     def only(self, chosen: Mask, thresholds: Array) -> Effects:
         """Those of the chosen nodes, with other thresholds (of all nodes)."""
@@ -137,6 +139,7 @@ class Effects:
             voters=None if self.voters is None else self.voters[chosen],
             round_noise=self.round_noise[chosen],
             doubt=np.broadcast_to(self.doubt, chosen.shape)[chosen],
+            undisturbed=np.broadcast_to(self.undisturbed, chosen.shape)[chosen],
         )
 
 
@@ -151,6 +154,7 @@ def effects_of_pairs(samples: Samples) -> Effects:
         factors = host_speed.round_factors(samples.voices(now), samples.voices(before), chosen)
         common = host_speed.shift_of_pairs(factors, float(np.log1p(noise.min_ratio)))
     differences = samples.logs(now, factors) - samples.logs(before)
+    undisturbed = _faster_half(samples.logs(now, factors)) - _faster_half(samples.logs(before))
     log_sizes = np.log(samples.sizes)
     medians = median_of_rounds(differences)
     scales = _robust_scales(differences - medians, 1, log_sizes, 2.0 * noise.sampling(samples.sizes))
@@ -166,6 +170,7 @@ def effects_of_pairs(samples: Samples) -> Effects:
         common,
         chosen,
         np.sqrt(variances / 2.0),
+        undisturbed=undisturbed,
     )
     return _with_common_shift(_inflated(_with_error_of_median(result)))
 
@@ -209,11 +214,21 @@ def effects_since(
     if len(sessions) == 1 and planned is None:
         noise_between = replace(noise_between, df=min(noise_between.df, shrunk_df))
 
-    def against(reference: Array, reference_rounds: float, variance: Array, shift: CommonShift) -> Effects:
-        effects = locations[len(sessions)] - reference
+    faster = [_faster_half(logs) for logs in rounds]
+
+    def against(of: slice, reference_rounds: float, variance: Array, shift: CommonShift) -> Effects:
+        effects = locations[len(sessions)] - np.mean(locations[of], axis=0)
+        undisturbed = faster[len(sessions)] - np.mean(faster[of], axis=0)
         total = np.sqrt(np.maximum(variance + noise_between.of_location(counts[len(sessions)]), grain))
         result = Effects(
-            effects, total, noise_between.df, noise.thresholds(samples.sizes), shift, chosen, np.sqrt(within)
+            effects,
+            total,
+            noise_between.df,
+            noise.thresholds(samples.sizes),
+            shift,
+            chosen,
+            np.sqrt(within),
+            undisturbed=undisturbed,
         )
         if len(sessions) == 1:
             both = np.maximum(within * (1 / reference_rounds + 1 / counts[1]), grain)
@@ -226,11 +241,11 @@ def effects_since(
             result = _unmoved_in_doubt(result, samples.sizes >= VOTERS_OF_NOTE * noise.start)
         return _with_common_shift(_inflated(_with_error_of_median(result)))
 
-    current = against(stored.mean(axis=0), counts[0], noise_between.of_mean(), common)
+    current = against(slice(len(sessions)), counts[0], noise_between.of_mean(), common)
     if pinned is None:
         return current, None
     pin_shift = CommonShift(float(np.median(machine[len(sessions)]) - np.median(machine[-1])))
-    return current, against(locations[-1], counts[-1], noise_between.of_location(counts[-1]), pin_shift)
+    return current, against(slice(-1, None), counts[-1], noise_between.of_location(counts[-1]), pin_shift)
 
 
 @dataclass(frozen=True)
@@ -310,6 +325,12 @@ def _acquitted(result: Effects, calibration: CalibrationShift | None) -> Effects
     effects = result.effects - np.clip(result.effects, low, high)
     errors = np.sqrt(result.errors**2 + calibration.error**2)
     return replace(result, effects=effects, errors=errors, acquitted=reach, doubt=doubt)
+
+
+def _faster_half(logs: Array) -> Array:
+    """The mean of the faster half of the rounds (rounds x nodes), the middle one included."""
+    half = (len(logs) + 1) // 2
+    return np.asarray(np.partition(logs, half - 1, axis=0)[:half].mean(axis=0), dtype=float)
 
 
 def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
@@ -400,5 +421,9 @@ def _with_common_shift(result: Effects) -> Effects:
         return result
     errors = np.sqrt(result.errors**2 + result.common.error**2)
     return replace(
-        result, effects=result.effects + result.common.build, errors=errors, df=min(result.df, result.common.df)
+        result,
+        effects=result.effects + result.common.build,
+        undisturbed=result.undisturbed + result.common.build,
+        errors=errors,
+        df=min(result.df, result.common.df),
     )
