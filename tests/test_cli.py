@@ -83,7 +83,7 @@ def test_profile_when_the_command_ends_passes_its_streams_and_exit_status_on() -
     assert done.stdout == "typed"
     said = done.stderr.splitlines()
     assert said[0] == "err"
-    assert "exit status 7: 2 processes recorded in x.ptreetime; `ptreetime analyze x.ptreetime` shows them" in said[1]
+    assert "exit status 7: 2 processes recorded in x.ptreetime; next: analyze, top or report it" in said[1]
     assert len(said) == 2
     tree = Recording.load("x.ptreetime").tree()
     assert [node.name for node in tree] == ["sh", "cat"]
@@ -99,7 +99,7 @@ def test_profile_when_a_signal_ends_the_command_adds_128_to_its_number() -> None
 def test_profile_says_where_the_recording_is_and_what_to_do_next_unless_told_to_be_quiet() -> None:
     done = ptreetime("profile", "-o", "a b", "--tracer=ptrace", "true")
     assert done.stdout == ""
-    assert done.stderr == "1 process recorded in a b; `ptreetime analyze 'a b'` shows them\n"
+    assert done.stderr == "1 process recorded in a b; next: analyze, top or report it\n"
     assert ptreetime("profile", "--quiet", "-o", "a b", "--tracer=ptrace", "true").stderr == ""
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -192,8 +191,7 @@ def _told(recording: Recording, tree: ProcessTree, status: int, options: argpars
     if not options.quiet:
         processes = counted(sum(node.previous_image is None for node in tree), "process")
         begin = "" if status == 0 else f"warning: the command {_how_it_ended(tree, status)}: "
-        place = shlex.quote(options.output)
-        yield f"{begin}{processes} recorded in {shown(options.output)}; `ptreetime analyze {shown(place)}` shows them"
+        yield f"{begin}{processes} recorded in {shown(options.output)}; next: analyze, top or report it"
 
 
 def _how_it_ended(tree: ProcessTree, status: int) -> str:

@@ -261,6 +261,7 @@ def _prepare(
         untested,
         overrides,
         request.tracing_cost,
+        min_effect_given=request.min_effect is not None,
         structure=_structure_limits(request.min_effect),
     )
 

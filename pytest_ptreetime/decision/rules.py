@@ -38,6 +38,8 @@ EVIDENCE = ("wall", "cpu", "run_delay", "waiting")
 WEIGHTS = {"cpu": 0.8, "wall": 0.16, "user": 0.02, "sys": 0.02}
 #: A finding stays only if the faster half of the rounds moved by at least this part of its effect.
 UNDISTURBED_PART = 0.5
+#: The smallest change of the build as a whole that matters.
+BUILD_MIN_RATIO = 0.01
 #: The sizes (seconds) for which power is stated.
 POWER_SIZES = (0.01, 0.05, 0.2, 1.0)
 POWER = 0.9
@@ -66,6 +68,8 @@ class Terms:
     tracing_cost: float = 0.0
     #: By key, in words, how a command differs from the baseline's.
     commands: Mapping[str, str] = field(default_factory=dict)
+    #: Whether the user says what the smallest change is that matters; else the build as a whole has its own.
+    min_effect_given: bool = False
     structure: StructureLimits = field(default_factory=StructureLimits)
     #: Only the power of a session of so many rounds, still to come, is asked for.
     planned: int | None = None
@@ -238,6 +242,8 @@ def _tested(
     for mask, model in terms.overrides.get(metric, ()):
         matching = mask[positions]
         thresholds[matching] = model.thresholds(before[matching] + model.start)
+    if not terms.min_effect_given:
+        thresholds[positions == build] = np.maximum(thresholds[positions == build], np.log1p(BUILD_MIN_RATIO))
     effects = effects.only(own, thresholds)
     p_values = treat_p_values(effects.effects, effects.errors, effects.df, effects.thresholds + effects.doubt)
     nodes = positions[own] != build
