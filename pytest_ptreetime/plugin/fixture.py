@@ -19,6 +19,7 @@ from pytest_ptreetime.tree.process_tree import ProcessTree
 __all__ = ["PtreetimeFixture"]
 
 INTERLEAVED_ROUNDS = 10
+_SETTINGS = ("rounds", "warmup", "timeout", "interpose")  # arguments of a call that are options, too
 
 Args = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -88,27 +89,11 @@ class PtreetimeFixture:
         :raises CommandFailed: the build could not be started, failed, or (CommandTimedOut) ran out of time.
         :raises TracerUnavailable: the tracer does not work here.
         """
-        settings = self._decided(rounds, warmup, timeout, interpose)
-        build = Build.from_arguments(
-            args,
-            shell=shell,
-            cwd=cwd,
-            env=env,
-            input=input,
-            timeout=settings.timeout,
-            setup=setup,
-            check=check,
-            interpose=settings.interpose,
-            redact=settings.redact,
-            stdin=stdin,
-            pass_fds=pass_fds,
-            umask=umask,
-            user=user,
-            group=group,
-            extra_groups=extra_groups,
-            start_new_session=start_new_session,
-            process_group=process_group,
-        )
+        options = dict(locals())
+        for taken in ("self", "args", "name", "tracer"):
+            del options[taken]
+        settings, options = self._decided(options)
+        build = Build.from_arguments(args, **options)
         label = Label.unique(self._test, name, self._names)
         judged, done = self._session.measure(build, settings, label=label, tracer=tracer, progress=self._progress)
         self.unjudged.append(judged)
@@ -122,64 +107,28 @@ class PtreetimeFixture:
         candidate_args: Args,
         *,
         name: str | None = None,
-        rounds: int | None = None,
-        warmup: int | None = None,
-        setup: Setup = None,
         cwd: str | os.PathLike[str] | None = None,
         baseline_cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str] | None = None,
-        input: str | bytes | None = None,  # noqa: A002 - subprocess.run calls it so
-        timeout: float | None = None,
-        check: bool = True,
-        shell: bool = False,
-        stdin: IO[Any] | int | None = None,
-        pass_fds: Collection[int] = (),
-        umask: int = -1,
-        user: str | int | None = None,
-        group: str | int | None = None,
-        extra_groups: Sequence[str | int] | None = None,
-        start_new_session: bool = False,
-        process_group: int | None = None,
         tracer: str | Tracer | None = None,
-        interpose: Interpose | None = None,
         fail_on: str = "never",
+        **options: Any,
     ) -> Comparison:
         """Run two builds in turns (A B B A ...) and compare the second with the first.
 
         :param baseline_cwd: the directory of the first build where it is not ``cwd``.
+        :param options: the other arguments of a call of the fixture; ``rounds`` are 10 by default.
         :param fail_on: what fails the test, as ``--ptreetime-fail-on`` has it; by default the verdict is the caller's
             to assert.
         :returns: the comparison; ``assert comparison.verdict != "regression", comparison.sentence``.
         """
-        if rounds is None and self._settings.rounds is None:
-            rounds = INTERLEAVED_ROUNDS
-        settings = replace(self._decided(rounds, warmup, timeout, interpose), fail_on=_failing(fail_on))
-
-        def build(args: Args, directory: str | os.PathLike[str] | None) -> Build:
-            return Build.from_arguments(
-                args,
-                shell=shell,
-                cwd=directory,
-                env=env,
-                input=input,
-                timeout=settings.timeout,
-                setup=setup,
-                check=check,
-                interpose=settings.interpose,
-                redact=settings.redact,
-                stdin=stdin,
-                pass_fds=pass_fds,
-                umask=umask,
-                user=user,
-                group=group,
-                extra_groups=extra_groups,
-                start_new_session=start_new_session,
-                process_group=process_group,
-            )
-
+        if options.get("rounds") is None and self._settings.rounds is None:
+            options["rounds"] = INTERLEAVED_ROUNDS
+        settings, options = self._decided(options)
+        settings = replace(settings, fail_on=_failing(fail_on))
+        baseline = Build.from_arguments(baseline_args, cwd=baseline_cwd if baseline_cwd is not None else cwd, **options)
         judged, _ = self._session.measure_against(
-            build(baseline_args, baseline_cwd if baseline_cwd is not None else cwd),
-            build(candidate_args, cwd),
+            baseline,
+            Build.from_arguments(candidate_args, cwd=cwd, **options),
             settings,
             label=Label.unique(self._test, name, self._names),
             tracer=tracer,
@@ -192,12 +141,17 @@ class PtreetimeFixture:
         assert judged.measurement.comparison is not None
         return judged.measurement.comparison
 
-    def _decided(
-        self, rounds: int | None, warmup: int | None, timeout: float | None, interpose: Interpose | None
-    ) -> Settings:
-        """The test's settings with what this call says, where no flag says otherwise."""
-        said = {"rounds": rounds, "warmup": warmup, "timeout": timeout, "interpose": interpose}
-        return self._settings.with_call({name: value for name, value in said.items() if value is not None})
+    def _decided(self, options: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
+        """The test's settings with what a call says where no flag says otherwise, and the arguments for its build."""
+        said = {name: options[name] for name in _SETTINGS if options.get(name) is not None}
+        settings = self._settings.with_call(said)
+        rest = {name: value for name, value in options.items() if name not in _SETTINGS}
+        return settings, {
+            **rest,
+            "timeout": settings.timeout,
+            "interpose": settings.interpose,
+            "redact": settings.redact,
+        }
 
 
 def _failing(text: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import IO, Any, Protocol
 
@@ -49,26 +49,20 @@ LAST_LINES_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Build:
-    """What to run and how, in the terms of ``subprocess.run``.
+class Build(Command):
+    """A command that can be run again and again.
 
-    ``setup`` runs before every round, untraced and untimed: a command, or something to call. ``check`` makes a build
-    that does not end with exit status 0 an error. ``redact`` are the patterns of what is hidden besides the default
-    (redaction/redactor.py). ``stdin`` is an open file, a descriptor or ``subprocess.DEVNULL``; a regular file is read
-    from the same place in every round. ``child`` has the other parameters of ``subprocess.run``.
+    ``input`` is what its standard input has; a regular file that is given as ``stdin`` instead is read from
+    ``stdin_position`` in every round. ``setup`` runs before every round, untraced and untimed: a command, or something
+    to call. ``check`` makes a build that does not end with exit status 0 an error. ``redact`` are the patterns of what
+    is hidden besides the default (redaction/redactor.py).
     """
 
     args: Sequence[str]
-    cwd: str | None = None
-    env: Mapping[str, str] | None = None
     input: bytes | None = None
-    stdin: IO[Any] | int | None = None
     stdin_position: int | None = None
-    child: ChildOptions = field(default_factory=ChildOptions)
-    timeout: float | None = None
     setup: Setup = None
     check: bool = True
-    interpose: Interpose = True
     redact: Sequence[str] = ()
 
     @cached_property
@@ -260,26 +254,10 @@ def record(
     :raises CommandTimedOut: it ran out of time.
     :raises TracerUnavailable: the tracer does not work here.
     """
-    build = Build.from_arguments(
-        args,
-        shell=shell,
-        cwd=cwd,
-        input=input,
-        env=env,
-        timeout=timeout,
-        check=check,
-        interpose=interpose,
-        redact=redact,
-        stdin=stdin,
-        pass_fds=pass_fds,
-        umask=umask,
-        user=user,
-        group=group,
-        extra_groups=extra_groups,
-        start_new_session=start_new_session,
-        process_group=process_group,
-        inherit=inherit,
-    )
+    options = dict(locals())  # what is not taken out is the build's
+    for name in ("tracer", "on_progress", "on_events"):
+        del options[name]
+    build = Build.from_arguments(**options)
     chosen = choose(tracer).tracer if isinstance(tracer, str) else tracer
     try:
         return run_once(build, chosen, capture=False, on_progress=on_progress, on_events=on_events).recording
@@ -305,16 +283,11 @@ def run_once(
         the recording as its attribute ``recording``.
     """
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr, _stdin(build) as stdin:
-        command = Command(
-            args=build.args,
-            cwd=build.cwd,
-            env=build.env,
+        command = replace(
+            build,
             stdin=stdin,
             stdout=_appending(stdout) if capture else None,
             stderr=_appending(stderr) if capture else None,
-            timeout=build.timeout,
-            interpose=build.interpose,
-            child=build.child,
             on_progress=on_progress,
             on_events=None if on_events is None else _redacting(on_events, build.redactor),
         )
@@ -351,8 +324,7 @@ def run_untraced(build: Build) -> float:
     :raises CommandFailed: it could not be started, or did not end with exit status 0 (with ``check``).
     """
     with tempfile.TemporaryFile() as output, _stdin(build) as stdin:
-        streams = (stdin, _appending(output), output)
-        command = Command(build.args, build.cwd, build.env, *streams, interpose=False, child=build.child)
+        command = replace(build, stdin=stdin, stdout=_appending(output), stderr=output, timeout=None)
         with launched(command) as child:
             child.open_gate()
             began = time.monotonic_ns()

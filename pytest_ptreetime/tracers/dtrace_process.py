@@ -17,6 +17,7 @@ from pytest_ptreetime.tracers.dtrace_probes import remove_probes_of_the_dead
 from pytest_ptreetime.tracers.interposer_log import FollowedLog
 from pytest_ptreetime.tracers.launch import Launched
 from pytest_ptreetime.tracers.proc_members import end_members
+from pytest_ptreetime.tracers.wait import Wait
 
 __all__ = ["DtraceProcess", "DtraceWait"]
 
@@ -24,7 +25,6 @@ START_SECONDS = 120.0  # compiling the script takes 5 to 20 s of a busy machine
 FINISH_SECONDS = 120.0  # for what is in its buffers when the command is dead, and for its own end
 CLOSING_CPU_SECONDS = 0.1  # used up since its last word: it tells no more
 LEAVE_SECONDS = 2.0  # for it to see by itself that the command is dead
-PROGRESS_SECONDS = 0.25
 QUIET_SECONDS = 0.5  # several of the script's switchrate: what lives is known by then
 END_SECONDS = 30.0
 POLL_SECONDS = 0.02  # where a death can't be waited for
@@ -125,44 +125,23 @@ def readable(descriptors: set[int], until: float | None) -> list[int]:
     return [descriptor for descriptor, _ in poll.poll(wait_ms)]
 
 
-class DtraceWait:
+class DtraceWait(Wait):
     """Waiting for the command's end, and for dtrace's after it, reading meanwhile."""
 
     def __init__(self, dtrace: DtraceProcess, child: Launched) -> None:
-        self.dtrace, self.child = dtrace, child
-        self.timed_out = self.interrupted = False
+        super().__init__(child)
+        self.dtrace = dtrace
         self.broken: str | None = None
-        command = child.command
-        self._deadline = None if command.timeout is None else time.monotonic() + command.timeout
-        told = command.on_progress is not None or command.on_events is not None
-        self._next_count = time.monotonic() + PROGRESS_SECONDS if told else None
         self._log: FollowedLog | None = None
 
     def to_the_end(self) -> None:
-        """Return when the command is dead and dtrace has said all.
-
-        A first KeyboardInterrupt is left to the build, which got its own from the terminal; a second one ends it; a
-        third is raised.
-        """
         log = self.child.interposer_log
-        if log is None or self.child.command.on_events is None:
-            self._until_ended()
-            return
-        with log.follow() as self._log:
-            self._until_ended()
+        seen = log is not None and self.child.command.on_events is not None
+        with log.follow() if log is not None and seen else contextlib.nullcontext() as self._log:
+            super().to_the_end()
 
-    def _until_ended(self) -> None:
-        try:
-            self._until_dead_and_told()
-        except KeyboardInterrupt:
-            self.interrupted = True
-            try:
-                self._until_dead_and_told()
-            except KeyboardInterrupt:
-                self._end_tree()
-                self._until_dead_and_told()
-
-    def _until_dead_and_told(self) -> None:
+    def until_ended(self) -> None:
+        """Return when the command is dead and dtrace has said all."""
         try:
             process: int | None = os.pidfd_open(self.child.pid)
         except ProcessLookupError:
@@ -179,30 +158,19 @@ class DtraceWait:
 
     def _pass_time(self, process: int | None) -> bool:
         """Sleep until something happens, do what has to be done; whether the command is dead."""
-        times = [at for at in (self._deadline, self._next_count) if at is not None]
-        if process is None:
-            times.append(time.monotonic() + POLL_SECONDS)
-        waited_for = self.dtrace.open if process is None else {*self.dtrace.open, process}
-        ready = readable(waited_for, min(times, default=None))
+        end = () if process is None else (process,)
+        until = None if end else time.monotonic() + POLL_SECONDS
+        ready = self.sleep({*self.dtrace.open, *end}, until=until, telling=end)
         for descriptor in self.dtrace.open.intersection(ready):
             self.dtrace.read(descriptor)
-        now = time.monotonic()
-        if self._deadline is not None and now >= self._deadline and process not in ready:
-            self._deadline = None
-            self.timed_out = True
-            self._end_tree()
-        if self._next_count is not None and now >= self._next_count:
-            self._next_count = now + PROGRESS_SECONDS
-            self._tell()
         return process in ready if process is not None else self.child.process.poll() is not None
 
-    def _tell(self) -> None:
+    def progress(self) -> None:
         """What dtrace says comes in pieces: the events to look at while it runs are the interposer's."""
-        command = self.child.command
-        if command.on_progress is not None:
-            command.on_progress(DtraceOutput.parse(self.dtrace.output()).count_processes())
-        if command.on_events is not None:
-            command.on_events([] if self._log is None else self._log.news())
+        processes = 0
+        if self.child.command.on_progress is not None:
+            processes = DtraceOutput.parse(self.dtrace.output()).count_processes()
+        self.tell(processes, [] if self._log is None else self._log.news())
 
     def _until_told(self) -> None:
         """Dtrace stops by itself when it sees the command's end; else it is told. Its own end is not waited for."""
@@ -227,7 +195,7 @@ class DtraceWait:
         records = DtraceOutput.parse(self.dtrace.output()).records
         return any(record.word == "exit" and record.numbers[1] == self.child.pid for record in records)
 
-    def _end_tree(self) -> None:
+    def end_tree(self) -> None:
         """Kill every process of the build. The root comes last, and stands still until then: dtrace ends with it."""
         deadline = time.monotonic() + END_SECONDS
         with contextlib.suppress(ProcessLookupError):

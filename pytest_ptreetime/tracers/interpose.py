@@ -15,11 +15,9 @@ Needs no privilege, no ptrace, no /proc but for the timeout's end of the tree.
 from __future__ import annotations
 
 import os
-import select
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 
 from pytest_ptreetime.errors import NativeHelperMissing
@@ -30,13 +28,13 @@ from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_event
 from pytest_ptreetime.tracers.interposer_log import FollowedLog
 from pytest_ptreetime.tracers.launch import Launched, launched
 from pytest_ptreetime.tracers.proc_members import members
+from pytest_ptreetime.tracers.wait import Wait
 
 __all__ = ["InterposeTracer"]
 
 LIBRARY = "libptreetime_interpose.so"
 PARTIAL = "only dynamically linked programs are seen by the interposer alone"
 
-PROGRESS_SECONDS = 0.25
 POLL_SECONDS = 0.002
 
 
@@ -107,92 +105,34 @@ def _reason(inferred: Inferred, alive: int) -> str:
     return "; ".join(reasons)
 
 
-@dataclass
-class _Wait:
+class _Wait(Wait):
     """Waiting for the root's end."""
 
-    child: Launched
-    timed_out: bool = False
-    interrupted: bool = False
-    ended_ns: int = 0
-    deadline: float | None = None
-    log: FollowedLog | None = None  # where somebody wants to see it grow
-    next_news: float | None = None
+    ended_ns = 0
+    _log: FollowedLog | None = None  # where somebody wants to see it grow
 
     def to_the_end(self) -> None:
-        """Return when the root is dead.
+        log = self.child.interposer_log
+        with log.follow() if log is not None and self.next_progress is not None else nullcontext() as self._log:
+            super().to_the_end()
 
-        A first KeyboardInterrupt is left to the build, which got its own from the terminal; a second one ends it; a
-        third is raised.
-        """
-        command, log = self.child.command, self.child.interposer_log
-        if command.timeout is not None:
-            self.deadline = time.monotonic() + command.timeout
-        if log is None or (command.on_progress is None and command.on_events is None):
-            self._until_ended()
-            return
-        with log.follow() as self.log:
-            self.next_news = time.monotonic() + PROGRESS_SECONDS
-            self._until_ended()
-
-    def _until_ended(self) -> None:
-        try:
-            self._until_dead()
-        except KeyboardInterrupt:
-            self.interrupted = True
-            try:
-                self._until_dead()
-            except KeyboardInterrupt:
-                self._end_tree()
-                self._until_dead()
-
-    def _until_dead(self) -> None:
+    def until_ended(self) -> None:
         process = self.child.process
         try:
             descriptor = os.pidfd_open(process.pid)
         except OSError:  # a kernel before 5.3, or a sandbox
-            while not _dead_within(process, POLL_SECONDS):
-                self._pass_time()
+            while process.poll() is None:
+                self.sleep([], until=time.monotonic() + POLL_SECONDS)
         else:
             try:
-                poll = select.poll()
-                poll.register(descriptor, select.POLLIN)
-                while not poll.poll(self._milliseconds()):
-                    self._pass_time()
+                while not self.sleep([descriptor]):
+                    pass
             finally:
                 os.close(descriptor)
         self.ended_ns = self.ended_ns or time.monotonic_ns()
         process.wait()
 
-    def _milliseconds(self) -> float | None:
-        """How long nothing else has to be done; None for ever."""
-        known = [at for at in (self.deadline, self.next_news) if at is not None]
-        return None if not known else max(0.0, (min(known) - time.monotonic()) * 1000 + 1)
-
-    def _pass_time(self) -> None:
-        now = time.monotonic()
-        if self.deadline is not None and now >= self.deadline:
-            self.deadline = None
-            self.timed_out = True
-            self._end_tree()
-        if self.log is not None and self.next_news is not None and now >= self.next_news:
-            self.next_news = now + PROGRESS_SECONDS
-            self._tell(self.log)
-
-    def _tell(self, log: FollowedLog) -> None:
-        command, news = self.child.command, log.news()
-        if command.on_progress is not None:
-            command.on_progress(log.programs)
-        if command.on_events is not None:
-            command.on_events(news)
-
-    def _end_tree(self) -> None:
-        self.child.end_tree()
-
-
-def _dead_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+    def progress(self) -> None:
+        if self._log is not None:
+            news = self._log.news()
+            self.tell(self._log.programs, news)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import select
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, TracerUnavailable
 from pytest_ptreetime.recording.events import Event, Exec
@@ -17,12 +16,12 @@ from pytest_ptreetime.tracers.growing_stream import GrowingStream
 from pytest_ptreetime.tracers.launch import Launched, launched, read_events
 from pytest_ptreetime.tracers.preload import LOGGING, MAILBOX, clock_needs_no_call
 from pytest_ptreetime.tracers.recorder_process import RecorderGone, RecorderProcess
+from pytest_ptreetime.tracers.wait import Wait
 
 __all__ = ["NativeTracer"]
 
 # How long the recorder may take to finish when the command is dead, or to end a whole tree that is to be killed.
 FINISH_SECONDS = 30.0
-PROGRESS_SECONDS = 0.25
 
 
 class NativeTracer:
@@ -64,8 +63,9 @@ class NativeTracer:
                 events = recorder.record(child.pid, failed_execs=self.count_failed_execs)
                 try:
                     child.open_gate()
-                    outcome = _Wait(recorder, child, GrowingStream(events)).to_the_end()
-                    return outcome.capture(_read(events), child)
+                    wait = _Wait(recorder, child, GrowingStream(events))
+                    wait.to_the_end()
+                    return wait.capture(_read(events))
                 finally:
                     os.close(events)
         finally:
@@ -79,16 +79,19 @@ class NativeTracer:
         return MAILBOX if command.interpose and self.reads_mailbox and clock_needs_no_call() else None
 
 
-@dataclass
-class _Outcome:
-    """How a recording ended, and what the recorder had to say about it."""
+class _Wait(Wait):
+    """Waiting for the command and for its recorder, asleep until one of them has something to tell."""
 
-    interrupted: bool = False
-    timed_out: bool = False
-    failure: str | None = None  # the recorder gave up, and said why
-    gone: str | None = None  # the recorder is no more
+    def __init__(self, recorder: RecorderProcess, child: Launched, stream: GrowingStream) -> None:
+        super().__init__(child)
+        self.recorder = recorder
+        self.stream = stream
+        self.failure: str | None = None  # the recorder gave up, and said why
+        self.gone: str | None = None  # the recorder is no more
+        self._recorder_deadline: float | None = None  # the recorder has to be done by then
+        self._ending = False  # the whole tree is to be killed, by the recorder or without it
 
-    def capture(self, recorded: list[Event], child: Launched) -> Capture:
+    def capture(self, recorded: list[Event]) -> Capture:
         """The result.
 
         :raises RecordingFailed: there is none. The command has run to its end.
@@ -98,104 +101,54 @@ class _Outcome:
         if self.gone is not None and not any(isinstance(event, Exec) for event in recorded):
             raise RecordingFailed(f"the recorder died before it had recorded anything: {self.gone}")
         return Capture(
-            events=recorded + child.interposer_events(),
-            returncode=child.process.wait(),
+            events=recorded + self.child.interposer_events(),
+            returncode=self.child.process.wait(),
             timed_out=self.timed_out,
             interrupted=self.interrupted,
             incomplete_reason=None if self.gone is None else f"the recorder died: {self.gone}",
         )
 
-
-@dataclass
-class _Wait:
-    """Waiting for the command and for its recorder, asleep until one of them has something to tell."""
-
-    recorder: RecorderProcess
-    child: Launched
-    stream: GrowingStream
-    outcome: _Outcome = field(default_factory=_Outcome)
-    deadline: float | None = None
-    recorder_deadline: float | None = None  # the recorder has to be done by then
-    ending: bool = False  # the whole tree is to be killed, by the recorder or without it
-    next_count: float | None = None
-
-    def to_the_end(self) -> _Outcome:
-        """Return when the command is dead and nothing more will come from the recorder.
-
-        A first KeyboardInterrupt is left to the build, which got its own from the terminal; a second one ends it; a
-        third is raised.
-        """
-        if self.child.command.timeout is not None:
-            self.deadline = time.monotonic() + self.child.command.timeout
-        if self.child.command.on_progress is not None or self.child.command.on_events is not None:
-            self.next_count = time.monotonic() + PROGRESS_SECONDS
-        try:
-            self._until_recorded_and_dead()
-        except KeyboardInterrupt:
-            self.outcome.interrupted = True
-            try:
-                self._until_recorded_and_dead()
-            except KeyboardInterrupt:
-                self._kill()
-                self._until_recorded_and_dead()
-        return self.outcome
-
-    def _until_recorded_and_dead(self) -> None:
+    def until_ended(self) -> None:
+        """Return when the command is dead and nothing more will come from the recorder."""
         self._until_recorded()
-        self._until_dead()
+        while self.child.process.poll() is None:  # the recorder has let go of it: the rest of its life, if it has any
+            with suppress(ProcessLookupError), _pidfd(self.child.pid) as process:
+                self.sleep([process])
 
-    def _kill(self) -> None:
-        self.ending = True
+    def end_tree(self) -> None:
+        self._ending = True
         if self.recorder.recording:
             self.recorder.send("kill")
-            self.recorder_deadline = time.monotonic() + FINISH_SECONDS
+            self._recorder_deadline = time.monotonic() + FINISH_SECONDS
         else:
             self.child.end_tree()
+
+    def progress(self) -> None:
+        if self.child.command.on_events is not None:
+            self.recorder.send("flush")
+        self.recorder.send("count")
 
     def _until_recorded(self) -> None:
         if not self.recorder.recording:
             return
-        process = os.pidfd_open(self.child.pid)
-        try:
+        socket = self.recorder.socket.fileno()
+        with _pidfd(self.child.pid) as process:
             while self.recorder.recording:
-                ready = self._sleep([process, self.recorder.socket.fileno()])
-                if self.recorder.socket.fileno() in ready:
+                ending = self._recorder_deadline  # then the process is known to be dead, or will be
+                ready = self.sleep([socket] if ending is not None else [process, socket], until=ending)
+                if ending is not None and time.monotonic() >= ending and not ready:
+                    self._give_up(f"it was not done {FINISH_SECONDS:g} s after the command")
+                elif socket in ready:
                     self._hear()
-                elif process in ready and self.recorder_deadline is None:
-                    self.recorder_deadline = time.monotonic() + FINISH_SECONDS
-        finally:
-            os.close(process)
-
-    def _sleep(self, descriptors: list[int]) -> list[int]:
-        """The descriptors that are readable, after doing what a passing time asked for."""
-        poll = select.poll()
-        for descriptor in descriptors:
-            poll.register(descriptor, select.POLLIN)
-        if self.recorder_deadline is not None and len(descriptors) == 2:
-            poll.unregister(descriptors[0])  # it is known to be dead, or will be
-        times = [at for at in (self.deadline, self.recorder_deadline, self.next_count) if at is not None]
-        wait_ms = None if not times else max(0.0, (min(times) - time.monotonic()) * 1000 + 1)
-        ready = [descriptor for descriptor, _ in poll.poll(wait_ms)]
-        now = time.monotonic()
-        if self.deadline is not None and now >= self.deadline and not ready:
-            self.deadline = None
-            self.outcome.timed_out = True
-            self._kill()
-        if self.recorder_deadline is not None and now >= self.recorder_deadline and not ready:
-            self._give_up(f"it was not done {FINISH_SECONDS:g} s after the command")
-        if self.next_count is not None and now >= self.next_count:
-            self.next_count = now + PROGRESS_SECONDS
-            if self.child.command.on_events is not None:
-                self.recorder.send("flush")
-            self.recorder.send("count")
-        return ready
+                elif process in ready and self._recorder_deadline is None:
+                    self._recorder_deadline = time.monotonic() + FINISH_SECONDS
 
     def _give_up(self, reason: str) -> None:
         self.recorder.recording = False
-        self.outcome.gone = reason
-        self.recorder_deadline = self.next_count = None
+        self.gone = reason
+        self._recorder_deadline = self.next_progress = None
         self.recorder.close()
-        if self.ending:
+        if self._ending:
             self.child.end_tree()
 
     def _hear(self) -> None:
@@ -205,30 +158,20 @@ class _Wait:
             self._give_up(str(error))
             return
         if word == "count":
-            self._tell(int(rest.split()[0]))
+            self.tell(int(rest.split()[0]), self.stream.news() if self.child.command.on_events is not None else [])
         elif word in ("done", "error"):
             self.recorder.recording = False
-            self.recorder_deadline = self.next_count = None
-            self.outcome.failure = rest if word == "error" else None
+            self._recorder_deadline = self.next_progress = None
+            self.failure = rest if word == "error" else None
 
-    def _tell(self, processes: int) -> None:
-        command = self.child.command
-        if command.on_progress is not None:
-            command.on_progress(processes)
-        if command.on_events is not None:
-            command.on_events(self.stream.news())
 
-    def _until_dead(self) -> None:
-        """The recorder has let go of the command: wait for the rest of its life, if it has any."""
-        while self.child.process.poll() is None:
-            try:
-                process = os.pidfd_open(self.child.pid)
-            except ProcessLookupError:
-                continue
-            try:
-                self._sleep([process])
-            finally:
-                os.close(process)
+@contextmanager
+def _pidfd(pid: int) -> Iterator[int]:
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _read(events: int) -> list[Event]:
