@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy  # noqa: F401 # pytester takes what a run has imported away again, and numpy can't be imported twice
 import pytest
 
 pytest_plugins = ["pytester"]

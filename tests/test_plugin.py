@@ -181,10 +181,10 @@ def test_baseline_when_a_process_was_added_fails_in_the_call_phase_and_names_it(
     pytester: pytest.Pytester, build: Path
 ) -> None:
     run(pytester, "--ptreetime-save-baseline", "--ptreetime-rounds=2").assert_outcomes(passed=1)
-    build.write_text(build.read_text() + "uname >/dev/null\n")
+    write_build(build, steps=4)
     result = run(pytester, "--ptreetime-baseline", "--ptreetime-rounds=2")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*FAILURES*", "*uname*"])
+    result.stdout.fnmatch_lines(["*FAILURES*", "*step4*"])
 
 
 def test_baseline_when_one_process_takes_much_longer_fails_and_names_that_process(
@@ -485,10 +485,10 @@ def test_against_when_a_revision_is_named_runs_both_in_turns_and_leaves_no_workt
     git("init", "-b", "main")
     git("add", "build.sh", "test_build.py")
     git("commit", "-m", "first")
-    (pytester.path / "build.sh").write_text((pytester.path / "build.sh").read_text() + "uname >/dev/null\n")
+    write_build(pytester.path / "build.sh", steps=4)
     result = run(pytester, "--ptreetime-against=HEAD", "--ptreetime-rounds=3")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*uname*"])
+    result.stdout.fnmatch_lines(["*step4*"])
     assert len(git("worktree", "list").splitlines()) == 1
     refused = run(pytester, "--ptreetime-against=no-such-branch", "--ptreetime-rounds=1")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
@@ -546,10 +546,10 @@ def test_github_job_when_a_test_fails_gets_a_summary_and_an_annotation(
     pytester: pytest.Pytester, build: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(pytester, "--ptreetime-save-baseline", "--ptreetime-rounds=2").assert_outcomes(passed=1)
-    build.write_text(build.read_text() + "uname >/dev/null\n")
+    write_build(build, steps=4)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
     result = run(pytester, "--ptreetime-baseline", "--ptreetime-rounds=2")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["::error file=test_build.py,*uname*"])
-    assert "uname" in (pytester.path / "summary.md").read_text()
+    result.stdout.fnmatch_lines(["::error file=test_build.py,*step4*"])
+    assert "step4" in (pytester.path / "summary.md").read_text()
