@@ -43,7 +43,16 @@ def profile(keys: list[str], chance: random.Random) -> Profile:
     for key in keys:
         wall = 0.1 * chance.lognormvariate(0, 0.01)
         used = {"count": 1.0, "wall": wall, "user": wall * 0.8, "sys": wall * 0.1, "cpu": wall * 0.9, "max_rss": 3e7}
-        totals[key] = {**used, "run_delay": 0.001, "startlag": 0.001, "exitlag": 0.001, "read": 0.0, "written": 4096.0}
+        totals[key] = {
+            **used,
+            "run_delay": 0.001,
+            "startlag": 0.001,
+            "exitlag": 0.001,
+            "read_bytes": 4e6,
+            "written_bytes": 4096.0,
+            "reads": 90.0,
+            "writes": 2.0,
+        }
     root = "make[-j8]"
     totals[root] = {"count": 1.0, "wall": len(keys) / 80, "user": 0.5, "sys": 0.1, "cpu": 0.6}
     return Profile(totals=totals, parents={**dict.fromkeys(keys, root), root: None})

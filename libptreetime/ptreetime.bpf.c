@@ -253,11 +253,8 @@ static ALWAYS_INLINE int take_exec(struct task_struct *task, u32 old_pid) {
     process = adopt_root(task);
   if (!process)
     return 0;
-  if (old_pid != tgid) { /* this thread has taken the leader's place */
-    process->run_delay_ns += process->leader_run_delay_ns;
-    process->read_bytes += process->leader_read_bytes;
-    process->written_bytes += process->leader_written_bytes;
-  }
+  if (old_pid != tgid) /* this thread has taken the leader's place */
+    add_counters(&process->ended, &process->leader);
   struct exec_buffer *buffer = bpf_map_lookup_elem(&exec_buffers, &zero);
   if (!buffer)
     return 0;
@@ -349,22 +346,12 @@ static ALWAYS_INLINE int take_exit(struct task_struct *task) {
   struct ptreetime_process *process = find_process(task, 1);
   if (!process)
     return 0;
-  u64 run_delay_ns = 0, read_bytes = 0, written_bytes = 0;
-  if (FIELD_EXISTS(task->sched_info.run_delay))
-    run_delay_ns = task->sched_info.run_delay;
-  if (FIELD_EXISTS(task->ioac.read_bytes)) {
-    read_bytes = task->ioac.read_bytes;
-    written_bytes = task->ioac.write_bytes;
-  }
-  if (tgid == (u32)task->pid) {
-    process->leader_run_delay_ns = run_delay_ns;
-    process->leader_read_bytes = read_bytes;
-    process->leader_written_bytes = written_bytes;
-  } else {
-    __sync_fetch_and_add(&process->run_delay_ns, run_delay_ns);
-    __sync_fetch_and_add(&process->read_bytes, read_bytes);
-    __sync_fetch_and_add(&process->written_bytes, written_bytes);
-  }
+  struct ptreetime_thread_counters own;
+  read_counters(&own, task);
+  if (tgid == (u32)task->pid)
+    process->leader = own;
+  else
+    add_counters(&process->ended, &own);
   struct signal_struct *signal = task->signal;
   struct mm_struct *mm = task->mm; /* not freed yet: Linux 6.16 and later */
   if (mm)

@@ -44,25 +44,51 @@ struct ptreetime_record {
   ptreetime_u32 size;       /* ARGUMENTS */
 };
 
-/* In the order of Usage in events.py. */
-struct ptreetime_record_usage {
-  ptreetime_u64 cpu_ns;
-  ptreetime_u64 utime_ns;
-  ptreetime_u64 stime_ns;
-  ptreetime_u64 max_rss_bytes;
-  ptreetime_u64 run_delay_ns;
-  ptreetime_u64 voluntary_switches;
-  ptreetime_u64 involuntary_switches;
-  ptreetime_u64 minor_faults;
-  ptreetime_u64 major_faults;
-  ptreetime_u64 read_bytes;
-  ptreetime_u64 written_bytes;
-  ptreetime_u64 failed_execs;
+/* What a process has used: the fields of Usage in events.py, in their order. This list is the records, the wire and the
+ * count of both; a new field comes last. PTREETIME_UNKNOWN is nil on the wire. */
+#define PTREETIME_USAGE(FIELD)                                                                                         \
+  FIELD(cpu_ns)                                                                                                        \
+  FIELD(utime_ns)                                                                                                      \
+  FIELD(stime_ns)                                                                                                      \
+  FIELD(max_rss_bytes)                                                                                                 \
+  FIELD(run_delay_ns)                                                                                                  \
+  FIELD(voluntary_switches)                                                                                            \
+  FIELD(involuntary_switches)                                                                                          \
+  FIELD(minor_faults)                                                                                                  \
+  FIELD(major_faults)                                                                                                  \
+  FIELD(read_bytes)                                                                                                    \
+  FIELD(written_bytes)                                                                                                 \
+  FIELD(failed_execs)                                                                                                  \
+  FIELD(reads)                                                                                                         \
+  FIELD(writes)
+
+/* Those of them that the kernel adds up for a process only together with its reaped children (signal->ioac), or not at
+ * all, so that we add up threads: with the place in task_struct. */
+#define PTREETIME_THREAD_COUNTERS(COUNTER)                                                                             \
+  COUNTER(run_delay_ns, sched_info.run_delay)                                                                          \
+  COUNTER(read_bytes, ioac.rchar)                                                                                      \
+  COUNTER(written_bytes, ioac.wchar)                                                                                   \
+  COUNTER(reads, ioac.syscr)                                                                                           \
+  COUNTER(writes, ioac.syscw)
+
+#define PTREETIME_USAGE_MEMBER(name, ...) ptreetime_u64 name;
+#define PTREETIME_USAGE_NIL(name) PTREETIME_UNKNOWN,
+
+struct ptreetime_usage {
+  PTREETIME_USAGE(PTREETIME_USAGE_MEMBER)
 };
+
+struct ptreetime_thread_counters {
+  PTREETIME_THREAD_COUNTERS(PTREETIME_USAGE_MEMBER)
+};
+
+#define PTREETIME_USAGE_FIELDS (sizeof(struct ptreetime_usage) / sizeof(ptreetime_u64))
+#define PTREETIME_USAGE_UNKNOWN                                                                                        \
+  { PTREETIME_USAGE(PTREETIME_USAGE_NIL) }
 
 struct ptreetime_record_exec {
   struct ptreetime_record record;
-  struct ptreetime_record_usage usage;
+  struct ptreetime_usage usage;
   char name[PTREETIME_NAME_SIZE];
   ptreetime_u32 exe_size;   /* 0: unknown */
   ptreetime_u32 cwd_size;   /* 0: unknown */
@@ -75,7 +101,7 @@ struct ptreetime_record_exec {
 
 struct ptreetime_record_exit {
   struct ptreetime_record record;
-  struct ptreetime_record_usage usage;
+  struct ptreetime_usage usage;
   char name[PTREETIME_NAME_SIZE];
   ptreetime_u32 status; /* as wait(2) gives it */
   ptreetime_u32 reserved;
@@ -128,16 +154,12 @@ struct ptreetime_process {
   ptreetime_u32 short_image; /* its current program is one of 32 bits */
   ptreetime_u32 was_short;   /* one of its programs was, or the one that it was forked with */
   ptreetime_u32 reserved;
-  ptreetime_u64 begin_ns;     /* its leader's start_time: the number alone may have become another's */
-  ptreetime_u64 run_delay_ns; /* of its threads that have ended, as the two below; the leader's are apart */
-  ptreetime_u64 read_bytes;
-  ptreetime_u64 written_bytes;
-  ptreetime_u64 leader_run_delay_ns; /* at the leader's end: an exec in another thread takes its place */
-  ptreetime_u64 leader_read_bytes;
-  ptreetime_u64 leader_written_bytes;
-  ptreetime_u64 max_rss_bytes;         /* of the current image, read before its memory went; else unknown */
-  ptreetime_u64 earlier_max_rss_pages; /* signal->maxrss when the current image began */
-  ptreetime_u64 entry;                 /* the address of its first instruction, until that has run; 0: not known */
+  ptreetime_u64 begin_ns;                  /* its leader's start_time: the number alone may have become another's */
+  struct ptreetime_thread_counters ended;  /* of its threads that have ended, the leader apart */
+  struct ptreetime_thread_counters leader; /* at the leader's end: an exec in another thread takes its place */
+  ptreetime_u64 max_rss_bytes;             /* of the current image, read before its memory went; else unknown */
+  ptreetime_u64 earlier_max_rss_pages;     /* signal->maxrss when the current image began */
+  ptreetime_u64 entry;                     /* the address of its first instruction, until that has run; 0: not known */
   ptreetime_u64 exec_ns;
   ptreetime_u64 loading_ns;
   ptreetime_u64 mailbox;      /* where our library leaves the time at which it was loaded (mailbox_linux.c), or 0 */

@@ -28,9 +28,6 @@ enum ptreetime_event_tag {
   PTREETIME_EVENT_END = 9,          /* time_ns alive */
 };
 
-/* Number of elements of a usage array: the fields of Usage in events.py, in their order. */
-#define PTREETIME_USAGE_FIELDS 12
-
 struct ptreetime_cursor {
   unsigned char *begin;
   size_t capacity;

@@ -105,10 +105,19 @@ TABLE = (
            follows_machine=True, lnt_title="Exit Lag"),
     Metric("run_delay", "run delay",   "s", "Time without a processor",      0.001,  0.5,  0.3,   0.2,  0.01,
            counter="run_delay_ns"),
-    Metric("read",      "read",        "B", "Bytes read",                    4096,   0.05, 0.05,  0.05, 2**16,
-           counter="read_bytes"),
-    Metric("written",   "written",     "B", "Bytes written",                 4096,   0.02, 0.02,  0.02, 2**16,
-           counter="written_bytes"),
+    # Counts of work: they hardly vary, and don't depend on the machine.
+    Metric("read_bytes",    "bytes read",    "B", "Bytes that calls of read moved",  16, 0.002, 0.002, 0.005, 1024,
+           counter="read_bytes", lnt_title="Bytes Read"),
+    Metric("written_bytes", "bytes written", "B", "Bytes that calls of write moved", 16, 0.002, 0.002, 0.005, 1024,
+           counter="written_bytes", lnt_title="Bytes Written"),
+    Metric("reads",         "reads",         "",  "Calls of read",                    1, 0.002, 0.002, 0.005, 2,
+           counter="reads"),
+    Metric("writes",        "writes",        "",  "Calls of write",                   1, 0.002, 0.002, 0.005, 2,
+           counter="writes"),
+    Metric("minor_faults",  "minor faults",  "",  "Page faults without input",        1, 0.005, 0.005, 0.02,  50,
+           counter="minor_faults", lnt_title="Minor Faults"),
+    Metric("major_faults",  "major faults",  "",  "Page faults that needed input",    1, 0.5,   0.5,   0.2,   10,
+           counter="major_faults"),
 )
 # fmt: on
 

@@ -39,7 +39,7 @@ def replicated(processes: int, *, directories: int = 200, seed: int = 1) -> Reco
     now_ns = 10**12
     made: list[Event] = [
         Start(now_ns, ROOT, start.realtime_ns),
-        Exec(now_ns, ROOT, b"make", b"/usr/bin/make", [b"make", b"everything"], b"/build", Usage(*[0] * 12)),
+        Exec(now_ns, ROOT, b"make", b"/usr/bin/make", [b"make", b"everything"], b"/build", Usage(*[0] * 14)),
     ]
     for copy in range(max(1, round(processes / len(pids)))):
         variant = _Variant(copy, directories, chance, {pid: ROOT + 1 + copy * len(pids) + n for pid, n in pids.items()})

@@ -79,6 +79,8 @@ class BuildEvents:
             read_bytes=4096,
             written_bytes=8192,
             failed_execs=0,
+            reads=3,
+            writes=2,
         )
         self.events.append(Create(start_ns, pid, parent))
         self.events.append(Exec(start_ns + MILLISECOND // 10, pid, name, words[0], words, b"/build", Usage(cpu_ns=0)))
@@ -96,7 +98,7 @@ class BuildEvents:
         make = [b"make", b"-j2"]
         events: list[Event] = [
             Start(-5 * MILLISECOND, 1000, int(STARTED * 1e9)),
-            Exec(0, 1000, b"make", b"/usr/bin/make", make, b"/build", Usage(*[0] * 12)),
+            Exec(0, 1000, b"make", b"/usr/bin/make", make, b"/build", Usage(*[0] * 14)),
             UserStartup(MILLISECOND // 2, 1000, 1, 0, 0),
             *self.events,
             UserExit(end_ns - MILLISECOND // 4, 1000, 1, 10 * MILLISECOND, 5 * MILLISECOND, 0),

@@ -110,4 +110,6 @@ def _usage(cpu_ns: int) -> Usage:
         read_bytes=0,
         written_bytes=0,
         failed_execs=0,
+        reads=0,
+        writes=0,
     )

@@ -66,7 +66,7 @@ def test_sink_writes_what_python_reads(sink_events: Path, tmp_path: Path) -> Non
     frames = list(decode_stream(written(sink_events, tmp_path), "the sink"))
     assert len(frames) > 3
     events = [event for frame in frames for event in frame]
-    usage = Usage(*(UINT64_MAX - field if field % 3 == 0 else field * 100 for field in range(12)))
+    usage = Usage(*(UINT64_MAX - 1 - field if field % 3 == 0 else field * 100 for field in range(14)))
     large = [b"x" * 99] * ((3 << 20) // 100) + [b"x" * ((3 << 20) % 100)]
     assert events[:8] == [
         Start(1, 127, UINT64_MAX),
@@ -102,7 +102,7 @@ numbers = st.integers(0, UINT64_MAX)
 pids = st.integers(0, 2**31 - 1)
 strings = st.none() | st.binary(max_size=300)
 arguments = st.none() | st.lists(st.binary(max_size=40), max_size=20)
-usages = st.none() | st.builds(Usage, *[st.none() | numbers] * 12)
+usages = st.none() | st.builds(Usage, *[st.none() | numbers] * 14)
 user = [numbers, pids, pids, numbers, numbers]
 events_of_all_kinds: st.SearchStrategy[Event] = st.one_of(
     st.builds(Start, numbers, pids, numbers),

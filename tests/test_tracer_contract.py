@@ -25,6 +25,7 @@ from trap_programs import FAILED_EXECS, Programs, Run, assert_lawful, failed_exe
 from pytest_ptreetime.errors import CommandFailed
 from pytest_ptreetime.recording.events import Exec, Start
 from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
+from pytest_ptreetime.tree.node import ProcessNode
 
 TRACERS = [name for name in builtin_tracers() if name != "interpose"]
 LONG = os.environ.get("PTREETIME_LONG_TESTS") == "1"
@@ -52,6 +53,8 @@ def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
 NOT_BY_DTRACE = {
     "test_program_in_another_root_directory_is_seen": "the program comes from the interposer, which is not in there",
     "test_counters_agree_with_wait4": "counts of faults and switches are not read",
+    "test_reads_and_writes_are_those_of_each_image_with_all_its_threads_alone": "they are not counted",
+    "test_compiler_run_twice_does_the_same_work": "they are not counted",
     "test_counters_of_a_parent_do_not_include_its_children": "counts of faults and switches are not read",
     "test_peak_resident_size_is_that_of_each_image_alone": "it is not read",
     "test_peak_resident_size_of_an_image_that_execs_again_is_right_or_unknown": "it is not read",
@@ -415,6 +418,33 @@ def test_counters_of_a_parent_do_not_include_its_children(tracer: Tracer, progra
     assert parent.run_delay is not None
     assert parent.max_rss_bytes is not None
     assert parent.max_rss_bytes < 32 << 20
+
+
+def work_of(node: ProcessNode) -> list[int | None]:
+    return [node.reads, node.read_bytes, node.writes, node.written_bytes]
+
+
+def test_reads_and_writes_are_those_of_each_image_with_all_its_threads_alone(
+    tracer: Tracer, programs: Programs
+) -> None:
+    program, calls, size = programs.path("reads-and-writes"), 7, 4096
+    nothing, work = (run(tracer, program, str(count), str(size), "more").tree for count in (0, calls))
+    assert [node.forked_only for node in work] == [node.forked_only for node in nothing] == [False, True] * 2
+    for without, with_work in zip(nothing, work, strict=True):
+        before, after = work_of(without), work_of(with_work)
+        assert None not in before + after
+        known = [now - then for then, now in zip(before, after, strict=True) if now is not None and then is not None]
+        assert known == [3 * calls, 3 * calls * size, 3 * calls, 3 * calls * size // 2]
+
+
+def test_compiler_run_twice_does_the_same_work(tracer: Tracer, programs: Programs, tmp_path: Path) -> None:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    assert compiler is not None
+    source = Path(__file__).parent / "programs" / "nothing.c"
+    one, other = (run(tracer, compiler, "-O1", "-c", str(source), "-o", str(tmp_path / "a.o")).tree for _ in range(2))
+    works = [[(node.name, *work_of(node)) for node in tree] for tree in (one, other)]
+    assert works[0] == works[1]
+    assert all(reads and size for _, reads, size, *_ in works[0])
 
 
 def assert_peaks(result: Run) -> None:

@@ -15,7 +15,7 @@ typedef __INT64_TYPE__ s64;
 
 #define SECTION(name) __attribute__((section(name), used))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-#define MAP_INTEGER(name, value) int (*name)[value]
+#define MAP_INTEGER(name, value) int(*name)[value]
 #define MAP_TYPE(name, type) type *name
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -88,8 +88,10 @@ struct mm_struct___before_6_2 {
 };
 
 struct task_io_accounting {
-  u64 read_bytes;
-  u64 write_bytes;
+  u64 rchar;
+  u64 wchar;
+  u64 syscr;
+  u64 syscw;
 };
 
 struct signal_struct {

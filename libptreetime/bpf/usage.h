@@ -52,8 +52,23 @@ static ALWAYS_INLINE void calibrate(struct task_struct *task) {
     control.calibration_ns = difference_ns;
 }
 
+/* What a thread has counted; 0 where this kernel does not count. */
+static ALWAYS_INLINE void read_counters(struct ptreetime_thread_counters *counters, struct task_struct *task) {
+#define READ_COUNTER(name, field)                                                                                      \
+  counters->name = 0;                                                                                                  \
+  if (FIELD_EXISTS(task->field))                                                                                       \
+    counters->name = task->field;
+  PTREETIME_THREAD_COUNTERS(READ_COUNTER)
+}
+
+static ALWAYS_INLINE void add_counters(struct ptreetime_thread_counters *sum,
+                                       const struct ptreetime_thread_counters *counters) {
+#define ADD_COUNTER(name, field) __sync_fetch_and_add(&sum->name, counters->name);
+  PTREETIME_THREAD_COUNTERS(ADD_COUNTER)
+}
+
 /* What a process has used, once its leader is its last thread. Those that have ended are in signal_struct: gone. */
-static ALWAYS_INLINE void read_usage(struct ptreetime_record_usage *usage, struct task_struct *leader,
+static ALWAYS_INLINE void read_usage(struct ptreetime_usage *usage, struct task_struct *leader,
                                      struct signal_struct *gone, const struct ptreetime_process *process, int direct) {
   usage->cpu_ns = GET(direct, gone->sum_sched_runtime) + GET(direct, leader->se.sum_exec_runtime) +
                   uncounted_cpu_ns(leader, direct);
@@ -63,14 +78,11 @@ static ALWAYS_INLINE void read_usage(struct ptreetime_record_usage *usage, struc
   usage->involuntary_switches = GET(direct, gone->nivcsw) + GET(direct, leader->nivcsw);
   usage->minor_faults = GET(direct, gone->min_flt) + GET(direct, leader->min_flt);
   usage->major_faults = GET(direct, gone->maj_flt) + GET(direct, leader->maj_flt);
-  usage->run_delay_ns = PTREETIME_UNKNOWN;
-  if (FIELD_EXISTS(leader->sched_info.run_delay))
-    usage->run_delay_ns = process->run_delay_ns + GET(direct, leader->sched_info.run_delay);
-  usage->read_bytes = usage->written_bytes = PTREETIME_UNKNOWN;
-  if (FIELD_EXISTS(leader->ioac.read_bytes)) { /* signal->ioac would count reaped children too */
-    usage->read_bytes = process->read_bytes + GET(direct, leader->ioac.read_bytes);
-    usage->written_bytes = process->written_bytes + GET(direct, leader->ioac.write_bytes);
-  }
+#define ADD_LEADER(name, field)                                                                                        \
+  usage->name = PTREETIME_UNKNOWN;                                                                                     \
+  if (FIELD_EXISTS(leader->field))                                                                                     \
+    usage->name = process->ended.name + GET(direct, leader->field);
+  PTREETIME_THREAD_COUNTERS(ADD_LEADER)
   usage->failed_execs = process->failed_execs;
   if (control.counts_execs < PTREETIME_EXECS_COUNTED + process->was_short)
     usage->failed_execs = PTREETIME_UNKNOWN;

@@ -2,46 +2,46 @@
 #include "account.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "proc.h"
 #include "ptrace_missing.h"
 
-/* The unit of ru_inblock and ru_oublock, whatever the device: task_io_get_inblock in the kernel. */
-#define BLOCK_BYTES 512u
-
 /* Far from the 1,024 descriptors that are usually allowed: the rest is for reading. */
 #define MOST_FILES 256u
 
-/* A kernel without CONFIG_TASK_IO_ACCOUNTING has no /proc/PID/io, and zeros in rusage. */
-static bool kernel_counts_io(void) {
-  static int counts = -1;
-  if (counts < 0)
-    counts = access("/proc/self/io", F_OK) == 0;
-  return counts != 0;
+/* Unknown and something is unknown. */
+static void add_counters(struct ptreetime_thread_counters *sum, const struct ptreetime_thread_counters *more) {
+#define ADD(name, field)                                                                                               \
+  sum->name =                                                                                                          \
+      sum->name == PTREETIME_UNKNOWN || more->name == PTREETIME_UNKNOWN ? PTREETIME_UNKNOWN : sum->name + more->name;
+  PTREETIME_THREAD_COUNTERS(ADD)
 }
 
-static void set_run_delay(const struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
-  uint64_t run_delay_ns = 0;
-  if (!process->run_delay_unknown &&
-      (process->run_delay_complete || ptreetime_proc_run_delay(process->tid, &run_delay_ns)))
-    ptreetime_usage_set(usage, PTREETIME_USAGE_RUN_DELAY_NS, process->run_delay_ns + run_delay_ns);
+static void add_thread(struct ptreetime_thread_counters *sum, pid_t tid) {
+  struct ptreetime_thread_counters own;
+  ptreetime_proc_counters(tid, &own);
+  add_counters(sum, &own);
+}
+
+/* The sums of all threads. */
+static void set_counters(const struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
+  struct ptreetime_thread_counters sum = process->ended;
+  if (!process->all_ended)
+    add_thread(&sum, process->tid);
+#define SET(name, field) usage->name = sum.name;
+  PTREETIME_THREAD_COUNTERS(SET)
 }
 
 static void set_faults(uint64_t minor, uint64_t major, struct ptreetime_usage *usage) {
-  ptreetime_usage_set(usage, PTREETIME_USAGE_MINOR_FAULTS, minor);
-  ptreetime_usage_set(usage, PTREETIME_USAGE_MAJOR_FAULTS, major);
+  usage->minor_faults = minor;
+  usage->major_faults = major;
 }
 
 static void set_switches(uint64_t voluntary, uint64_t involuntary, struct ptreetime_usage *usage) {
-  ptreetime_usage_set(usage, PTREETIME_USAGE_VOLUNTARY_SWITCHES, voluntary);
-  ptreetime_usage_set(usage, PTREETIME_USAGE_INVOLUNTARY_SWITCHES, involuntary);
-}
-
-static void set_io(uint64_t read_bytes, uint64_t written_bytes, struct ptreetime_usage *usage) {
-  ptreetime_usage_set(usage, PTREETIME_USAGE_READ_BYTES, read_bytes);
-  ptreetime_usage_set(usage, PTREETIME_USAGE_WRITTEN_BYTES, written_bytes);
+  usage->voluntary_switches = voluntary;
+  usage->involuntary_switches = involuntary;
 }
 
 /* The peak of an image whose memory is gone. The kernel keeps one maximum, of all memories that the process has had and
@@ -49,27 +49,25 @@ static void set_io(uint64_t read_bytes, uint64_t written_bytes, struct ptreetime
 static void set_max_rss_if_raised(const struct ptreetime_tracee *process, uint64_t highest_bytes,
                                   struct ptreetime_usage *usage) {
   if (!process->has_children && highest_bytes > process->earlier_max_rss_bytes)
-    ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, highest_bytes);
+    usage->max_rss_bytes = highest_bytes;
 }
 
 void ptreetime_account_exec(const struct ptreetime_tracee *process, uint64_t highest_rss_bytes,
                             struct ptreetime_usage *usage) {
   struct ptreetime_proc_faults faults;
   struct ptreetime_proc_status status;
-  uint64_t read_bytes, written_bytes, new_rss_bytes;
+  uint64_t new_rss_bytes;
   pid_t parent;
   ptreetime_proc_clocks(process->tid, usage);
   if (process->images > 0 && ptreetime_proc_max_rss(process->tid, &new_rss_bytes, &parent) &&
       new_rss_bytes < highest_rss_bytes)
     set_max_rss_if_raised(process, highest_rss_bytes, usage);
-  set_run_delay(process, usage);
+  set_counters(process, usage);
   if (ptreetime_proc_faults(process->tid, &faults))
     set_faults(faults.minor, faults.major, usage);
   /* The switches of threads that are dead are not to be had before the end. */
   if (!process->threaded && ptreetime_proc_status(process->tid, &status))
     set_switches(status.voluntary_switches, status.involuntary_switches, usage);
-  if (ptreetime_proc_io(process->tid, &read_bytes, &written_bytes))
-    set_io(read_bytes, written_bytes, usage);
 }
 
 /* To find and open a file of a process in /proc takes as long as to read it: done while the process runs, that is not
@@ -92,18 +90,14 @@ void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid) {
 }
 
 void ptreetime_account_ending(struct ptreetime_tracee *process) {
-  uint64_t run_delay_ns;
-  process->run_delay_complete = ptreetime_proc_run_delay(process->tid, &run_delay_ns);
-  if (process->run_delay_complete)
-    process->run_delay_ns += run_delay_ns;
+  add_thread(&process->ended, process->tid);
+  process->all_ended = true;
 }
 
-void ptreetime_account_thread(struct ptreetime_tracee *thread) {
-  uint64_t run_delay_ns;
-  if (ptreetime_proc_run_delay(thread->tid, &run_delay_ns))
-    thread->process->run_delay_ns += run_delay_ns;
-  else
-    thread->process->run_delay_unknown = true;
+void ptreetime_account_thread(struct ptreetime_tracee *thread) { add_thread(&thread->process->ended, thread->tid); }
+
+void ptreetime_account_vanished(struct ptreetime_tracee *process) {
+  memset(&process->ended, 0xff, sizeof process->ended);
 }
 
 static struct ptreetime_tracee *process_of(pid_t pid) {
@@ -126,7 +120,7 @@ int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_us
   const struct rusage *children = &process->children_usage;
   int status;
   ptreetime_proc_clocks(process->tid, usage);
-  set_run_delay(process, usage);
+  set_counters(process, usage);
   struct ptreetime_tracee *reaper = reaper_of(process);
   bool has_reaped = process->has_children || ptreetime_missing_suspects(process, usage);
   bool children_told = !has_reaped || ptreetime_proc_faults(process->tid, &faults);
@@ -138,20 +132,16 @@ int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_us
   }
   ptreetime_missing_dead(reaper, &rusage);
   if (process->max_rss_known)
-    ptreetime_usage_set(usage, PTREETIME_USAGE_MAX_RSS_BYTES, process->max_rss_bytes);
+    usage->max_rss_bytes = process->max_rss_bytes;
   else
     set_max_rss_if_raised(process, (uint64_t)rusage.ru_maxrss * 1024, usage);
   if (!children_told)
     return status;
   set_faults((uint64_t)rusage.ru_minflt - faults.children_minor, (uint64_t)rusage.ru_majflt - faults.children_major,
              usage);
-  if (faults.children_minor != (uint64_t)children->ru_minflt ||
-      faults.children_major != (uint64_t)children->ru_majflt)
+  if (faults.children_minor != (uint64_t)children->ru_minflt || faults.children_major != (uint64_t)children->ru_majflt)
     return status; /* it has reaped other children than those that are known to be dead */
   set_switches((uint64_t)(rusage.ru_nvcsw - children->ru_nvcsw), (uint64_t)(rusage.ru_nivcsw - children->ru_nivcsw),
                usage);
-  if (kernel_counts_io())
-    set_io((uint64_t)(rusage.ru_inblock - children->ru_inblock) * BLOCK_BYTES,
-           (uint64_t)(rusage.ru_oublock - children->ru_oublock) * BLOCK_BYTES, usage);
   return status;
 }

@@ -30,6 +30,9 @@ void ptreetime_account_ending(struct ptreetime_tracee *process);
 /* When a thread that is not the leader is dead and not yet reaped. */
 void ptreetime_account_thread(struct ptreetime_tracee *thread);
 
+/* When a thread is gone that could not be asked: its part of what threads count is not known. */
+void ptreetime_account_vanished(struct ptreetime_tracee *process);
+
 /* Reap the dead process: its status as wait(2) gives it, and what it has used. */
 int ptreetime_account_reap(struct ptreetime_tracee *process, struct ptreetime_usage *usage);
 

@@ -9,20 +9,7 @@
 /* Bytes of a path: the BPF program stops after the component with which it passes its limit. */
 #define PATH_ROOM (PTREETIME_PATH_LIMIT + 512)
 
-_Static_assert(sizeof(struct ptreetime_record_usage) == PTREETIME_USAGE_FIELDS * sizeof(uint64_t),
-               "the record's usage has the fields of the sink's");
-
 _Static_assert(PTREETIME_TIME_UNKNOWN == PTREETIME_UNKNOWN, "what a record does not tell, the sink does not write");
-
-static struct ptreetime_usage usage_of(const struct ptreetime_record_usage *from) {
-  struct ptreetime_usage usage = {.known = 0};
-  memcpy(usage.value, from, sizeof *from);
-  for (unsigned field = 0; field < PTREETIME_USAGE_FIELDS; field++) {
-    if (usage.value[field] != PTREETIME_UNKNOWN)
-      usage.known |= 1u << field;
-  }
-  return usage;
-}
 
 static struct ptreetime_bytes name_of(const char *name) {
   return (struct ptreetime_bytes){name, strnlen(name, PTREETIME_NAME_SIZE)};
@@ -49,12 +36,11 @@ static struct ptreetime_bytes path_of(const char *components, size_t size, char 
 static void write_exec(struct ptreetime_records *records, const struct ptreetime_record_exec *record, bool args_known) {
   char exe[PATH_ROOM + 1], cwd[PATH_ROOM + 1];
   const char *data = (const char *)(record + 1);
-  struct ptreetime_usage usage = usage_of(&record->usage);
   struct ptreetime_exec exec = {
       .name = name_of(record->name),
       .exe = path_of(data, record->exe_size, exe),
       .cwd = path_of(data + record->exe_size, record->cwd_size, cwd),
-      .usage = &usage,
+      .usage = &record->usage,
       .loading_ns = record->loading_ns,
   };
   if (args_known)
@@ -138,10 +124,9 @@ static void take_arguments(struct ptreetime_records *records, const struct ptree
 }
 
 static void take_exit(struct ptreetime_records *records, const struct ptreetime_record_exit *record) {
-  struct ptreetime_usage usage = usage_of(&record->usage);
   pid_t pid = (pid_t)record->record.pid;
   ptreetime_sink_exit(records->sink, record->record.time_ns, pid, (int)(record->status & 0xffff), name_of(record->name),
-                      &usage, (struct ptreetime_lags){record->loading_ns, record->leaving_ns});
+                      &record->usage, (struct ptreetime_lags){record->loading_ns, record->leaving_ns});
   if (pid == records->root_pid)
     records->root_exited = true;
   if (records->on_exit != NULL)

@@ -160,25 +160,28 @@ size_t ptreetime_proc_children(pid_t pid, pid_t tid, pid_t *children, size_t lim
   return count;
 }
 
-bool ptreetime_proc_run_delay(pid_t tid, uint64_t *run_delay_ns) {
+static uint64_t run_delay_of(pid_t tid) {
   char text[128];
   if (read_small(tid, "schedstat", text, sizeof text) <= 0)
-    return false;
+    return PTREETIME_UNKNOWN;
   /* time on the CPU, time waiting for it, times that it ran: the last is zero where the kernel keeps no count. */
   char *at = text;
   strtoull(at, &at, 10);
   uint64_t delay = strtoull(at, &at, 10);
-  if (strtoull(at, &at, 10) == 0)
-    return false;
-  *run_delay_ns = delay;
-  return true;
+  return strtoull(at, &at, 10) == 0 ? PTREETIME_UNKNOWN : delay;
 }
 
-bool ptreetime_proc_io(pid_t pid, uint64_t *read_bytes, uint64_t *written_bytes) {
-  char text[512];
-  if (read_small(pid, "io", text, sizeof text) <= 0)
-    return false;
-  return number_after(text, "\nread_bytes:", read_bytes) && number_after(text, "\nwrite_bytes:", written_bytes);
+void ptreetime_proc_counters(pid_t tid, struct ptreetime_thread_counters *counters) {
+  char file[32], text[512] = "\n";
+  snprintf(file, sizeof file, "task/%d/io", (int)tid);
+  memset(counters, 0xff, sizeof *counters);
+  counters->run_delay_ns = run_delay_of(tid);
+  if (read_small(tid, file, text + 1, sizeof text - 1) <= 0)
+    return;
+  number_after(text, "\nrchar:", &counters->read_bytes);
+  number_after(text, "\nwchar:", &counters->written_bytes);
+  number_after(text, "\nsyscr:", &counters->reads);
+  number_after(text, "\nsyscw:", &counters->writes);
 }
 
 /* The numbers of a process's CPU clocks (include/linux/posix-timers.h): a clockid is the pid's complement, and these.
@@ -197,9 +200,9 @@ static bool read_clock(pid_t pid, enum cpu_clock which, uint64_t *time_ns) {
 void ptreetime_proc_clocks(pid_t pid, struct ptreetime_usage *usage) {
   uint64_t cpu_ns, user_ns, both_ns;
   if (read_clock(pid, CPU_CLOCK_SCHED, &cpu_ns))
-    ptreetime_usage_set(usage, PTREETIME_USAGE_CPU_NS, cpu_ns);
+    usage->cpu_ns = cpu_ns;
   if (read_clock(pid, CPU_CLOCK_PROF, &both_ns) && read_clock(pid, CPU_CLOCK_VIRT, &user_ns)) {
-    ptreetime_usage_set(usage, PTREETIME_USAGE_UTIME_NS, user_ns);
-    ptreetime_usage_set(usage, PTREETIME_USAGE_STIME_NS, both_ns > user_ns ? both_ns - user_ns : 0);
+    usage->utime_ns = user_ns;
+    usage->stime_ns = both_ns > user_ns ? both_ns - user_ns : 0;
   }
 }

@@ -54,7 +54,7 @@ static void forked(struct ptreetime_tracee *tracee, int event) {
 
 static void execed(struct ptreetime_tracee *process) {
   uint64_t now = ptreetime_now_ns(), highest_rss_bytes = ptreetime_news_highest_rss_bytes(process->tid);
-  struct ptreetime_usage usage = {0};
+  struct ptreetime_usage usage = PTREETIME_USAGE_UNKNOWN;
   struct ptreetime_exec exec = {.loading_ns = PTREETIME_TIME_UNKNOWN};
   struct ptreetime_stack_rest rest = {0};
   unsigned long former = (unsigned long)process->tid;
@@ -68,7 +68,7 @@ static void execed(struct ptreetime_tracee *process) {
     struct ptreetime_tracee *thread = ptreetime_tracee_find((pid_t)former);
     if (thread != NULL)
       ptreetime_tracee_remove(thread);
-    process->run_delay_unknown = true;
+    ptreetime_account_vanished(process);
   }
   process->threads = 1;
   process->exiting = false;
@@ -191,7 +191,7 @@ static void dead(pid_t tid) {
     ptreetime_account_thread(tracee);
     reap(tid);
   } else {
-    struct ptreetime_usage usage = {0};
+    struct ptreetime_usage usage = PTREETIME_USAGE_UNKNOWN;
     int status = ptreetime_account_reap(tracee, &usage);
     current->running--;
     ptreetime_sink_exit(&current->sink, now, tid, status, (struct ptreetime_bytes){NULL, 0}, &usage,

@@ -33,8 +33,6 @@ void ptreetime_missing_dead(struct ptreetime_tracee *reaper, const struct rusage
   struct rusage *sum = &reaper->children_usage;
   sum->ru_minflt += usage->ru_minflt;
   sum->ru_majflt += usage->ru_majflt;
-  sum->ru_inblock += usage->ru_inblock;
-  sum->ru_oublock += usage->ru_oublock;
   sum->ru_nvcsw += usage->ru_nvcsw;
   sum->ru_nivcsw += usage->ru_nivcsw;
 }
@@ -45,13 +43,13 @@ bool ptreetime_missing_suspects(const struct ptreetime_tracee *process, const st
     long rest[14];
   } both = {0};
   siginfo_t info;
-  if ((usage->known & 1u << PTREETIME_USAGE_CPU_NS) == 0 ||
+  if (usage->cpu_ns == PTREETIME_UNKNOWN ||
       syscall(SYS_waitid, P_PID, process->tid, &info, WEXITED | __WALL | WNOWAIT | WNOHANG, &both) != 0)
     return false;
   /* The kernel splits the exact time of a process into these two, and cuts both to microseconds. */
   uint64_t with_children_us =
       (uint64_t)(both.user_s + both.system_s) * 1000000u + (uint64_t)(both.user_us + both.system_us);
-  return with_children_us * 1000 > usage->value[PTREETIME_USAGE_CPU_NS] + 1000;
+  return with_children_us * 1000 > usage->cpu_ns + 1000;
 }
 
 /* How much of reaped is neither of known nor of left, which becomes smaller or larger by the difference. */

@@ -145,7 +145,7 @@ static void write_strings(struct ptreetime_cursor *cursor, struct ptreetime_byte
   }
 }
 
-static void write_time(struct ptreetime_cursor *cursor, uint64_t time_ns) {
+static void write_number(struct ptreetime_cursor *cursor, uint64_t time_ns) {
   if (time_ns == PTREETIME_TIME_UNKNOWN)
     ptreetime_write_nil(cursor);
   else
@@ -158,12 +158,8 @@ static void write_usage(struct ptreetime_cursor *cursor, const struct ptreetime_
     return;
   }
   ptreetime_write_array(cursor, PTREETIME_USAGE_FIELDS);
-  for (unsigned field = 0; field < PTREETIME_USAGE_FIELDS; field++) {
-    if (usage->known & (1u << field))
-      ptreetime_write_uint(cursor, usage->value[field]);
-    else
-      ptreetime_write_nil(cursor);
-  }
+#define WRITE_FIELD(name) write_number(cursor, usage->name);
+  PTREETIME_USAGE(WRITE_FIELD)
 }
 
 static void write_head(struct ptreetime_cursor *cursor, uint32_t fields, enum ptreetime_event_tag tag,
@@ -204,7 +200,7 @@ void ptreetime_sink_exec(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pi
     write_strings(&cursor, exec->args);
     write_bytes(&cursor, exec->cwd);
     write_usage(&cursor, exec->usage);
-    write_time(&cursor, exec->loading_ns);
+    write_number(&cursor, exec->loading_ns);
   } while (!commit(sink, &cursor, time_ns));
 }
 
@@ -221,8 +217,8 @@ void ptreetime_sink_exit(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pi
       ptreetime_write_uint(&cursor, (uint64_t)status);
     write_bytes(&cursor, name);
     write_usage(&cursor, usage);
-    write_time(&cursor, lags.loading_ns);
-    write_time(&cursor, lags.leaving_ns);
+    write_number(&cursor, lags.loading_ns);
+    write_number(&cursor, lags.leaving_ns);
   } while (!commit(sink, &cursor, time_ns));
 }
 

@@ -12,35 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ptreetime_records.h"
 #include "ptreetime_wire.h"
-
-/* The fields of Usage in events.py, in their order. */
-enum ptreetime_usage_field {
-  PTREETIME_USAGE_CPU_NS,
-  PTREETIME_USAGE_UTIME_NS,
-  PTREETIME_USAGE_STIME_NS,
-  PTREETIME_USAGE_MAX_RSS_BYTES,
-  PTREETIME_USAGE_RUN_DELAY_NS,
-  PTREETIME_USAGE_VOLUNTARY_SWITCHES,
-  PTREETIME_USAGE_INVOLUNTARY_SWITCHES,
-  PTREETIME_USAGE_MINOR_FAULTS,
-  PTREETIME_USAGE_MAJOR_FAULTS,
-  PTREETIME_USAGE_READ_BYTES,
-  PTREETIME_USAGE_WRITTEN_BYTES,
-  PTREETIME_USAGE_FAILED_EXECS,
-};
-
-/* What a process has used; a field whose bit in known is not set is nil on the wire. */
-struct ptreetime_usage {
-  uint32_t known;
-  uint64_t value[PTREETIME_USAGE_FIELDS];
-};
-
-static inline void ptreetime_usage_set(struct ptreetime_usage *usage, enum ptreetime_usage_field field,
-                                       uint64_t value) {
-  usage->known |= 1u << field;
-  usage->value[field] = value;
-}
 
 /* Bytes of a traced process. data NULL is nil: not known. */
 struct ptreetime_bytes {

@@ -18,32 +18,31 @@ struct ptreetime_tracee {
   struct ptreetime_tracee *process; /* of its leader: itself in a leader; NULL while held */
   struct ptreetime_tracee *next;    /* in its bucket */
   struct ptreetime_tracee *next_held;
-  bool held;                        /* stopped at its birth, and nobody has said yet who made it */
-  bool exiting;                     /* has stopped at its end */
-  bool letting_go;                  /* is to be detached at its next stop */
-  bool adopted;                     /* was let run before its maker has told of it */
+  bool held;       /* stopped at its birth, and nobody has said yet who made it */
+  bool exiting;    /* has stopped at its end */
+  bool letting_go; /* is to be detached at its next stop */
+  bool adopted;    /* was let run before its maker has told of it */
 
   pid_t vfork_child; /* is kept stopped, as it would sleep, until this one execs or ends; or 0 */
 
   /* In leaders only. */
-  pid_t vfork_parent; /* the thread that is kept stopped for it, or 0 */
-  uint64_t exec_ns;       /* when its image began */
-  uint64_t last_call_ns;  /* when it began to end, or 0 */
-  uint64_t mailbox;       /* where its image tells when it began, until that has been read; or 0 */
-  uint64_t loading_ns;    /* what it has told, or PTREETIME_TIME_UNKNOWN */
-  unsigned images;        /* programs that it has exec'ed */
-  unsigned threads;       /* that have not stopped at their end */
-  bool threaded;          /* has ever had a second thread */
-  bool has_children;      /* has ever forked */
-  pid_t reaper;           /* its parent at its end, or 0 */
-  int status_file;        /* its /proc/PID/status, open, or 0 */
-  bool max_rss_known;     /* read from the image that is exiting */
-  bool run_delay_unknown; /* a thread has vanished with its part of it */
+  pid_t vfork_parent;    /* the thread that is kept stopped for it, or 0 */
+  uint64_t exec_ns;      /* when its image began */
+  uint64_t last_call_ns; /* when it began to end, or 0 */
+  uint64_t mailbox;      /* where its image tells when it began, until that has been read; or 0 */
+  uint64_t loading_ns;   /* what it has told, or PTREETIME_TIME_UNKNOWN */
+  unsigned images;       /* programs that it has exec'ed */
+  unsigned threads;      /* that have not stopped at their end */
+  bool threaded;         /* has ever had a second thread */
+  bool has_children;     /* has ever forked */
+  pid_t reaper;          /* its parent at its end, or 0 */
+  int status_file;       /* its /proc/PID/status, open, or 0 */
+  bool max_rss_known;    /* read from the image that is exiting */
   uint64_t max_rss_bytes;
-  uint64_t earlier_max_rss_bytes; /* of the memories that it had before its image, and of its reaped children */
-  uint64_t run_delay_ns;          /* of its threads that are dead, or all but */
-  bool run_delay_complete;        /* the leader is among them */
-  struct rusage children_usage;   /* what wait4 told of its children that are dead, with their own children's */
+  uint64_t earlier_max_rss_bytes;         /* of the memories that it had before its image, and of its reaped children */
+  struct ptreetime_thread_counters ended; /* of its threads that are dead, or all but; unknown if one has vanished */
+  bool all_ended;                         /* the leader is among them */
+  struct rusage children_usage;           /* what wait4 told of its children that are dead, with their own children's */
 };
 
 /* Processes, threads not counted. */

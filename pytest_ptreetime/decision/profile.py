@@ -27,9 +27,9 @@ LEAST_WAIT = 0.001
 class Profile(msgspec.Struct):
     """One run, by key.
 
-    ``totals[key][metric]``: ``count`` is the number of nodes, ``wall user sys cpu startlag exitlag run_delay`` are sums
-    in seconds, ``read written`` sums in bytes, ``max_rss`` the largest in bytes. ``waiting`` are the seconds in which
-    the build waited for these nodes and they neither ran nor wanted to. A metric that no node of the key knows is
+    ``totals[key][metric]``: ``count`` is the number of nodes, the others are the metrics of metrics.py in their units:
+    sums, of ``max_rss`` the largest. ``waiting`` are the seconds in which the build waited for these nodes and they
+    neither ran nor wanted to. A metric that no node of the key knows is
     absent; one that only some know is the sum of those. ``parents`` has every key's parent key, None for the root's;
     following them always ends. ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once.
     """

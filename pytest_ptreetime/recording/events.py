@@ -72,7 +72,9 @@ class Usage(msgspec.Struct, array_like=True, gc=False, frozen=True):
     ``utime_ns`` and ``stime_ns`` are the kernel's samples before scaling (``task->utime``): with tick accounting only
     their ratio means something. ``cpu_ns`` is ``sum_exec_runtime``, exact. The tree scales the first two to the third
     as ``cputime_adjust`` in the kernel's kernel/sched/cputime.c does. ``max_rss_bytes`` is not cumulative: it is the
-    peak of the image that is current (or was, in an Exec event).
+    peak of the image that is current (or was, in an Exec event). ``read_bytes`` and ``written_bytes`` are what calls of
+    read, write and their like moved, whatever the file was (rchar and wchar of /proc/PID/io), ``reads`` and ``writes``
+    the number of those calls. libptreetime/ptreetime_records.h has the same list.
     """
 
     cpu_ns: int | None = None
@@ -87,6 +89,8 @@ class Usage(msgspec.Struct, array_like=True, gc=False, frozen=True):
     read_bytes: int | None = None
     written_bytes: int | None = None
     failed_execs: int | None = None
+    reads: int | None = None
+    writes: int | None = None
 
 
 class Start(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=0):

@@ -288,9 +288,11 @@ class _Said:
 def _usages(used: UsageColumns, count: int) -> _Usages:
     known = numbers_in(used.known, count)
     rows = int(np.count_nonzero(known == 1))
-    if rows + np.count_nonzero(known == 0) != count or len(used.fields) != len(Usage.__struct_fields__):
+    missing = len(Usage.__struct_fields__) - len(used.fields)
+    if rows + np.count_nonzero(known == 0) != count or missing < 0:
         raise ColumnsDamaged("usages are not as they should be")
-    return _Usages(known, [numbers_in(field, rows, optional=True) for field in used.fields])
+    fields = [*used.fields, *[_NO_NUMBER] * missing]  # an older file lacks the last ones
+    return _Usages(known, [numbers_in(field, rows, optional=True) for field in fields])
 
 
 def _is_same(numbers: Numbers) -> bool:

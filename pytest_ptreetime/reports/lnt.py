@@ -59,7 +59,7 @@ _COMPILE_METRICS = ("wall", "user", "sys")
 
 # LNT ignores a change below 0.01 of a metric's own unit, so times are in milliseconds: in seconds it would never see a
 # compiler run of 50 ms become one of 58.
-_UNITS = {"s": ("milliseconds", "ms"), "B": ("bytes", "B"), "": ("processes", "''")}
+_UNITS = {"s": ("milliseconds", "ms"), "B": ("bytes", "B")}
 _OWN_METRICS = [metric for metric in (*TABLE, COUNT) if metric.lnt_title is not None]
 
 
@@ -217,7 +217,7 @@ def lnt_schema(suite: str = "ptreetime") -> str:
 
 
 def _schema_line(metric: Metric) -> str:
-    unit, abbreviation = _UNITS[metric.unit]
+    unit, abbreviation = _UNITS.get(metric.unit, (metric.label, "''"))
     return (
         f"- {{name: {_own_name(metric)}, type: Real, display_name: {metric.lnt_title}, "
         f"unit: {unit}, unit_abbrev: {abbreviation}}}"

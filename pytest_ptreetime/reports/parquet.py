@@ -30,8 +30,6 @@ _NUMBERS = (
     "start_ns",
     "exit_ns",
     *(metric.column for metric in TABLE if metric.unit != "s"),
-    "minor_faults",
-    "major_faults",
     "voluntary_switches",
     "involuntary_switches",
     "failed_execs",

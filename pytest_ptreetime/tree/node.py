@@ -198,13 +198,26 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
 
     @property
     def read_bytes(self) -> int | None:
-        """Bytes read, as /proc/PID/io's rchar or read_bytes gives them."""
+        """Bytes that calls of read and its like (pread, readv, sendfile) moved: rchar of /proc/PID/io.
+
+        From whatever file; what was mapped is not in it.
+        """
         return self._used("read_bytes")
 
     @property
     def written_bytes(self) -> int | None:
-        """Bytes written."""
+        """Bytes that calls of write and its like moved: wchar."""
         return self._used("written_bytes")
+
+    @property
+    def reads(self) -> int | None:
+        """Calls of read and its like."""
+        return self._used("reads")
+
+    @property
+    def writes(self) -> int | None:
+        """Calls of write and its like."""
+        return self._used("writes")
 
     @property
     def failed_execs(self) -> int | None:

@@ -55,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct ptreetime_exec exec = {.usage = NULL};
   struct ptreetime_proc_status status;
   struct ptreetime_proc_faults faults;
-  uint64_t one, other;
+  struct ptreetime_thread_counters counters;
+  uint64_t one;
   pid_t pid, children[8];
   seen += (unsigned)ptreetime_proc_children(1, 1, children, 8);
   ptreetime_proc_program(1, &exec);
@@ -68,8 +69,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     seen += (unsigned)(status.process + status.voluntary_switches);
   if (ptreetime_proc_faults(1, &faults))
     seen += (unsigned)(faults.minor + faults.children_major);
-  if (ptreetime_proc_max_rss(1, &one, &pid) && ptreetime_proc_run_delay(1, &other) && ptreetime_proc_io(1, &one, &other))
-    seen += (unsigned)(one + other);
+  if (ptreetime_proc_max_rss(1, &one, &pid))
+    seen += (unsigned)one;
+  ptreetime_proc_counters(1, &counters);
+  seen += (unsigned)(counters.run_delay_ns + counters.writes);
   free(copy);
   return 0;
 }

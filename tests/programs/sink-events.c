@@ -14,9 +14,9 @@
 
 static void write_through_sink(int descriptor) {
   static struct ptreetime_sink sink;
-  struct ptreetime_usage usage = {0}, nothing = {0};
-  for (unsigned field = 0; field < PTREETIME_USAGE_FIELDS; field++)
-    ptreetime_usage_set(&usage, (enum ptreetime_usage_field)field, field % 3 == 0 ? UINT64_MAX - field : field * 100);
+  struct ptreetime_usage usage, nothing = PTREETIME_USAGE_UNKNOWN;
+  for (unsigned field = 0; field < PTREETIME_USAGE_FIELDS; field++) /* none is UINT64_MAX: that is nil */
+    ((uint64_t *)&usage)[field] = field % 3 == 0 ? UINT64_MAX - 1 - field : field * 100;
   ptreetime_sink_open(&sink, descriptor);
   ptreetime_sink_start(&sink, 1, 127, UINT64_MAX);
   ptreetime_sink_create(&sink, 2, INT_MAX, 128);
