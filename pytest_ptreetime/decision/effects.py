@@ -34,7 +34,7 @@ __all__ = ["Effects", "Samples", "effects_of_pairs", "effects_since"]
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-#: With this many voters and more, the spread of the effects over nodes is itself a measure of the noise.
+#: With this many reference nodes and more, the spread of the effects over nodes is itself a measure of the noise.
 ENOUGH_FOR_SPREAD = 20
 #: Degrees of freedom of the stated variance between sessions, where the baseline has a single one.
 STATED_BETWEEN_DF = 10.0
@@ -47,7 +47,7 @@ MEDIAN_OF_SQUARE = 0.4549
 SPLIT_SHIFT = float(np.log(1.05))
 SPLIT_PART = 0.15
 SPLIT_ERRORS = 2.5
-VOTERS_OF_NOTE = 4
+SIZEABLE_GRAINS = 4
 #: Where nearly all commands changed, all nodes together tell the machine's speed if they moved by no more than this
 #: logarithm, twice what machines differ by from day to day; more than that may be what the commands do.
 SUSPECTED_SHIFT = 2 * HOST_NOISE
@@ -82,28 +82,28 @@ class Samples:
         scaled = amounts if factors is None else amounts * np.exp(-factors)[:, None]
         return np.log(np.maximum(scaled, 0.0) + self.noise.start)
 
-    def voters(self) -> Mask | None:
+    def reference_nodes(self) -> Mask | None:
         """The nodes that say how fast the machine was; None if too few or the metric is not one of speed."""
         if not self.noise.follows_machine:
             return None
         if self.suspects is None or not self.suspects.any():
-            return host_speed.voters(self.sizes, self.noise.start, self.leaves)
-        chosen = host_speed.voters(self.sizes, self.noise.start, self.leaves & ~self.suspects)
-        every = host_speed.voters(self.sizes, self.noise.start, self.leaves)
+            return host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves)
+        chosen = host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves & ~self.suspects)
+        every = host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves)
         if chosen is not None or every is None:
             return chosen
-        reference = np.mean([self.voices(session).mean(axis=0) for session in self.baseline], axis=0)
-        shared = float(np.median(host_speed.round_factors(self.voices(self.current), reference, every)))
+        reference = np.mean([self.reference_logs(session).mean(axis=0) for session in self.baseline], axis=0)
+        shared = float(np.median(host_speed.round_factors(self.reference_logs(self.current), reference, every)))
         return every if abs(shared) <= SUSPECTED_SHIFT else None
 
     @property
     def tells_noise(self) -> bool:
         """Whether the noise can be seen at all: between rounds, or in the spread over enough nodes."""
         replicated = len(self.baseline) > 1 or len(self.baseline[0]) > 1 or len(self.current) > 1
-        voters = None if replicated else self.voters()
-        return replicated or (voters is not None and bool(np.count_nonzero(voters) >= ENOUGH_FOR_SPREAD))
+        chosen = None if replicated else self.reference_nodes()
+        return replicated or (chosen is not None and bool(np.count_nonzero(chosen) >= ENOUGH_FOR_SPREAD))
 
-    def voices(self, amounts: Array) -> Array:
+    def reference_logs(self, amounts: Array) -> Array:
         """Plain logarithms, for the nodes that say how fast the machine was: they are large."""
         return np.log(np.maximum(amounts, self.noise.start / 10))
 
@@ -117,12 +117,13 @@ class Effects:
     df: float
     thresholds: Array
     common: CommonShift
-    voters: Mask | None
+    #: The reference nodes; None where there are too few.
+    references: Mask | None
     #: The standard deviation of one round, for the power of other numbers of rounds.
     round_noise: Array
     #: How much wider the effects of all nodes are spread than the errors say, 1 where they are not.
     inflation: float = 1.0
-    #: Where too few nodes vote: the largest change that the calibration leaves open to be the machine's.
+    #: With too few reference nodes: the largest change that the calibration leaves open to be the machine's.
     acquitted: float = 0.0
     #: By how much more than its threshold a node has to change, as the machine may have moved without being seen.
     doubt: Array | float = 0.0
@@ -136,7 +137,7 @@ class Effects:
             effects=self.effects[chosen],
             errors=self.errors[chosen],
             thresholds=thresholds[chosen],
-            voters=None if self.voters is None else self.voters[chosen],
+            references=None if self.references is None else self.references[chosen],
             round_noise=self.round_noise[chosen],
             doubt=np.broadcast_to(self.doubt, chosen.shape)[chosen],
             undisturbed=np.broadcast_to(self.undisturbed, chosen.shape)[chosen],
@@ -148,10 +149,10 @@ def effects_of_pairs(samples: Samples) -> Effects:
     noise, before = samples.noise, np.concatenate(samples.baseline)
     pairs = min(len(before), len(samples.current))
     before, now = before[:pairs], samples.current[:pairs]
-    chosen = samples.voters()
+    chosen = samples.reference_nodes()
     common, factors = CommonShift(0.0), None
     if chosen is not None:
-        factors = host_speed.round_factors(samples.voices(now), samples.voices(before), chosen)
+        factors = host_speed.round_factors(samples.reference_logs(now), samples.reference_logs(before), chosen)
         common = host_speed.shift_of_pairs(factors, float(np.log1p(noise.min_ratio)))
     differences = samples.logs(now, factors) - samples.logs(before)
     undisturbed = _faster_half(samples.logs(now, factors)) - _faster_half(samples.logs(before))
@@ -184,7 +185,7 @@ def effects_since(
         says nothing of the noise.
     """
     noise, sessions, pinned = samples.noise, samples.baseline, samples.pinned
-    chosen = samples.voters()
+    chosen = samples.reference_nodes()
     rounds = [*sessions, samples.current, *([pinned] if pinned is not None else [])]
     machine, common = _machine(samples, rounds, chosen, calibration)
     rounds = [samples.logs(amounts, factors) for amounts, factors in zip(rounds, machine, strict=True)]
@@ -238,7 +239,7 @@ def effects_since(
         if chosen is None and noise.follows_machine:
             result = _acquitted(result, calibration)
         if chosen is not None and not shift.calibrated:
-            result = _unmoved_in_doubt(result, samples.sizes >= VOTERS_OF_NOTE * noise.start)
+            result = _unmoved_in_doubt(result, samples.sizes >= SIZEABLE_GRAINS * noise.start)
         return _with_common_shift(_inflated(_with_error_of_median(result)))
 
     current = against(slice(len(sessions)), counts[0], noise_between.of_mean(), common)
@@ -299,9 +300,9 @@ def _machine(
     if chosen is None:
         factors = [np.zeros(len(amounts)) for amounts in rounds]
         return factors, CommonShift(0.0)
-    voices = [samples.voices(amounts) for amounts in rounds]
-    reference = np.mean([logs.mean(axis=0) for logs in voices[:sessions]], axis=0)
-    factors = [host_speed.round_factors(logs, reference, chosen) for logs in voices]
+    plain = [samples.reference_logs(amounts) for amounts in rounds]
+    reference = np.mean([logs.mean(axis=0) for logs in plain[:sessions]], axis=0)
+    factors = [host_speed.round_factors(logs, reference, chosen) for logs in plain]
     common = host_speed.shift_beyond_calibration(
         np.array([np.median(session) for session in factors[:sessions]]),
         float(np.median(factors[sessions])),
@@ -374,10 +375,10 @@ def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, least: Ar
 
 def _with_error_of_median(result: Effects) -> Effects:
     """The machine's factor is a median of so many nodes and no better known: its variance is pi/2 of a mean's."""
-    if result.voters is None:
+    if result.references is None:
         return result
-    count = np.count_nonzero(result.voters)
-    variance = np.pi / 2 * float(np.median(result.errors[result.voters] ** 2)) / count
+    count = np.count_nonzero(result.references)
+    variance = np.pi / 2 * float(np.median(result.errors[result.references] ** 2)) / count
     return replace(result, errors=np.sqrt(result.errors**2 + variance))
 
 
@@ -387,9 +388,10 @@ def _with_spread(result: Effects, within: Array, between: Array) -> Effects:
     The stated variance ``between`` is scaled so that half of the effects are as small as half of them should be; it
     keeps the weight of STATED_BETWEEN_NODES.
     """
-    if result.voters is None or np.count_nonzero(result.voters) < ENOUGH_FOR_SPREAD:
+    if result.references is None or np.count_nonzero(result.references) < ENOUGH_FOR_SPREAD:
         return result
-    squares, known, unknown = result.effects[result.voters] ** 2, within[result.voters], between[result.voters]
+    chosen = result.references
+    squares, known, unknown = result.effects[chosen] ** 2, within[chosen], between[chosen]
     low, high = 0.0, 1e4
     for _ in range(50):  # the median falls as the factor grows
         factor = (low + high) / 2
@@ -408,9 +410,9 @@ def _inflated(result: Effects) -> Effects:
     The median of squares against its expectation, as in B. Devlin and K. Roeder, "Genomic control for association
     studies", Biometrics 55 (1999); a change of few nodes does not move it. Errors are never narrowed.
     """
-    if result.voters is None or np.count_nonzero(result.voters) < ENOUGH_FOR_SPREAD:
+    if result.references is None or np.count_nonzero(result.references) < ENOUGH_FOR_SPREAD:
         return result
-    typical = float(np.median(np.abs(result.effects[result.voters]) / result.errors[result.voters]))
+    typical = float(np.median(np.abs(result.effects[result.references]) / result.errors[result.references]))
     inflation = max(1.0, typical / float(two_sided_quantile(0.5, result.df)))
     return replace(result, errors=result.errors * inflation, inflation=inflation)
 

@@ -2,8 +2,8 @@
 
 The factor of a round is the median over nodes of its ratio to a reference (S. Anders and W. Huber, "Differential
 expression analysis for sequence count data", Genome Biology 11 (2010): DESeq's size factors): what most processes
-share is the machine's speed of the day. Small nodes, which know it badly, have no vote, nor have nodes whose time
-contains their children's.
+share is the machine's speed. It is taken over *reference nodes*: large ones, for small nodes know it badly, and none
+whose time contains its children's.
 
 Every compile getting slower looks the same. In an interleaved comparison the machine is the same on both sides, so a
 shared difference is the build's. Otherwise a calibration that ran with each session tells: what it does not explain is
@@ -25,7 +25,7 @@ from pytest_ptreetime.decision.statistics import treat_p_values, two_sided_quant
 from pytest_ptreetime.system.calibration import PARTS, Calibration, spread
 
 __all__ = [
-    "FEWEST_VOTERS",
+    "FEWEST_REFERENCE_NODES",
     "CalibrationShift",
     "Calibrations",
     "CommonShift",
@@ -36,15 +36,15 @@ __all__ = [
 
 Array = npt.NDArray[np.float64]
 
-#: With fewer voting nodes than this, one that changed would be taken for the machine.
-FEWEST_VOTERS = 6
+#: With fewer reference nodes than this, one that changed would be taken for the machine.
+FEWEST_REFERENCE_NODES = 6
 #: Where there are fewer, so many smaller ones (2 ms where the grain is 0.5 ms) take their place.
-SMALL_VOTER_GRAINS = 4
-FEWEST_SMALL_VOTERS = 20
+SMALL_REFERENCE_GRAINS = 4
+FEWEST_SMALL_REFERENCE_NODES = 20
 #: The largest so many know the speed to a thousandth; more would only take longer.
-MOST_VOTERS = 2000
-#: A node votes when it is this many times the grain of its metric (10 ms where the grain is 0.5 ms).
-VOTER_GRAINS = 20
+MOST_REFERENCE_NODES = 2000
+#: A reference node has this many times the grain of its metric (10 ms where the grain is 0.5 ms).
+REFERENCE_GRAINS = 20
 #: A shift that all nodes share is the build's only at this level: one more test for each metric, beside those of the
 #: nodes. With neighbours that come and go, 1.5 % of 3,000 sessions of unchanged builds on a shared machine (pairs of
 #: real rounds whose sides were dealt by chance) had such a finding at 0.0025, 0.6 % at this.
@@ -142,17 +142,17 @@ class CommonShift:
     doubt: str | None = None
 
 
-def voters(sizes: Array, grain: float, leaves: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
+def reference_nodes(sizes: Array, grain: float, leaves: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
     """The nodes that say how fast the machine was; None when they are too few to be trusted."""
-    chosen = leaves & (sizes >= VOTER_GRAINS * grain)
+    chosen = leaves & (sizes >= REFERENCE_GRAINS * grain)
     count = np.count_nonzero(chosen)
-    if count < FEWEST_VOTERS:  # many small ones know as much as a few large ones
-        chosen = leaves & (sizes >= SMALL_VOTER_GRAINS * grain)
+    if count < FEWEST_REFERENCE_NODES:  # many small ones know as much as a few large ones
+        chosen = leaves & (sizes >= SMALL_REFERENCE_GRAINS * grain)
         count = np.count_nonzero(chosen)
-        return chosen if count >= FEWEST_SMALL_VOTERS else None
-    if count > MOST_VOTERS:
-        chosen &= sizes >= np.partition(sizes[chosen], count - MOST_VOTERS)[count - MOST_VOTERS]
-    return chosen if count >= FEWEST_VOTERS else None
+        return chosen if count >= FEWEST_SMALL_REFERENCE_NODES else None
+    if count > MOST_REFERENCE_NODES:
+        chosen &= sizes >= np.partition(sizes[chosen], count - MOST_REFERENCE_NODES)[count - MOST_REFERENCE_NODES]
+    return chosen if count >= FEWEST_REFERENCE_NODES else None
 
 
 def round_factors(logs: Array, reference: Array, chosen: npt.NDArray[np.bool_]) -> Array:
