@@ -333,7 +333,7 @@ def test_cpu_times_are_judged_by_the_calibrations_cpu_times(baseline: list[list[
     assert [key for key, _ in causes(comparison)] == [COMMON_KEY]
 
 
-def test_calibration_of_a_build_of_few_processes_acquits_and_never_accuses() -> None:
+def test_calibration_of_a_build_of_few_processes_explains_a_shift_and_never_adds_one() -> None:
     def session(factor: float) -> list[Profile]:
         return [
             Profile({"cc": {"count": 1, "wall": factor * t, "cpu": factor * t}}, {"cc": None}) for t in (1, 1.01, 0.99)

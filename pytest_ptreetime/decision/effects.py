@@ -124,7 +124,7 @@ class Effects:
     #: How much wider the effects of all nodes are spread than the errors say, 1 where they are not.
     inflation: float = 1.0
     #: With too few reference nodes: the largest change that the calibration leaves open to be the machine's.
-    acquitted: float = 0.0
+    machine_allowance: float = 0.0
     #: By how much more than its threshold a node has to change, as the machine may have moved without being seen.
     doubt: Array | float = 0.0
     #: The same log ratio from the faster half of each side's rounds: what a disturbance of some rounds can't move.
@@ -237,7 +237,7 @@ def effects_since(
                 return replace(result, errors=np.sqrt(both + 2 * stated_between))
             result = _with_spread(result, both, 2 * stated_between)
         if chosen is None and noise.follows_machine:
-            result = _acquitted(result, calibration)
+            result = _less_machine_allowance(result, calibration)
         if chosen is not None and not shift.calibrated:
             result = _unmoved_in_doubt(result, samples.sizes >= SIZEABLE_GRAINS * noise.start)
         return _with_common_shift(_inflated(_with_error_of_median(result)))
@@ -312,7 +312,7 @@ def _machine(
     return factors, common
 
 
-def _acquitted(result: Effects, calibration: CalibrationShift | None) -> Effects:
+def _less_machine_allowance(result: Effects, calibration: CalibrationShift | None) -> Effects:
     """Where no nodes tell the machine's speed: what of each change the calibration leaves to be the build's.
 
     A machine that was seen to move so far between two calibrations can as well have moved the other way when the build
@@ -320,12 +320,12 @@ def _acquitted(result: Effects, calibration: CalibrationShift | None) -> Effects
     """
     if calibration is None:
         return result
-    low, high = calibration.acquits()
+    low, high = calibration.machine_allowance()
     reach = max(-low, high, BUSY if calibration.disturbed else 0.0)
     doubt = np.where(result.effects > 0, reach - high, reach + low)
     effects = result.effects - np.clip(result.effects, low, high)
     errors = np.sqrt(result.errors**2 + calibration.error**2)
-    return replace(result, effects=effects, errors=errors, acquitted=reach, doubt=doubt)
+    return replace(result, effects=effects, errors=errors, machine_allowance=reach, doubt=doubt)
 
 
 def _faster_half(logs: Array) -> Array:
@@ -335,7 +335,7 @@ def _faster_half(logs: Array) -> Array:
 
 
 def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
-    """Where most nodes moved, many did not, and no calibration says what the machine did, nobody is accused.
+    """Where most nodes moved, many did not, and no calibration says what the machine did, no node has a finding.
 
     A header that is heavier in every unit moves all compilers, and no assembler; a slower machine moves both. A node
     whose time lies between the two readings is then in doubt by their distance, as is the shift itself.

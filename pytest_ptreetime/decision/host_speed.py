@@ -7,9 +7,9 @@ whose time contains its children's.
 
 Every compile getting slower looks the same. In an interleaved comparison the machine is the same on both sides, so a
 shared difference is the build's. Otherwise a calibration that ran with each session tells: what it does not explain is
-the build's. A third of a second of work is a weak witness: it may acquit the build of a shift that the processes show,
-up to all of it, and never accuses it of one that they don't show; it is trusted no further than its own spread, and how
-well it followed the processes in the baseline; and one that was disturbed decides nothing.
+the build's. A third of a second of work is weak evidence. It may explain a shift that the processes show, up to all of
+it, and never adds one that they don't show; it is trusted no further than its own spread, and how well it followed the
+processes in the baseline; and one that was disturbed decides nothing.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ class CalibrationShift:
     error: float
     disturbed: bool = False
 
-    def acquits(self) -> tuple[float, float]:
-        """The range of shifts that the machine may be to blame for, one of 0 included."""
+    def machine_allowance(self) -> tuple[float, float]:
+        """The range of shifts that the machine may have caused, one of 0 included."""
         return min(self.low, 0.0), max(self.high, 0.0)
 
 
@@ -178,7 +178,7 @@ def shift_beyond_calibration(
     total = current_factor - float(session_factors.mean())
     if calibration is None:
         return CommonShift(total)
-    explained = float(np.clip(total, *calibration.acquits()))
+    explained = float(np.clip(total, *calibration.machine_allowance()))
     residuals = session_factors - session_factors.mean() - calibration.sessions
     sessions = len(residuals)
     squares = float(np.sum((residuals - residuals.mean()) ** 2))
