@@ -129,6 +129,8 @@ class Effects:
     doubt: Array | float = 0.0
     #: The same log ratio from the faster half of each side's rounds: what a disturbance of some rounds can't move.
     undisturbed: Array | float = np.inf
+    #: How likely all rounds are to be this slow (or fast) at once by what single rounds of the baseline did.
+    by_chance: Array | float = 0.0
 
     def only(self, chosen: Mask, thresholds: Array) -> Effects:
         """Those of the chosen nodes, with other thresholds (of all nodes)."""
@@ -141,6 +143,7 @@ class Effects:
             round_noise=self.round_noise[chosen],
             doubt=np.broadcast_to(self.doubt, chosen.shape)[chosen],
             undisturbed=np.broadcast_to(self.undisturbed, chosen.shape)[chosen],
+            by_chance=np.broadcast_to(self.by_chance, chosen.shape)[chosen],
         )
 
 
@@ -172,6 +175,7 @@ def effects_of_pairs(samples: Samples) -> Effects:
         chosen,
         np.sqrt(variances / 2.0),
         undisturbed=undisturbed,
+        by_chance=_by_chance(samples.logs(before), samples.logs(now, factors), location),
     )
     return _with_common_shift(_inflated(_with_error_of_median(result)))
 
@@ -230,6 +234,7 @@ def effects_since(
             chosen,
             np.sqrt(within),
             undisturbed=undisturbed,
+            by_chance=_by_chance(np.concatenate(rounds[of]), rounds[len(sessions)], effects),
         )
         if len(sessions) == 1:
             both = np.maximum(within * (1 / reference_rounds + 1 / counts[1]), grain)
@@ -332,6 +337,15 @@ def _faster_half(logs: Array) -> Array:
     """The mean of the faster half of the rounds (rounds x nodes), the middle one included."""
     half = (len(logs) + 1) // 2
     return np.asarray(np.partition(logs, half - 1, axis=0)[:half].mean(axis=0), dtype=float)
+
+
+def _by_chance(before: Array, now: Array, effects: Array) -> Array:
+    """Of nodes that a neighbour slows down now and then: the part of the baseline's rounds that reach the least changed
+    round of now, to the power of the number of rounds now.
+    """
+    slower = (before >= now.min(axis=0)).mean(axis=0)
+    faster = (before <= now.max(axis=0)).mean(axis=0)
+    return np.asarray(np.where(effects > 0, slower, faster) ** len(now), dtype=float)
 
 
 def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:

@@ -363,6 +363,7 @@ def _effect_findings(part: _Tested, panel: Panel, terms: Terms, machine: float) 
     # one-sided disturbances, a neighbour that comes and goes, leave the faster half of the rounds as they were
     moved = np.sign(effects.effects) * np.broadcast_to(effects.undisturbed, part.q_values.shape)
     stays = moved >= UNDISTURBED_PART * np.abs(effects.effects)
+    stays &= np.broadcast_to(effects.by_chance, stays.shape) * len(stays) <= terms.fdr
     for n in np.flatnonzero((part.q_values <= terms.fdr) & stays):
         effect, before = float(effects.effects[n]), float(part.before[n])
         findings.append(
