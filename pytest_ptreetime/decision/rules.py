@@ -40,6 +40,8 @@ WEIGHTS = {"cpu": 0.8, "wall": 0.16, "user": 0.02, "sys": 0.02}
 UNDISTURBED_PART = 0.5
 #: The smallest change of the build as a whole that matters.
 BUILD_MIN_RATIO = 0.01
+#: A node has no share of the build's change where that is less than this part of its own: the rest went the other way.
+LEAST_OF_COST = 0.1
 #: The sizes (seconds) for which power is stated.
 POWER_SIZES = (0.01, 0.05, 0.2, 1.0)
 POWER = 0.9
@@ -124,7 +126,11 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     for part in tested:
         findings += _effect_findings(part, panel, terms, machine[part.metric])
     findings = _without_repetitions(findings)
-    waiting = None if terms.planned is not None else judge_waiting(panel, _roots(panel), paired=terms.paired)
+    waiting = (
+        None
+        if terms.planned is not None
+        else judge_waiting(panel, _roots(panel), machine.get("wall", 0.0), paired=terms.paired)
+    )
     if waiting is not None:
         _note_waiting(findings, waiting, panel)
     findings += _common_findings(tested, build, machine)
@@ -416,6 +422,7 @@ def _describe(findings: Sequence[Finding], build: BuildChange) -> None:
 def _share(finding: Finding, build: BuildChange) -> None:
     total = build.total(finding.cost_metric) if finding.cost_metric is not None else None
     known = total and finding.cost and finding.cost / total > 0 and finding.against == "baseline"
+    known = known and abs(total or 0.0) >= LEAST_OF_COST * abs(finding.cost or 0.0)
     finding.share = finding.cost / total if known and finding.cost and total else None
 
 

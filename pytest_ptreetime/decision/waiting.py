@@ -40,10 +40,11 @@ class Waiting:
     wall_now: float
 
 
-def judge_waiting(panel: Panel, roots: npt.NDArray[np.bool_], *, paired: bool) -> Waiting | None:
+def judge_waiting(panel: Panel, roots: npt.NDArray[np.bool_], machine: float = 0.0, *, paired: bool) -> Waiting | None:
     """What changed in the build's waiting; None where nothing did, or where single rounds can't tell.
 
     :param roots: which keys are the builds' roots, whose wall time is the build's.
+    :param machine: the logarithm by which the machine's wall times moved; so much of each wait may be its doing, too.
     """
     waiting, wall = panel.metric("waiting"), panel.metric("wall")
     if waiting is None or wall is None or not roots.any():
@@ -58,13 +59,17 @@ def judge_waiting(panel: Panel, roots: npt.NDArray[np.bool_], *, paired: bool) -
     wall_now = float(np.median(_root_walls(panel.current[:, wall], roots)))
     typical = float(np.median(totals_before))
     seconds = float(np.median(totals_now)) - typical
+    explained = typical * float(np.expm1(machine))
+    if explained * seconds > 0:
+        seconds -= float(np.sign(seconds)) * min(abs(explained), abs(seconds))
     if abs(seconds) < max(LEAST_SECONDS, LEAST_PART * wall_before):
         return None
     stated = 0.0 if paired else (OWN_NOISE * typical) ** 2 + (WALL_NOISE * wall_before) ** 2
     within = (_variance(totals_before) / len(before)) + (_variance(totals_now) / len(now))
     if abs(seconds) < STANDARD_ERRORS * (within + stated / len(sessions)) ** 0.5:
         return None
-    apart = totals_now.min() > totals_before.max() if seconds > 0 else totals_now.max() < totals_before.min()
+    usual = totals_before * (float(np.exp(machine)) if explained * seconds > 0 else 1.0)
+    apart = totals_now.min() > usual.max() if seconds > 0 else totals_now.max() < usual.min()
     moved = (wall_now - wall_before) * np.sign(seconds)
     if not apart or moved < SEEN_IN_WALL * abs(seconds):
         return None

@@ -75,3 +75,22 @@ def test_wait_that_varies_or_drifts_a_little_is_none(now: tuple[float, ...]) -> 
 def test_single_rounds_can_not_tell() -> None:
     comparison = compare([rounds(BEFORE[:1])], rounds(LONGER[:1]))
     assert comparison.verdict == "inconclusive"
+
+
+@pytest.mark.promise("no-false-alarm")
+def test_waits_that_are_longer_because_the_machine_is_slower_are_none_of_it() -> None:
+    def session(factor: float) -> list[Profile]:
+        nodes = {f"make/cc[f{n}.c]": 0.2 + n / 100 for n in range(20)}
+        return [
+            Profile.from_dict(
+                {"make": {"count": 1, "wall": 7.0 * factor, "cpu": 0.05 * factor}}
+                | {
+                    key: {"count": 1, "wall": 1.1 * cpu * factor, "cpu": cpu * factor, "waiting": 0.05 * cpu * factor}
+                    for key, cpu in nodes.items()
+                }
+            )
+            for _ in range(5)
+        ]
+
+    comparison = compare([session(1.0)], session(2.0))
+    assert all(finding.waited is None for finding in comparison.findings)
