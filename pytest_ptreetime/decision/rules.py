@@ -110,8 +110,8 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     """Find what changed, adjust for the number of questions asked, and explain it."""
     structure = compare_structure(panel)
     panel, accounted = with_whole_drivers(panel, structure)
-    terms = replace(terms, ignored=accounted if terms.ignored is None else terms.ignored | accounted)
-    tested = [part for metric in terms.models for part in _test_metric(panel, metric, structure, terms)]
+    in_drivers = replace(terms, ignored=accounted if terms.ignored is None else terms.ignored | accounted)
+    tested = [part for metric in terms.models for part in _test_metric(panel, metric, structure, in_drivers)]
     if tested:
         adjusted = benjamini_hochberg(_weighted([(part.metric, part.p_values) for part in tested]))
         for part, q_values in zip(
@@ -126,12 +126,8 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     for part in tested:
         findings += _effect_findings(part, panel, terms, machine[part.metric])
     findings = _without_repetitions(findings)
-    waiting = (
-        None
-        if terms.planned is not None
-        else judge_waiting(panel, _roots(panel), machine.get("wall", 0.0), paired=terms.paired)
-    )
-    if waiting is not None:
+    waiting = judge_waiting(panel, _roots(panel), machine.get("wall", 0.0), paired=terms.paired)
+    if waiting is not None and terms.planned is None:
         _note_waiting(findings, waiting, panel)
     findings += _common_findings(tested, build, machine)
     _describe([*findings, *differences], build)
