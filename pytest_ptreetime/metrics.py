@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+
+from pytest_ptreetime.system.figures import Unit
 
 __all__ = [
     "COMPARED",
@@ -24,13 +25,12 @@ __all__ = [
     "PLACES",
     "TABLE",
     "Metric",
+    "Unit",
     "known_sums",
     "metric_of",
     "no_sums",
     "unknown_names",
 ]
-
-Unit = Literal["s", "B", ""]
 
 
 @dataclass(frozen=True)

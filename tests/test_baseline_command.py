@@ -111,5 +111,5 @@ def test_power_says_what_the_next_run_could_find(capsys: pytest.CaptureFixture[s
     lines = ptreetime(capsys, "power", "--rounds", "7").splitlines()
     said = dict(line.split(": ", 1) for line in lines)
     assert said[CLEAN].startswith("with 7 rounds and a baseline of 4 sessions a change of cpu by ")
-    assert said[CLEAN].endswith(" would be found with 90 %")
+    assert said[CLEAN].endswith(" would be found 9 times in 10")
     assert "that is an assumption until there are more" in said[ALL]

@@ -90,7 +90,7 @@ def test_page_without_javascript_has_the_verdict_the_findings_and_the_nodes(regr
     for words in (
         "cc1 c.c: cpu +",
         "make/gcc/cc1[c.c]",
-        "+100.0 %",
+        "+99.4 %",
         "Example CPU 3000",
         "5 stored sessions",
         "make -j2",

@@ -29,6 +29,7 @@ from pytest_ptreetime.errors import (
     UsageError,
 )
 from pytest_ptreetime.system.atomic_write import replace_file
+from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.system.host import HostFacts
 from pytest_ptreetime.system.regular_file import read_file
 from pytest_ptreetime.system.user_lock import user_lock
@@ -67,8 +68,7 @@ class Baseline:
         """For a report: ``.ptreetime/main/x.jsonl, 10 sessions, last 2026-11-20 (4f2a1c9)``."""
         last = self.sessions[-1]
         commit = f" ({last.commit[:7]})" if last.commit else ""
-        plural = "session" if len(self.sessions) == 1 else "sessions"
-        return f"{near(self.path)}, {len(self.sessions)} {plural}, last {last.time[:10]}{commit}"
+        return f"{near(self.path)}, {counted(len(self.sessions), 'session')}, last {last.time[:10]}{commit}"
 
     def keep(self, history: int) -> None:
         """Forget all but the last ``history`` sessions and the pinned one."""

@@ -26,10 +26,10 @@ from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, ReportFailed
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.redactor import Redactor
-from pytest_ptreetime.reports.figures import counted
 from pytest_ptreetime.session.leak_check import failed_leak_check, leak_check_advice
 from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.settings import parse_interpose, parse_redaction, parse_seconds
+from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.system.host import host_facts
 from pytest_ptreetime.system.os_errors import words_of
 from pytest_ptreetime.system.untrusted_text import shell_line, shown

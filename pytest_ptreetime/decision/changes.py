@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.profile import Identity
 from pytest_ptreetime.decision.programs import is_driver, program_class
-from pytest_ptreetime.decision.sentences import cost_in_words, signed
+from pytest_ptreetime.decision.sentences import cost_in_words
+from pytest_ptreetime.system.figures import counted, part, signed
 
 __all__ = ["changes_in_words"]
 
@@ -67,11 +68,9 @@ def _units(findings: Sequence[Finding], identities: Mapping[str, Identity]) -> I
             continue
         verb = {"added": "are new", "removed": "no longer run"}.get(first.kind, "run another number of times")
         cost = sum(unit.cost or 0.0 for unit in units)
-        part = sum(unit.part or 0.0 for unit in units)
+        of_build = sum(unit.part or 0.0 for unit in units)
         name = (first.label or first.key).partition(" ")[0]
-        amount = (
-            f": {signed(cost, 'cpu')} of processor time, {100 * part:.2g} % of the build" if first.cost_metric else ""
-        )
+        amount = f": {signed(cost, 's')} of processor time, {part(of_build)} of the build" if first.cost_metric else ""
         yield f"{len(units)} x {name} {verb}{amount}"
 
 
@@ -83,7 +82,7 @@ def _few(texts: list[str], noun: str) -> list[str]:
     left_out = len(texts) - MOST_TOLD
     if left_out <= 0:
         return texts
-    return [*texts[:MOST_TOLD], f"{left_out} more {noun}{'s' if left_out > 1 else ''}"]
+    return [*texts[:MOST_TOLD], counted(left_out, f"more {noun}")]
 
 
 def _name(key: str, identities: Mapping[str, Identity]) -> str:

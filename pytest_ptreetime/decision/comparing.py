@@ -27,10 +27,12 @@ from pytest_ptreetime.decision.sentences import (
     SIZEABLE,
     comparison_sentence,
     finding_sentence,
+    little_power,
     power_statement,
 )
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import COMPARED, METRICS, MIN_EFFECTS, unknown_names
+from pytest_ptreetime.system.figures import change, part
 from pytest_ptreetime.system.os_errors import refuse_without_room_for
 
 if TYPE_CHECKING:
@@ -148,8 +150,8 @@ def power_of_baseline(
     if power is None:
         return Power(math.inf, 0.0, "", [], "no times are stored: only changes of counts can be found, all of them")
     if len(complete) == 1:
-        noise = 100 * terms.models[power.metric].between
-        power.sentence += f", if sessions differ by {noise:.1f} % a node: that is an assumption until there are more"
+        noise = terms.models[power.metric].between
+        power.sentence += f", if sessions differ by {part(noise)} a node: that is an assumption until there are more"
     return power
 
 
@@ -387,11 +389,9 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
         )
     if result.rounds == 1 and len(panel.baseline) == 1 and len(panel.baseline[0]) == 1 and terms.models:
         reasons.append("one round on each side can't tell a change from noise; measure more rounds")
-    elif not _build_improved(result, panel) and _sees_little(result.power):
+    elif result.power is not None and _sees_little(result.power) and not _build_improved(result, panel):
         advice = "measure more rounds" if terms.paired or result.sessions > 2 else "store more sessions or interleave"
-        seen = "" if result.power is None else result.power.sentence
-        smallest = seen.replace(" a change of ", " only a change of ", 1)
-        reasons.append(f"too little data for the noise: {smallest}; {advice}")
+        reasons.append(f"too little data for the noise: {little_power(result.power)}; {advice}")
     if terms.paired and len(panel.baseline[0]) != len(panel.current):
         notes.append(f"{len(panel.baseline[0])} rounds were paired with {len(panel.current)}; the surplus was left out")
     for position in decision.structure.unsteady[:3]:
@@ -403,8 +403,8 @@ def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Te
         notes.append(f"nodes scatter {decision.inflation:.1f} times as much as in the baseline; judged accordingly")
 
 
-def _sees_little(power: Power | None) -> bool:
-    return power is not None and power.above >= SIZEABLE and power.effect > OK_RESOLUTION
+def _sees_little(power: Power) -> bool:
+    return power.above >= SIZEABLE and power.effect > OK_RESOLUTION
 
 
 def _build_improved(result: Comparison, panel: Panel) -> bool:
@@ -414,17 +414,18 @@ def _build_improved(result: Comparison, panel: Panel) -> bool:
 
 
 def _moved(shifts: Mapping[str, float]) -> str:
-    """``everything moved by a factor of 1.02 in cpu, of 1.41 in wall``: each metric by its own."""
-    told = {metric: f"{shifts[metric]:.2f}" for metric in ("cpu", "wall") if metric in shifts} or {"time": "1.00"}
+    """``moved by +2.1 % in cpu, +41.0 % in wall``: each metric by its own."""
+    told = {metric: change(shifts[metric]) for metric in ("cpu", "wall") if metric in shifts} or {"time": change(1.0)}
     if len(set(told.values())) == 1:
-        return f"everything moved by a factor of {next(iter(told.values()))}"
-    return "everything moved by a factor of " + ", of ".join(f"{text} in {metric}" for metric, text in told.items())
+        return f"moved by {next(iter(told.values()))}"
+    return "moved by " + ", ".join(f"{text} in {metric}" for metric, text in told.items())
 
 
 def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms) -> None:
     """What became of the shift that everything shares, and what the calibration has to do with it."""
     shifts = decision.shifts.values()
-    moved = _moved(result.host_shifts)
+    all_moved = _moved(result.host_shifts)
+    moved = f"everything {all_moved}"
     notable = abs(math.log(result.host_shift)) >= NOTABLE_SHIFT
     busy = terms.calibrations.disturbance if terms.calibrations is not None else None
     disturbed = f"the machine was busy while calibrating ({busy})"
@@ -433,8 +434,10 @@ def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms
     elif any(shift.doubt == "disturbed" and not shift.calibrated for shift in shifts):
         result.reasons.append(f"{moved}; can't tell whether the machine or the build did: {disturbed}")
     elif any(shift.doubt == "split" for shift in shifts):
-        text = f"{moved}, many processes did not; can't tell whether the machine or the build did"
-        result.reasons.append(text.replace("everything", "most processes") + ": interleave (--ptreetime-against)")
+        result.reasons.append(
+            f"most processes {all_moved}, many did not; can't tell whether the machine or the build did: "
+            "interleave (--ptreetime-against)"
+        )
     elif busy is not None:
         result.notes.append(f"{moved}, taken out; {disturbed}, so that nothing more is known of its speed")
     elif any(shift.doubt == "contradicted" for shift in shifts):

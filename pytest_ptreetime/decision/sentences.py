@@ -6,8 +6,16 @@ from collections.abc import Sequence
 
 from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
 from pytest_ptreetime.metrics import metric_of
+from pytest_ptreetime.system.figures import Unit, amount, amounts, change, counted, part, signed
 
-__all__ = ["change_in_words", "comparison_sentence", "cost_in_words", "finding_sentence", "power_statement", "signed"]
+__all__ = [
+    "change_in_words",
+    "comparison_sentence",
+    "cost_in_words",
+    "finding_sentence",
+    "little_power",
+    "power_statement",
+]
 
 #: The metric whose power a verdict depends on: the steadiest that is there.
 _POWER_METRICS = ("cpu", "wall", "user", "sys")
@@ -17,39 +25,8 @@ NOTABLE_SHIFT = 0.02
 OK_RESOLUTION = 0.25
 #: "Nodes above 50 ms" is what the power sentence speaks of, where there are such nodes.
 SIZEABLE = 0.05
-#: Of a change that multiplies a time by more than a hundred, the number says nothing more.
-LARGEST_IN_WORDS = 99.0
-
-
-def amount_in_words(value: float, metric: str) -> str:
-    """``1.9 s``, ``12 ms``, ``34 MiB`` or a plain number, of two to three digits."""
-    size = abs(value)
-    kind = metric_of(metric).unit
-    if kind == "":
-        return f"{value:g}"
-    if kind == "B":
-        for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-            if size >= factor:
-                return f"{_short(value / factor)} {unit}"
-        return f"{value:.0f} B"
-    if size >= 0.1 or size == 0:
-        return f"{_short(value)} s"
-    return f"{_short(value * 1e3)} ms" if size >= 1e-4 else f"{_short(value * 1e6)} us"
-
-
-def _short(value: float) -> str:
-    size = abs(value)
-    return f"{value:.0f}" if size >= 9.95 else f"{value:.1f}" if size >= 0.995 else f"{value:.2f}"
-
-
-def percent_in_words(ratio: float) -> str:
-    """``+9.8 %`` of a ratio of 1.098; from a tripling on, a factor."""
-    return f"x{ratio:.1f}" if ratio >= 3 else f"{100 * (ratio - 1):+.1f} %"
-
-
-def signed(value: float, metric: str) -> str:
-    """``+0.31 s``."""
-    return f"{'+' if value >= 0 else '-'}{amount_in_words(abs(value), metric)}"
+#: Where not even a tripling would have been found, times can't be judged.
+LARGEST_IN_WORDS = 2.0
 
 
 def change_in_words(finding: Finding) -> str:
@@ -65,13 +42,13 @@ def change_in_words(finding: Finding) -> str:
         else:
             text = f"runs {_times(finding.current)} instead of {_times(finding.baseline).removesuffix(' times')}"
         return text + cost_in_words(finding)
-    change = percent_in_words(finding.ratio) if finding.ratio is not None else "from nothing"
-    amounts = (
-        f"{amount_in_words(finding.baseline, finding.metric)} -> {amount_in_words(finding.current, finding.metric)}"
-    )
+    moved = change(finding.ratio) if finding.ratio is not None else "from nothing"
+    difference = finding.current - finding.baseline
+    figures = amounts([abs(difference), finding.baseline, finding.current, finding.measured], _unit(finding.metric))
+    sides = f"{figures[1]} -> {figures[2]}"
     if finding.measured and abs(finding.measured / (finding.current or finding.measured) - 1) >= NOTABLE_SHIFT:
-        amounts += f" at the baseline's machine speed; measured {amount_in_words(finding.measured, finding.metric)}"
-    text = f"{finding.metric} {change} ({signed(finding.current - finding.baseline, finding.metric)}, {amounts})"
+        sides += f" at the baseline's machine speed; measured {figures[3]}"
+    text = f"{finding.metric} {moved} ({'-' if difference < 0 else '+'}{figures[0]}, {sides})"
     if finding.against == "pinned":
         text += " since the pinned session"
     return text
@@ -82,12 +59,16 @@ def cost_in_words(finding: Finding) -> str:
     if finding.cost is None or finding.cost_metric is None:
         return ""
     what = "processor time" if finding.cost_metric == "cpu" else f"{finding.cost_metric} time"
-    part = "" if finding.part is None else f", {100 * finding.part:.2g} % of the build"
-    return f": {signed(finding.cost, finding.cost_metric)} of {what}{part}"
+    of_build = "" if finding.part is None else f", {part(finding.part)} of the build"
+    return f": {signed(finding.cost, _unit(finding.cost_metric))} of {what}{of_build}"
 
 
 def _times(count: float) -> str:
     return "once" if count == 1 else "twice" if count == 2 else f"{count:g} times"
+
+
+def _unit(metric: str) -> Unit:
+    return metric_of(metric).unit
 
 
 def finding_sentence(finding: Finding) -> str:
@@ -101,9 +82,9 @@ def finding_sentence(finding: Finding) -> str:
     if finding.key == COMMON_KEY:
         text += "; the machine does not explain it"
     elif finding.metric != "count" and finding.share is not None and finding.cost is not None:
-        build = signed(finding.cost / finding.share, finding.cost_metric or finding.metric)
-        part = f"{100 * finding.share:.0f} %" if finding.share <= 1.1 else "more than all"
-        text += f", explains {part} of the build's {build}"
+        build = signed(finding.cost / finding.share, _unit(finding.cost_metric or finding.metric))
+        explained = f"{100 * finding.share:.0f} %" if finding.share <= 1.1 else "more than all"
+        text += f", explains {explained} of the build's {build}"
     if finding.within_disturbance:
         text += "; less than what tracing adds to a process"
     if finding.on_critical_path:
@@ -116,10 +97,7 @@ def finding_sentence(finding: Finding) -> str:
 def _waited(finding: Finding) -> str:
     seconds = finding.waited or 0.0
     more = "longer" if seconds > 0 else "less"
-    return (
-        f"waits {amount_in_words(abs(seconds), 'wall')} {more}: "
-        f"{finding.waited_for} was waiting while nothing of the build ran"
-    )
+    return f"waits {amount(abs(seconds), 's')} {more}: {finding.waited_for} was waiting while nothing of the build ran"
 
 
 def power_statement(
@@ -137,26 +115,25 @@ def power_statement(
         return None
     chosen = next((level for level in own if level.above >= SIZEABLE), own[-1])
     if paired:
-        data = f"these {_plural(rounds, 'interleaved round')}"
+        data = f"these {counted(rounds, 'interleaved round')}"
     else:
-        data = f"{_plural(rounds, 'round')} and a baseline of {_plural(sessions, 'session')}"
-    sentence = (
-        f"with {data} {_detectable_change(metric, chosen.effect)} in nodes above "
-        f"{amount_in_words(chosen.above, metric)} would {'be' if planned else 'have been'} found with "
-        f"{100 * chosen.probability:.0f} %"
-    )
+        data = f"{counted(rounds, 'round')} and a baseline of {counted(sessions, 'session')}"
+    nodes = f"nodes above {amount(chosen.above, 's')}"
+    if chosen.effect >= LARGEST_IN_WORDS:
+        sentence = f"with {data} the times of {nodes} can't be judged"
+    else:
+        sentence = (
+            f"with {data} a change of {metric} by {part(chosen.effect)} or more in {nodes} would "
+            f"{'be' if planned else 'have been'} found {10 * chosen.probability:.0f} times in 10"
+        )
     return Power(chosen.effect, chosen.above, metric, list(levels), sentence)
 
 
-def _detectable_change(metric: str, effect: float) -> str:
-    if effect >= LARGEST_IN_WORDS:
-        return f"no change of {metric}, however large,"
-    by = f"{100 * effect:.1f} %" if effect < 1 else f"a factor of {1 + effect:.1f}"
-    return f"a change of {metric} by {by} or more"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def little_power(power: Power) -> str:
+    """What the noise hides."""
+    if power.effect >= LARGEST_IN_WORDS:
+        return "times can't be judged here"
+    return f"a change of {power.metric} by less than {part(power.effect)} may have been missed"
 
 
 def comparison_sentence(comparison: Comparison) -> str:
@@ -183,4 +160,4 @@ def comparison_sentence(comparison: Comparison) -> str:
 
 def _with_others(findings: Sequence[Finding]) -> str:
     others = len(findings) - 1
-    return findings[0].sentence + (f" (and {_plural(others, 'other cause')})" if others else "")
+    return findings[0].sentence + (f" (and {counted(others, 'other cause')})" if others else "")

@@ -14,10 +14,21 @@ from functools import cache
 from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
-from pytest_ptreetime.metrics import MAIN
-from pytest_ptreetime.reports.figures import UNKNOWN, change, counted, figure, label_of
+from pytest_ptreetime.metrics import MAIN, metric_of
 from pytest_ptreetime.reports.html_data import column_block, command_blocks, diff_rows
-from pytest_ptreetime.reports.terminal import certainty, environment, open_reasons, sentence
+from pytest_ptreetime.reports.wording import (
+    APPEARED,
+    certainty,
+    environment,
+    figure,
+    figures_of,
+    label_of,
+    part_of_change,
+    sentence,
+    untold_changes,
+    untold_reasons,
+)
+from pytest_ptreetime.system.figures import UNKNOWN, amounts, change, counted, ratio_of
 from pytest_ptreetime.system.untrusted_text import clip, shell_line, shown
 
 if TYPE_CHECKING:
@@ -78,9 +89,11 @@ class HtmlReport:
 
 def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]:
     comparison = measurement.comparison
-    lines = [] if comparison is None else [*open_reasons(comparison), *certainty(comparison), *comparison.notes]
-    if comparison is not None and measurement.message is not None:
-        lines.insert(0, measurement.message)
+    lines = []
+    if comparison is not None:
+        lines = [*untold_changes(comparison), *untold_reasons(comparison), *certainty(comparison), *comparison.notes]
+        if measurement.message is not None:
+            lines.insert(0, measurement.message)
     lines[:0] = [f"Warning: {warning}" for warning in measurement.warnings]
     if measurement.incomplete_reason is not None:
         lines.insert(0, f"Not complete: {measurement.incomplete_reason}")
@@ -113,30 +126,29 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
 
 def _whole(measurement: Measurement) -> list[dict[str, str]]:
     now, before = measurement.whole, measurement.whole_before or {}
-    return [
-        {
-            "name": label_of(metric),
-            "before": figure(metric, before.get(metric)),
-            "now": figure(metric, now.get(metric)),
-            "change": change(before.get(metric), now.get(metric)),
-            "tint": _tint(before.get(metric), now.get(metric)),
-        }
-        for metric in (each.name for each in MAIN)
-        if metric in now or metric in before
-    ]
+    rows = []
+    for metric in MAIN:
+        old, new = before.get(metric.name), now.get(metric.name)
+        if old is None and new is None:
+            continue
+        figures = amounts([old, new], metric.unit)
+        moved = ratio_of(old, new)
+        row = {"name": label_of(metric.name), "before": figures[0], "now": figures[1]}
+        rows.append({**row, "change": change(moved), "tint": _tint(moved)})
+    return rows
 
 
 def _finding(finding: Finding) -> dict[str, str]:
-    moved = {"added": "new", "removed": "gone"}.get(finding.kind) or change(finding.baseline, finding.current)
+    metric, before, now, moved = figures_of(finding)
     return {
         "key": shown(finding.key),
         "kind": finding.kind,
-        "metric": label_of(finding.metric),
-        "before": figure(finding.metric, finding.baseline),
-        "now": figure(finding.metric, finding.current),
+        "metric": metric,
+        "before": before,
+        "now": now,
         "change": moved,
         "tint": "slower" if finding.is_worse else "faster",
-        "share": UNKNOWN if finding.share is None else f"{finding.share * 100:.0f} %",
+        "share": part_of_change(finding),
     }
 
 
@@ -145,18 +157,19 @@ def _row(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
     cells = []
     for name in columns:
         metric, _, side = name.partition("-")
+        old, new = before.get(metric), now.get(metric)
         if side == "change":
-            text = {"added": "new", "removed": "gone"}.get(row["kind"]) or change(before.get(metric), now.get(metric))
-            cells.append({"text": text, "tint": row["kind"] or _tint(before.get(metric), now.get(metric))})
+            moved = ratio_of(old, new)
+            cells.append({"text": APPEARED.get(row["kind"]) or change(moved), "tint": row["kind"] or _tint(moved)})
         else:
-            cells.append({"text": figure(metric, (before if side else now).get(metric)), "tint": ""})
+            text = amounts([old, new], metric_of(metric).unit)[0 if side else 1]
+            cells.append({"text": text, "tint": ""})
     return {"key": row["key"], "badge": row["finding"] or row["kind"], "cells": cells}
 
 
-def _tint(before: float | None, now: float | None) -> str:
-    if not before or now is None:
+def _tint(ratio: float | None) -> str:
+    if ratio is None:
         return ""
-    ratio = now / before
     return "slower" if ratio > 1 + COLOURED_FROM else "faster" if ratio < 1 / (1 + COLOURED_FROM) else ""
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.reports.figures import change, figure, label_of, seconds
-from pytest_ptreetime.reports.terminal import certainty, environment, open_reasons, sentence
+from pytest_ptreetime.reports.wording import certainty, environment, figures_of, sentence, untold_reasons
+from pytest_ptreetime.system.figures import change, ratio_of, seconds
 from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.decision.finding import Finding
     from pytest_ptreetime.reports.results import Measurement, SessionResult
 
 __all__ = ["MarkdownReport", "append_step_summary", "workflow_commands"]
@@ -73,7 +72,8 @@ def _document(session: SessionResult) -> str:
         now, before = measurement.whole, measurement.whole_before or {}
         row = [f"{_SIGNS.get(measurement.verdict, '')} {measurement.verdict}", _code(measurement.name)]
         for metric in ("wall", "cpu"):
-            row += [seconds(before.get(metric)), seconds(now.get(metric)), change(before.get(metric), now.get(metric))]
+            old, new = before.get(metric), now.get(metric)
+            row += [seconds(old), seconds(new), change(ratio_of(old, new))]
         rows.append(row)
     headers = ["verdict", "test", "wall before", "now", "change", "cpu before", "now", "change"]
     lines += _table(headers, rows, numbers_from=2)
@@ -93,31 +93,20 @@ def _details(measurement: Measurement) -> Iterator[str]:
     if measurement.incomplete_reason is not None:
         notes.append(f"not complete: {measurement.incomplete_reason}")
     if comparison is not None:
-        notes += comparison.reasons if comparison.verdict != "regression" else open_reasons(comparison)
+        notes += untold_reasons(comparison) if comparison.findings else comparison.reasons
     if not notes and (comparison is None or not comparison.findings):
         return
     yield from ("", f"### {_text(measurement.name)}: {measurement.verdict}", "")
     if comparison is not None and comparison.findings:
         yield from (f"**{_text(sentence(measurement))}**", "")
         causes = comparison.causes
-        rows = [_row(finding) for finding in causes[:FINDINGS_SHOWN]]
+        rows = [[_code(finding.key), *figures_of(finding)] for finding in causes[:FINDINGS_SHOWN]]
         yield from _table(["node", "metric", "before", "now", "change"], rows, numbers_from=2)
         if len(causes) > FINDINGS_SHOWN:
             yield from ("", f"and {len(causes) - FINDINGS_SHOWN} more")
         notes += certainty(comparison)
     for note in dict.fromkeys(notes):
         yield from ("", _text(note))
-
-
-def _row(finding: Finding) -> list[str]:
-    moved = {"added": "new", "removed": "gone"}.get(finding.kind) or change(finding.baseline, finding.current)
-    return [
-        _code(finding.key),
-        label_of(finding.metric),
-        figure(finding.metric, finding.baseline),
-        figure(finding.metric, finding.current),
-        moved,
-    ]
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_from: int | None = None) -> list[str]:

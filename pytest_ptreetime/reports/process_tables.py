@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
-from pytest_ptreetime.reports.figures import seconds
+from pytest_ptreetime.system.figures import part, seconds
 from pytest_ptreetime.system.untrusted_text import middle, shown
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
@@ -146,7 +146,7 @@ def top_table(tree: ProcessTree, *, sort: str = "own", limit: int = 20, width: i
     figures = [
         [
             seconds(cost.own_cpu),
-            f"{(cost.own_cpu or 0.0) / whole * 100:.1f} %" if whole else "-",
+            part((cost.own_cpu or 0.0) / whole if whole else None),
             seconds(cost.total_cpu),
             seconds(cost.own_wall),
             seconds(cost.wall),

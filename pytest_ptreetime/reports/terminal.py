@@ -12,18 +12,25 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
-from pytest_ptreetime.decision.finding import COMMON_KEY
 from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
-from pytest_ptreetime.reports.figures import change, counted, figure, label_of, seconds
 from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
+from pytest_ptreetime.reports.wording import (
+    certainty,
+    figures_of,
+    part_of_change,
+    sentence,
+    untold_changes,
+    untold_reasons,
+)
+from pytest_ptreetime.system.figures import UNKNOWN, amount, change, counted, ratio_of, seconds
 from pytest_ptreetime.system.untrusted_text import middle, shown
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.decision.finding import Comparison, Finding
+    from pytest_ptreetime.decision.finding import Finding
     from pytest_ptreetime.reports.results import Measurement, SessionResult
     from pytest_ptreetime.settings import Settings
 
-__all__ = ["TerminalReport", "certainty", "failure_text", "open_reasons", "properties", "sentence", "summary_text"]
+__all__ = ["TerminalReport", "failure_text", "properties", "summary_text"]
 
 FINDINGS_SHOWN = 15
 WIDE = 140  # columns from which the figures before, the tracer and the host's shift have a place in the summary
@@ -58,7 +65,7 @@ def summary_text(
     if verbosity > 0:
         parts.append(_machine(session, width))
     if session.waited >= WAIT_TOLD:
-        parts.append(f"{session.waited:.1f} s of this session were spent waiting for other measurements")
+        parts.append(f"{amount(session.waited, 's')} of this session were spent waiting for other measurements")
     quiet = [line for m in measurements if m not in told for line in _needed(m)]
     parts.append("\n".join(_wrapped([*_first(quiet), _in_all(measurements)], width)))
     return "\n\n".join(parts)
@@ -100,10 +107,10 @@ def _overview(measurements: Sequence[Measurement], width: int, colour: bool) -> 
         for metric in ("wall", "cpu"):
             value, old = now.get(metric), before.get(metric)
             row += [seconds(old), seconds(value)] if width >= WIDE else [seconds(value)]
-            row.append(change(old, value))
+            row.append(change(ratio_of(old, value)))
         if width >= WIDE:
             comparison = measurement.comparison
-            row.append("-" if comparison is None else f"x {comparison.host_shift:.3f}")
+            row.append(UNKNOWN if comparison is None else change(comparison.host_shift))
             row.append(measurement.tracer)
             row.append("no" if measurement.incomplete_reason else "yes")
         rows.append(row)
@@ -124,7 +131,7 @@ def _how_measured(measurements: Sequence[Measurement]) -> str:
     missing = sum(m.incomplete_reason is not None for m in measurements)
     facts = [f"traced by {tracers}", f"{counted(missing, 'tree')} not complete" if missing else "every tree complete"]
     if shifts:
-        span = f"x {shifts[0]:.3f}" if shifts[0] == shifts[-1] else f"x {shifts[0]:.3f} to x {shifts[-1]:.3f}"
+        span = " to ".join(dict.fromkeys([change(shifts[0]), change(shifts[-1])]))
         facts.append(f"the machine's own shift {span}")
     return ", ".join(facts)
 
@@ -140,10 +147,9 @@ def _details(measurement: Measurement, width: int, colour: bool, verbosity: int)
         lines.append(measurement.message)
     if comparison is not None:
         if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
-            lines.append(sentence(measurement))
-        lines += _beyond(comparison.changes, lines)
-        if comparison.verdict != "regression":  # its failure has told them
-            lines += _beyond(comparison.reasons, lines)
+            lines += [sentence(measurement), *untold_changes(comparison)]
+        else:
+            lines += comparison.changes
         lines += [finding.sentence for finding in comparison.contentions if finding.sentence]
         if verbosity > 0:
             lines += [*comparison.notes, *certainty(comparison)]
@@ -166,7 +172,7 @@ def _verdict(measurement: Measurement, colour: bool) -> str:
 def _machine(session: SessionResult, width: int) -> str:
     host = session.host
     facts = [
-        f"machine {session.machine}: {host.cpu_count} x {host.cpu_model}, {host.memory_bytes / 2**30:.0f} GiB",
+        f"machine {session.machine}: {host.cpu_count} x {host.cpu_model}, {amount(host.memory_bytes, 'B')}",
         f"{host.os}, {host.kernel}",
         *(f"{key}: {value}" for key, value in session.machine_info.items()),
     ]
@@ -194,8 +200,8 @@ def failure_text(
     comparison = measurement.comparison
     if comparison is not None:
         parts.append(findings_table(comparison.findings, width=columns))
-        reasons = _beyond(open_reasons(comparison), [sentence(measurement)])
-        parts.append(_paragraph([*comparison.changes, *reasons, *certainty(comparison), *comparison.notes], columns))
+        untold = [*untold_changes(comparison), *untold_reasons(comparison)]
+        parts.append(_paragraph([*untold, *certainty(comparison), *comparison.notes], columns))
         if measurement.message is not None:
             parts.append(_paragraph([measurement.message], columns))
     parts.append(_paragraph([f"Warning: {warning}" for warning in measurement.warnings], columns))
@@ -206,65 +212,6 @@ def failure_text(
     if measurement.verdict == "regression":
         parts.append(how_to_accept(measurement, settings, node_id or measurement.test))
     return "\n\n".join(filter(None, parts))
-
-
-def sentence(measurement: Measurement) -> str:
-    """The verdict in one sentence, with its cause."""
-    comparison = measurement.comparison
-    if comparison is None:
-        return shown(measurement.message or "Nothing was to be compared.")
-    if comparison.sentence:
-        return shown(comparison.sentence)
-    causes = [finding.sentence for finding in comparison.causes if finding.sentence]
-    return shown(causes[0]) if causes else f"The verdict is {comparison.verdict}."
-
-
-def open_reasons(comparison: Comparison) -> list[str]:
-    """The reasons, without what the statement of the power, which belongs to the certainty, says again."""
-    return [reason for reason in comparison.reasons if not _tells_power(reason, comparison)]
-
-
-def _tells_power(text: str, comparison: Comparison) -> bool:
-    power = comparison.power
-    return power is not None and power.sentence in text.replace(" only a change of ", " a change of ")
-
-
-def _beyond(reasons: Iterable[str], told: Sequence[str]) -> list[str]:
-    """The reasons that the lines above have not told already."""
-    return [reason for reason in reasons if not any(reason in line for line in told)]
-
-
-def certainty(comparison: Comparison) -> list[str]:
-    """How sure the verdict is, and why: the rounds and sessions, the costliest finding's interval, the power."""
-    sides = (
-        f"{counted(comparison.rounds, 'pair')} of rounds, run in turns"
-        if comparison.paired
-        else f"{counted(comparison.rounds, 'round')} against {counted(comparison.sessions, 'stored session')}"
-    )
-    lines = [f"How sure: {sides}{_taken_out(comparison)}."]
-    tested = next((finding for finding in comparison.causes if finding.interval is not None), None)
-    if tested is not None and tested.interval is not None:
-        low, high = tested.interval
-        lines.append(
-            f"{shown(tested.label or tested.key)}, {label_of(tested.metric)}: 95 % interval "
-            f"{change(1.0, low)} to {change(1.0, high)}, false discovery rate {tested.q_value:.2g}."
-        )
-    elif comparison.causes:
-        lines.append("The numbers of processes are exact: no noise is involved.")
-    if comparison.power is not None and not _tells_power(comparison.sentence, comparison):
-        lines.append(comparison.power.sentence)
-    return [shown(line) for line in lines]
-
-
-def _taken_out(comparison: Comparison) -> str:
-    """The machine's part of each metric, where one was taken out: of what all processes share the machine may be it."""
-    if any(finding.key == COMMON_KEY for finding in comparison.findings):
-        return "; what all processes share is not taken out"
-    shifts = {metric: factor for metric, factor in comparison.host_shifts.items() if metric in ("cpu", "wall")}
-    if not shifts:
-        return ""
-    told = " and ".join(f"x {factor:.3f} of {metric}" for metric, factor in shifts.items())
-    return f"; the machine's own shift, {told}, is taken out"
 
 
 def how_to_accept(measurement: Measurement, settings: Settings | None, node_id: str) -> str:
@@ -280,7 +227,7 @@ def findings_table(findings: Sequence[Finding], *, width: int) -> str:
     causes = [finding for finding in findings if finding.is_cause]
     if not causes:
         return ""
-    rows = [_row(finding) for finding in causes[:FINDINGS_SHOWN]]
+    rows = [[*figures_of(finding), part_of_change(finding)] for finding in causes[:FINDINGS_SHOWN]]
     names = [shown(finding.key if width >= WIDE_FOR_KEYS else finding.label or finding.key) for finding in causes]
     table = table_with_names(
         ["node", "metric", "before", "now", "change", "of the whole"], names[:FINDINGS_SHOWN], rows, width=width
@@ -291,18 +238,6 @@ def findings_table(findings: Sequence[Finding], *, width: int) -> str:
     if len(findings) > len(causes):
         rest.append(f"{counted(len(findings) - len(causes), 'further finding')} explained by the above")
     return f"{table}\n({'; '.join(rest)})" if rest else table
-
-
-def _row(finding: Finding) -> list[str]:
-    """Metric, before, now, change, and the part of the build's change that this one is."""
-    moved = {"added": "new", "removed": "gone"}.get(finding.kind) or change(finding.baseline, finding.current)
-    return [
-        label_of(finding.metric),
-        figure(finding.metric, finding.baseline),
-        figure(finding.metric, finding.current),
-        moved,
-        "-" if finding.share is None else f"{finding.share * 100:.0f} %",
-    ]
 
 
 def properties(measurement: Measurement) -> list[tuple[str, object]]:
@@ -324,21 +259,6 @@ def properties(measurement: Measurement) -> list[tuple[str, object]]:
         facts.append(("ptreetime.host_shift", round(measurement.comparison.host_shift, 6)))
         facts += [("ptreetime.finding", shown(cause.sentence or cause.key)) for cause in measurement.comparison.causes]
     return facts
-
-
-def environment(session: SessionResult) -> list[tuple[str, str]]:
-    """What is known of the machine and the run, as pairs to show."""
-    host = session.host
-    facts = [
-        ("machine", session.machine),
-        ("processor", f"{host.cpu_count} x {host.cpu_model}"),
-        ("memory", f"{host.memory_bytes / 2**30:.1f} GiB"),
-        ("system", f"{host.os}, {host.kernel}, {host.machine}"),
-        ("commit", session.commit or "-"),
-        ("run order", session.run_order or "-"),
-        *session.machine_info.items(),
-    ]
-    return [(shown(name), shown(value)) for name, value in facts]
 
 
 def _wrapped(lines: Iterable[str], width: int) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.reports.colours import paint
-from pytest_ptreetime.reports.figures import seconds
+from pytest_ptreetime.system.figures import seconds
 from pytest_ptreetime.system.untrusted_text import clip, middle, shell_line, shown
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 

@@ -25,21 +25,42 @@ async function embedded(id) {
 
 const UNKNOWN = "–";
 
-function seconds(value) {
-  if (value === null || value === undefined || Number.isNaN(value)) return UNKNOWN;
-  const size = Math.abs(value);
-  if (size === 0) return "0 s";
-  if (size < 0.001) return `${(value * 1e6).toFixed(0)} µs`;
-  if (size < 1) return `${(value * 1e3).toFixed(size < 0.01 ? 2 : 1)} ms`;
-  return `${value.toFixed(size < 10 ? 3 : 2)} s`;
+// Amounts and changes as in system/figures.py.
+const SCALES = {
+  s: [["s", 1], ["ms", 1e-3], ["µs", 1e-6]],
+  B: [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10], ["B", 1]],
+};
+
+function isUnknown(value) {
+  return value === null || value === undefined || Number.isNaN(value);
+}
+
+// In the unit that the larger of `value` and `beside` needs.
+function amount(value, unit, beside) {
+  if (isUnknown(value)) return UNKNOWN;
+  if (!unit) return `${value}`;
+  const largest = Math.max(Math.abs(value), isUnknown(beside) ? 0 : Math.abs(beside));
+  if (largest === 0) return `0 ${unit}`;
+  const size = unit === "s" ? Number(largest.toPrecision(3)) : largest;
+  const [name, scale] = SCALES[unit].find((each) => size >= each[1]) ?? SCALES[unit].at(-1);
+  const scaled = value / scale;
+  if (name === "B" || Math.abs(scaled) >= 999.5) return `${scaled.toFixed(0)} ${name}`;
+  return `${Number(scaled.toPrecision(3))} ${name}`;
+}
+
+function seconds(value, beside) {
+  return amount(value, "s", beside);
 }
 
 function bytes(value) {
-  if (value === null || value === undefined || Number.isNaN(value)) return UNKNOWN;
-  const units = ["B", "KiB", "MiB", "GiB"];
-  let unit = 0;
-  for (; Math.abs(value) >= 1024 && unit < 3; unit++) value /= 1024;
-  return `${value.toFixed(unit ? 1 : 0)} ${units[unit]}`;
+  return amount(value, "B");
+}
+
+function changeOf(ratio) {
+  if (isUnknown(ratio)) return UNKNOWN;
+  if (ratio >= 3) return `x${ratio.toFixed(ratio < 99.95 ? 1 : 0)}`;
+  const percent = Math.round((ratio - 1) * 1000) / 10 || 0;
+  return `${percent < 0 ? "" : "+"}${percent.toFixed(ratio < 1.9995 ? 1 : 0)} %`;
 }
 
 class Build {

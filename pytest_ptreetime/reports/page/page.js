@@ -117,7 +117,7 @@ class Section {
       ["ended", [ended, build.marks.get(index)].filter(Boolean).join(", ")],
       ["start", seconds(build.start[index] / 1e6)],
       ["wall", seconds((build.end[index] - build.start[index]) / 1e6)],
-      ...build.metrics.map(({ name, label, unit }) => [label, amount(at(name), unit)]),
+      ...build.metrics.map(({ name, label, unit }) => [label, amount(unit === "s" ? micro(at(name)) : at(name), unit)]),
       ["started processes", `${build.childCount[index]}`],
       ["on the critical path", build.critical[index] ? "yes" : "no"],
       ["directory", build.strings[build.cwd[index]] ?? UNKNOWN],
@@ -144,11 +144,6 @@ class Section {
     }
     if (this.build.criticalOrder.length > most) list.append(element("li", {}, `and ${this.build.criticalOrder.length - most} more`));
   }
-}
-
-function amount(value, unit) {
-  if (unit === "s") return seconds(micro(value));
-  return unit === "B" ? bytes(value) : `${value ?? UNKNOWN}`;
 }
 
 function micro(value) {

@@ -7,8 +7,8 @@ const COLUMNS = [
   { name: "key", text: (row) => row.key, sort: (row) => row.key },
   { name: "count", text: (row) => beforeAndNow(row, "count", (value) => `${value}`), sort: (row) => row.now?.count ?? 0 },
   ...["wall", "cpu"].flatMap((metric) => [
-    { name: `${metric}-before`, text: (row) => seconds(row.before?.[metric]), sort: (row) => row.before?.[metric] ?? -1 },
-    { name: metric, text: (row) => seconds(row.now?.[metric]), sort: (row) => row.now?.[metric] ?? -1 },
+    { name: `${metric}-before`, text: (row) => seconds(row.before?.[metric], row.now?.[metric]), sort: (row) => row.before?.[metric] ?? -1 },
+    { name: metric, text: (row) => seconds(row.now?.[metric], row.before?.[metric]), sort: (row) => row.now?.[metric] ?? -1 },
     {
       name: `${metric}-change`,
       text: (row) => changeText(row, metric),
@@ -37,9 +37,7 @@ function ratio(row, metric) {
 function changeText(row, metric) {
   if (row.kind === "added") return "new";
   if (row.kind === "removed") return "gone";
-  const factor = ratio(row, metric);
-  if (factor === null) return UNKNOWN;
-  return factor >= 10 ? `× ${factor.toFixed(0)}` : `${factor >= 1 ? "+" : ""}${((factor - 1) * 100).toFixed(1)} %`;
+  return changeOf(ratio(row, metric));
 }
 
 class NodeTable {

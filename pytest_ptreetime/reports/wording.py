@@ -1,0 +1,121 @@
+"""What reports for people say in the same words: the verdict, how sure it is, a finding's figures, the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_ptreetime.decision.finding import COMMON_KEY
+from pytest_ptreetime.metrics import metric_of
+from pytest_ptreetime.system.figures import UNKNOWN, amount, amounts, change, counted, ratio_of
+from pytest_ptreetime.system.untrusted_text import shown
+
+if TYPE_CHECKING:
+    from pytest_ptreetime.decision.finding import Comparison, Finding
+    from pytest_ptreetime.reports.results import Measurement, SessionResult
+
+__all__ = [
+    "APPEARED",
+    "certainty",
+    "environment",
+    "figure",
+    "figures_of",
+    "label_of",
+    "part_of_change",
+    "sentence",
+    "untold_changes",
+    "untold_reasons",
+]
+
+#: What stands in place of a change where a node is on one side only.
+APPEARED = {"added": "new", "removed": "gone"}
+
+
+def label_of(metric: str) -> str:
+    """What tables call a metric."""
+    return metric_of(metric).label or metric
+
+
+def figure(metric: str, value: float | None) -> str:
+    """A value of one of a profile's metrics, with its unit."""
+    return amount(value, metric_of(metric).unit)
+
+
+def figures_of(finding: Finding) -> tuple[str, str, str, str]:
+    """A finding's row in a table: the metric, before, now, and the change."""
+    before, now = amounts([finding.baseline, finding.current], metric_of(finding.metric).unit)
+    moved = finding.ratio if finding.ratio is not None else ratio_of(finding.baseline, finding.current)
+    return label_of(finding.metric), before, now, APPEARED.get(finding.kind) or change(moved)
+
+
+def part_of_change(finding: Finding) -> str:
+    """The part of the whole build's change that this one is."""
+    return UNKNOWN if finding.share is None else f"{100 * finding.share:.0f} %"
+
+
+def sentence(measurement: Measurement) -> str:
+    """The verdict in one sentence, with its cause."""
+    comparison = measurement.comparison
+    if comparison is None:
+        return shown(measurement.message or "Nothing was to be compared.")
+    if comparison.sentence:
+        return shown(comparison.sentence)
+    causes = [finding.sentence for finding in comparison.causes if finding.sentence]
+    return shown(causes[0]) if causes else f"The verdict is {comparison.verdict}."
+
+
+def untold_changes(comparison: Comparison) -> list[str]:
+    """What changed besides, as far as the verdict's sentence has not told it."""
+    return comparison.changes[1:] if comparison.verdict == "ok" else comparison.changes
+
+
+def untold_reasons(comparison: Comparison) -> list[str]:
+    """Why nothing can be said of some of it; the sentence of an inconclusive verdict has told that."""
+    return [] if comparison.verdict == "inconclusive" else comparison.reasons
+
+
+def certainty(comparison: Comparison) -> list[str]:
+    """How sure the verdict is, and why: the rounds and sessions, the costliest finding's interval, the power."""
+    sides = (
+        f"{counted(comparison.rounds, 'pair')} of rounds, run in turns"
+        if comparison.paired
+        else f"{counted(comparison.rounds, 'round')} against {counted(comparison.sessions, 'stored session')}"
+    )
+    lines = [f"How sure: {sides}{_taken_out(comparison)}."]
+    tested = next((finding for finding in comparison.causes if finding.interval is not None), None)
+    if tested is not None and tested.interval is not None:
+        low, high = tested.interval
+        lines.append(
+            f"{shown(tested.label or tested.key)}, {label_of(tested.metric)}: 95 % interval "
+            f"{change(low)} to {change(high)}, false discovery rate {tested.q_value:.2g}."
+        )
+    elif comparison.causes:
+        lines.append("The numbers of processes are exact: no noise is involved.")
+    if comparison.power is not None and comparison.verdict != "ok":  # its sentence tells it
+        lines.append(comparison.power.sentence)
+    return [shown(line) for line in lines]
+
+
+def _taken_out(comparison: Comparison) -> str:
+    """The machine's part of each metric, where one was taken out: of what all processes share the machine may be it."""
+    if any(finding.key == COMMON_KEY for finding in comparison.findings):
+        return "; what all processes share is not taken out"
+    shifts = {metric: factor for metric, factor in comparison.host_shifts.items() if metric in ("cpu", "wall")}
+    if not shifts:
+        return ""
+    told = " and ".join(f"{change(factor)} of {metric}" for metric, factor in shifts.items())
+    return f"; the machine's own shift, {told}, is taken out"
+
+
+def environment(session: SessionResult) -> list[tuple[str, str]]:
+    """What is known of the machine and the run, as pairs to show."""
+    host = session.host
+    facts = [
+        ("machine", session.machine),
+        ("processor", f"{host.cpu_count} x {host.cpu_model}"),
+        ("memory", amount(host.memory_bytes, "B")),
+        ("system", f"{host.os}, {host.kernel}, {host.machine}"),
+        ("commit", session.commit or UNKNOWN),
+        ("run order", session.run_order or UNKNOWN),
+        *session.machine_info.items(),
+    ]
+    return [(shown(name), shown(value)) for name, value in facts]
