@@ -141,7 +141,7 @@ class _Columns(msgspec.Struct):
 def header_of(line: bytes | memoryview, path: Path) -> Header:
     """The first line of ``path``.
 
-    :raises BaselineOtherVersion, BaselineCorrupt: it is none that can be read.
+    :raises BaselineOtherVersion, BaselineCorrupt: the line can't be parsed.
     """
     try:
         version = msgspec.json.decode(line)["ptreetime_baseline"]
@@ -214,7 +214,7 @@ def _entry(line: bytes | memoryview) -> Session | Pin | Header:
 
 def _session(line: _Columns) -> Session:
     if line.calibration is not None and not line.calibration.is_whole:
-        raise msgspec.ValidationError("the calibration is not one")
+        raise msgspec.ValidationError("invalid calibration: parts are missing or of unequal length")
     return Session(line.session, line.time, line.columns(), line.commit, line.tracer, line.calibration)
 
 

@@ -1,6 +1,8 @@
-"""The parts of the decision that comparing.py puts together; statistics.py has the textbook functions.
+"""The parts of the decision, which comparing.py puts together. docs/architecture.md explains them in this order.
 
-``structure`` judges counts, ``panel`` lines times up as arrays, ``host_speed`` takes the machine's speed out,
-``metric_noise`` and ``shrinkage`` say how much a node varies, ``effects`` tests, ``rules`` gives the verdict,
-``explain`` finds causes, ``sentences`` says it, ``finding`` is what comes out.
+``alignment`` puts sessions under one set of keys (``starring``, ``matching``, ``stepping_over``, ``likeness``);
+``panel`` lines profiles up as arrays; ``structure`` compares counts and ``structure_cost`` judges what they cost;
+``waiting`` judges the build's waiting; ``host_speed`` takes the machine's speed out; ``metric_noise`` and ``shrinkage``
+say how much a node varies; ``effects`` tests, with the textbook functions of ``statistics``; ``rules`` decides;
+``explain`` finds causes; ``changes`` and ``sentences`` write them down; ``finding`` is what comes out.
 """

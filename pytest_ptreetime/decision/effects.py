@@ -83,7 +83,7 @@ class Samples:
         return np.log(np.maximum(scaled, 0.0) + self.noise.start)
 
     def reference_nodes(self) -> Mask | None:
-        """The nodes that say how fast the machine was; None if too few or the metric is not one of speed."""
+        """The nodes that say how fast the machine was; None if too few, or the metric does not follow the machine."""
         if not self.noise.follows_machine:
             return None
         if self.suspects is None or not self.suspects.any():

@@ -72,7 +72,7 @@ def summary_text(
 
 
 def _needed(measurement: Measurement) -> list[str]:
-    """What has to be told of a measurement however quiet it is to be: what was not compared, what is not measured."""
+    """What is shown of a measurement even under ``-q``: what was not compared, what is not measured."""
     message = [] if measurement.message is None else [measurement.message]
     return [*message, *(f"{measurement.name}: warning: {warning}" for warning in measurement.warnings)]
 

@@ -1,4 +1,4 @@
-"""What the machine refuses (a full disk, no permission, no descriptor, process or memory left), in words of ours."""
+"""Errors of the operating system (a full disk, no permission, no descriptor, process or memory left), as messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_ptreetime.system.inherited import waiting_for_children
 
 __all__ = ["REFUSALS", "refuse_without_room_for", "refused_as", "words_of"]
 
-#: What Python raises then. A library that can't be loaded for want of memory or descriptors is an ImportError.
+#: What Python raises then. A library that can't be loaded because memory or descriptors ran out is an ImportError.
 REFUSALS = (OSError, MemoryError, ImportError)
 
 # Of an import that is tried: both libraries take about 1 s of processor time.

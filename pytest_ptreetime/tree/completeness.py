@@ -60,7 +60,7 @@ class Certificate(msgspec.Struct):
                 f"{self.exits} ended and {self.alive} were left running"
             )
         if self.unseen_creates and not self.interposer_only:
-            said.append("of " + _many(self.unseen_creates, "process", "processes") + " the creation was not seen")
+            said.append("the creation of " + _many(self.unseen_creates, "process", "processes") + " was not seen")
         if self.stray_exits:
             said.append(_many(self.stray_exits, "exit belongs", "exits belong") + " to no process that was seen")
         if self.contradictions:

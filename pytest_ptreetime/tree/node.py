@@ -1,7 +1,7 @@
 """One image of one process: what the tree is made of.
 
-A node keeps what the events told of it as it came: it decodes strings, and works out its numbers, when it is asked. A
-tree of 200,000 processes is built in a second because nothing is worked out that nobody reads.
+A node keeps the events' data as it came, and decodes strings and computes numbers when it is asked. A tree of 200,000
+processes is built in a second because nothing is computed that nobody reads.
 """
 
 from __future__ import annotations

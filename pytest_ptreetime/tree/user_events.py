@@ -2,7 +2,7 @@
 
 A process in a PID namespace of its own (a container, a sandboxed step) sees itself and its parent under other numbers,
 and the number may be another process's outside. It is not its own where its parent is not, or where two programs tell
-of one start: what is told of such a process is known of neither.
+of one start. Then it is taken for neither process.
 """
 
 from __future__ import annotations
