@@ -227,14 +227,14 @@ def parse_redaction(text: str) -> str:
 
 @dataclass(frozen=True)
 class Option:
-    """One row of the table.
+    """One row of the table. ``meaning`` is Markdown, as README has it.
 
     ``implied`` is the value of a flag that is given without one, ``split`` finds the values in a text that may hold
     several of a repeatable option.
     """
 
     name: str
-    help: str
+    meaning: str
     parse: Callable[[str], Any] = parse_text
     default: Any = None
     metavar: str | None = None
@@ -243,6 +243,12 @@ class Option:
     split: Callable[[str], list[str]] | None = None
     switch: bool = False
     marker: bool = False
+
+    @property
+    def help(self) -> str:
+        """The meaning as a terminal shows it."""
+        plain = re.sub(r" \(\[\w+\]\([^)]+\)\)", "", self.meaning)
+        return re.sub(r"\[(\w+)\]\([^)]+\)", r"\1", plain).replace("`", "")
 
     @property
     def flag(self) -> str:
@@ -260,39 +266,65 @@ class Option:
 OPTIONS: tuple[Option, ...] = (
     Option(
         "baseline",
-        "compare with the stored baselines in DIR, below pytest's rootdir",
+        "compare with the stored baselines in DIR (`.ptreetime`), which is relative to pytest's rootdir. "
+        "A store that is missing or damaged fails the test before the build runs; a test that the store "
+        "has nothing of passes and is told, also with `-q`",
         metavar="DIR",
         implied=DEFAULT_STORE,
     ),
-    Option("save-baseline", "add this session to the baselines in DIR", metavar="DIR", implied=DEFAULT_STORE),
+    Option(
+        "save-baseline",
+        "add this session to the baselines; regressions and incomplete runs are not added",
+        metavar="DIR",
+        implied=DEFAULT_STORE,
+    ),
     Option(
         "baseline-name",
-        "which baseline of the store: main, release, ...",
+        "which baseline of the store: `main`, `release`, ...",
         parse_baseline_name,
         DEFAULT_BASELINE_NAME,
         "NAME",
     ),
     Option(
         "allow-other-machine",
-        "compare times with a baseline from a machine that differs, too",
+        "compare times, too, with a baseline from a machine whose processor, number of processors or "
+        "memory differs (only counts otherwise)",
         parse_bool,
         default=False,
         switch=True,
     ),
-    Option("against", "run every build of revision REV too, interleaved, and compare", parse_name, metavar="REV"),
-    Option("rounds", "measured runs of each build, or auto", parse_rounds, metavar="N", marker=True),
     Option(
-        "budget", "seconds that --ptreetime-rounds auto may spend on a test", parse_seconds, 300.0, "S", marker=True
+        "against", "run every build of revision REV too, in turns (A B B A ...), and compare", parse_name, metavar="REV"
     ),
-    Option("warmup", "runs before the measured ones", parse_natural, metavar="N", marker=True),
     Option(
-        "timeout", "seconds after which a build's whole process tree is ended", parse_seconds, None, "S", marker=True
+        "rounds",
+        "measured runs: 5 where something is compared, saved or reported to LNT, else 1; `auto`: until "
+        "the question is decided",
+        parse_rounds,
+        metavar="N",
+        marker=True,
     ),
-    Option("tracer", f"auto, {', '.join(TRACERS)}", parse_name, "auto", "NAME", marker=True),
+    Option(
+        "budget",
+        "seconds that `--ptreetime-rounds auto` may spend on a test (300)",
+        parse_seconds,
+        300.0,
+        "S",
+        marker=True,
+    ),
+    Option(
+        "warmup",
+        "runs before the measured ones (1 where several are measured)",
+        parse_natural,
+        metavar="N",
+        marker=True,
+    ),
+    Option("timeout", "end a build's whole process tree after S seconds", parse_seconds, None, "S", marker=True),
+    Option("tracer", f"`auto`, {', '.join(f'`{name}`' for name in TRACERS)}", parse_name, "auto", "NAME", marker=True),
     Option(
         "interpose",
-        "load a library into the build's programs where the tracer has a use for one: true, false, or log for the one "
-        "that logs each start and end",
+        "`true`: load a library where the tracer has a use for one; `false`: none; `log`: the one that "
+        "logs each start and end",
         parse_interpose,
         default=True,
         metavar="{true,false,log}",
@@ -301,8 +333,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("sudo", "allow privileged tracers to be started by `sudo -n`", parse_bool, default=False, switch=True),
     Option(
         "min-effect",
-        "smallest change worth an alarm, for example wall=2, cpu=3:0.05 (percent, seconds) or, for the nodes whose key "
-        "matches a glob pattern, '*/cc1*@cpu=10'",
+        "smallest change worth an alarm (`cpu=3`, `wall=2:0.05`), for all nodes or for those whose key "
+        "matches the glob pattern (`*/cc1*@cpu=10`)",
         parse_min_effect,
         default=(),
         metavar="[PATTERN@]METRIC=PERCENT[:SECONDS]",
@@ -312,7 +344,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "metrics",
-        f"metrics to compare ({' '.join(METRICS)})",
+        f"metrics to compare, several in one value too: {' '.join(METRICS)}",
         parse_metric,
         metavar="NAME",
         repeatable=True,
@@ -320,20 +352,21 @@ OPTIONS: tuple[Option, ...] = (
         marker=True,
     ),
     Option(
-        "ignore", "leave nodes whose key matches this glob pattern out", metavar="PATTERN", repeatable=True, marker=True
+        "ignore", "leave nodes out whose key matches the glob pattern", metavar="PATTERN", repeatable=True, marker=True
     ),
     Option(
         "fail-on",
-        "what fails a test: regression, no-baseline (and regressions), inconclusive (and both), never; structure for "
-        "any difference of structure",
+        "`never`, `regression` (default), `no-baseline` (and regressions), `inconclusive` (and both, and "
+        "times that another machine's baseline has no answer for); `structure`: any difference of "
+        "structure, too, also beside one of these (`structure,no-baseline`)",
         parse_fail_on,
         frozenset({"regression"}),
-        f"{{{','.join(FAIL_ON)}}}",
+        "WHAT",
         marker=True,
     ),
     Option(
         "sub-arg",
-        "replace what matches in the arguments that make a node's key",
+        "replace what varies in arguments, so that keys don't",
         parse_substitution,
         default=(),
         metavar="PATTERN=REPLACEMENT",
@@ -342,7 +375,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "redact",
-        "hide what matches in command lines, besides what looks like a password or a token; an empty pattern, or off, "
+        "hide what matches in command lines (of a pattern with groups, what they match), besides what "
+        "looks like a password or a token ([how](docs/security.md#secrets)); an empty pattern, or `off`, "
         "takes this default away",
         parse_redaction,
         default=(),
@@ -351,17 +385,17 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "report",
-        "write a report at the end of the session",
+        "any [report](#reports)",
         metavar="NAME[:FILE]",
         repeatable=True,
         split=reports_in,
     ),
-    Option("lnt-report", "write an LNT report at the end of the session", metavar="FILE"),
-    Option("lnt-suite", "LNT suite of the report: compile or ptreetime", parse_name, "compile", "NAME"),
-    Option("lnt-submit", "send the LNT report to this address", parse_name, metavar="URL"),
-    Option("machine", "name of this machine in reports", parse_name, metavar="NAME"),
-    Option("run-order", "place of this session in LNT's history, a number", parse_name, metavar="N"),
-    Option("record-dir", "keep the recording of every round in DIR", metavar="DIR"),
+    Option("lnt-report", "an LNT report, one sample a round", metavar="FILE"),
+    Option("lnt-suite", "its suite: `compile` (as LNT ships it) or `ptreetime` (ours)", parse_name, "compile", "NAME"),
+    Option("lnt-submit", "send it there too", parse_name, metavar="URL"),
+    Option("machine", "this machine's name in reports", parse_name, metavar="NAME"),
+    Option("run-order", "the run's place in LNT's history; the commit's time by default", parse_name, metavar="N"),
+    Option("record-dir", "keep the recording of every round", metavar="DIR"),
     Option("disable", "skip the tests that measure builds", parse_bool, default=False, switch=True),
 )
 

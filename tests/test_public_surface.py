@@ -10,13 +10,14 @@ import typing
 from pathlib import Path
 
 import pytest
+from option_table import option_table, with_table
 
 import pytest_ptreetime
 from pytest_ptreetime import cli
 from pytest_ptreetime.decision.comparing import Comparison, Finding, compare
 from pytest_ptreetime.errors import NativeHelperMissing
 from pytest_ptreetime.native import helper
-from pytest_ptreetime.plugin import hookspecs
+from pytest_ptreetime.plugin import MARKER, hookspecs
 from pytest_ptreetime.plugin.fixture import PtreetimeFixture
 from pytest_ptreetime.recording.events import End, Event, Exec, Exit, Start
 from pytest_ptreetime.recording.recording import Recording
@@ -99,11 +100,21 @@ def test_compare_and_its_results_have_the_promised_names() -> None:
     assert promised <= set(typing.get_type_hints(Finding))
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_readme_names_every_option(option: typing.Any) -> None:
-    assert f"`{option.flag}" in README
-    row = next(line for line in README.splitlines() if line.startswith(f"| `{option.flag}"))
-    assert ("*m*" in row.split("|")[1]) == option.marker
+def test_readme_has_the_table_of_options_as_it_is() -> None:
+    assert with_table(README) == README, "run `make goldens`"
+    assert option_table() in README
+
+
+def test_help_of_an_option_is_plain_text() -> None:
+    told = {option.name: option.help for option in OPTIONS}
+    assert not [text for text in told.values() if "`" in text or "](" in text]
+    assert told["report"] == "any report"
+    assert "a token; an empty pattern" in told["redact"]
+
+
+def test_marker_names_every_argument_that_it_takes() -> None:
+    arguments = MARKER[MARKER.index("(") + 1 : MARKER.index(")")].split(", ")
+    assert arguments == [f"{option.attribute}=None" for option in OPTIONS if option.marker]
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -14,7 +14,7 @@ import argparse
 import statistics
 import sys
 
-from pytest_ptreetime.commands.option_values import value_of
+from pytest_ptreetime.commands.option_values import add_options, value_of
 from pytest_ptreetime.commands.terminal_width import width
 from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
 from pytest_ptreetime.decision.profile import Profile
@@ -39,8 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--setup", metavar="CMD", help="a shell command to run before every run, untimed")
     parser.add_argument("--cwd", metavar="DIR", help="where to run all of them")
-    parser.add_argument("--tracer", default="auto", metavar="NAME", help="auto, ebpf, ptrace, dtrace, interpose")
-    parser.add_argument("--sudo", action="store_true", help="allow a privileged tracer to be started by `sudo -n`")
+    add_options(parser, "tracer", "sudo")
     add_decision_arguments(parser)
 
 

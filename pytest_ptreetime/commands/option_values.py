@@ -1,12 +1,14 @@
-"""The values of options: read by the functions of settings.py, refused in the words of these."""
+"""The options of commands: those of pytest by settings.py's table, all values read by its functions."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["value_of"]
+from pytest_ptreetime.settings import OPTIONS
+
+__all__ = ["add_options", "value_of"]
 
 _Value = TypeVar("_Value")
 
@@ -21,3 +23,19 @@ def value_of(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
             raise argparse.ArgumentTypeError(f"{text!r} can't be used: {error}") from None
 
     return read
+
+
+def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Declare options that are pytest's too. Those that take several values in one text are left as texts."""
+    for option in OPTIONS:
+        if option.name not in names:
+            continue
+        arguments: dict[str, Any] = {"help": option.help}
+        if option.switch:
+            arguments.update(action="store_true")
+        else:
+            read = str if option.split is not None else value_of(option.parse)
+            arguments.update(type=read, metavar=option.metavar, default=option.default)
+        if option.repeatable:
+            arguments.update(action="append", default=[])
+        parser.add_argument(f"--{option.name}", **arguments)

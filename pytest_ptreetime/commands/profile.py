@@ -21,14 +21,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_ptreetime.commands.option_values import value_of
+from pytest_ptreetime.commands.option_values import add_options
 from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, ReportFailed, UsageError
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.redactor import Redactor
 from pytest_ptreetime.session.leak_check import failed_leak_check, leak_check_advice
 from pytest_ptreetime.session.measure import record
-from pytest_ptreetime.settings import parse_interpose, parse_redaction, parse_seconds
 from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.system.host import host_facts
 from pytest_ptreetime.system.os_errors import words_of
@@ -50,30 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong with the recording")
     parser.add_argument("-v", "--verbose", action="store_true", help="say which tracer was taken and what was seen")
     parser.add_argument("--live", action="store_true", help="show the running processes while they run")
-    parser.add_argument("--tracer", default="auto", metavar="NAME", help="auto, ebpf, ptrace, dtrace, interpose")
-    parser.add_argument(
-        "--interpose",
-        type=value_of(parse_interpose),
-        default=True,
-        metavar="{true,false,log}",
-        help="load a library into the command's programs where the tracer has a use for one (the default); log: the "
-        "one that logs each start and end",
-    )
+    add_options(parser, "tracer", "interpose", "sudo", "timeout", "redact")
     parser.add_argument(
         "--no-interpose", dest="interpose", action="store_const", const=False, help="the same as --interpose false"
-    )
-    parser.add_argument("--sudo", action="store_true", help="allow a privileged tracer to be started by `sudo -n`")
-    parser.add_argument(
-        "--timeout", type=value_of(parse_seconds), metavar="SECONDS", help="end the whole process tree after this"
-    )
-    parser.add_argument(
-        "--redact",
-        action="append",
-        default=[],
-        type=value_of(parse_redaction),
-        metavar="PATTERN",
-        help="hide what matches in command lines, besides what looks like a password or a token (an empty pattern "
-        "takes this default away); repeatable",
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD...", help="the command and its arguments")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from pytest_ptreetime.commands.option_values import add_options
 from pytest_ptreetime.commands.terminal_width import colour, width
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.results import SessionResult
@@ -18,15 +19,7 @@ EXIT_STATUS = {"ok": 0, "improvement": 0, "regression": 1, "inconclusive": 3, "n
 
 def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say what counts as a change."""
-    parser.add_argument(
-        "--min-effect",
-        action="append",
-        default=[],
-        metavar="[PATTERN@]METRIC=PERCENT[:SECONDS]",
-        help="smallest change worth an alarm",
-    )
-    parser.add_argument("--metrics", action="append", default=[], metavar="NAME", help="metrics to compare")
-    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="keys to leave out (glob)")
+    add_options(parser, "min-effect", "metrics", "ignore")
 
 
 def decision_terms(options: argparse.Namespace) -> dict[str, Any]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["ptreetime"]
 
 MARKER = (
-    "ptreetime(rounds=None, warmup=None, timeout=None, tracer=None, interpose=None, min_effect=None, metrics=None, "
-    "ignore=None, fail_on=None, sub_arg=None, budget=None): how the builds of this test are measured and judged"
+    f"ptreetime({', '.join(f'{option.attribute}=None' for option in OPTIONS if option.marker)}): "
+    "how the builds of this test are measured and judged"
 )
 _session_key: pytest.StashKey[MeasuringSession] = pytest.StashKey()
 _settings_key: pytest.StashKey[Settings] = pytest.StashKey()
