@@ -1,5 +1,5 @@
 /* Records of the BPF program (ptreetime_records.h) become events of the sink. Nothing here trusts a record: sizes are
- * checked against what arrived. tests/fuzz/records.c feeds it with anything. */
+ * checked against what arrived. tests/fuzz/ebpf_records.c feeds it with anything. */
 #ifndef PTREETIME_RECORDER_EBPF_RECORDS_H
 #define PTREETIME_RECORDER_EBPF_RECORDS_H
 

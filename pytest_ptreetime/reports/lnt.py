@@ -34,7 +34,6 @@ from pytest_ptreetime.system.untrusted_text import shown
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.profile import Profile
     from pytest_ptreetime.reports.results import SessionResult
-    from pytest_ptreetime.tree.process_tree import ProcessTree
 
 __all__ = [
     "SUITES",
@@ -132,14 +131,6 @@ def samples_of_profiles(
             for metric, number in metrics.items():
                 row.setdefault(metric, []).append(float(number))
     return samples
-
-
-def samples_of_trees(name: str, trees: Sequence[ProcessTree]) -> Samples:
-    """As :func:`samples_of_profiles`, from trees: several recordings of one build are its rounds."""
-    from pytest_ptreetime.decision.profile import Profile
-
-    whole = [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree)) for tree in trees]
-    return samples_of_profiles(name, [Profile.from_tree(tree, comparable=False) for tree in trees], whole)
 
 
 def lnt_report(
