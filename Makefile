@@ -10,7 +10,7 @@ SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backe
 C_SOURCES := $(shell find libptreetime tests/programs tests/fuzz examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test test-dtrace test-faults test-kernels fuzz goldens lint format bench bench-decision bench-real-decision bench-scale build clean
+.PHONY: help venv native demo test test-fast test-dtrace test-faults test-kernels fuzz goldens lint format bench bench-decision bench-real-decision bench-scale build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -31,6 +31,9 @@ demo: $(STAMP) ## save a baseline of the example's build, slow one compile down,
 
 test: $(STAMP) ## run the tests (PYTEST_ARGS=--slow for all of them)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: $(STAMP) ## run the tests that start no process, after every change (under a minute)
+	$(BIN)/python -m pytest -q --fast $(PYTEST_ARGS)
 
 # A start of dtrace takes 5 to 10 s: left out is what it can't do differently from what is tried. DTRACE_TESTS=dtrace
 # runs it all.

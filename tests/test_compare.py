@@ -791,7 +791,7 @@ def test_comparing_a_set_with_itself_finds_nothing(baseline: list[list[Profile]]
 
 
 @pytest.mark.promise("order-of-events")
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(random=st.randoms(use_true_random=False), slower=st.booleans(), paired=st.booleans())
 def test_order_of_keys_and_rounds_does_not_matter(random: Random, slower: bool, paired: bool) -> None:
     builds = Builds(11)
@@ -815,7 +815,7 @@ def test_order_of_keys_and_rounds_does_not_matter(random: Random, slower: bool, 
     assert one.host_shift == pytest.approx(other.host_shift, rel=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(factor=st.floats(0.5, 3), slower=st.booleans())
 def test_scaling_all_current_times_moves_the_host_shift_only(factor: float, slower: bool) -> None:
     builds = Builds(12)

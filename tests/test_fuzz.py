@@ -89,8 +89,9 @@ def test_bounds_notice_what_takes_too_much() -> None:
     program = "from fuzz import bounds; bounds.SECONDS = 60; bounds.bounded(lambda data: len(data * (600 << 20)))(b'x')"
     through_shell = ["sh", "-c", '"$0" -c "$1"; exit', sys.executable, program]  # or our own peak would be the child's
     done = subprocess.run(through_shell, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    assert re.search(r"Violation: 1 bytes took (599|6\d\d) MiB", done.stderr)
-    assert "MiB" in done.stderr
+    said = re.search(r"Violation: 1 bytes took (\d+) MiB", done.stderr)
+    assert said, done.stderr
+    assert 550 < int(said[1]) < 700  # the peak before is the kernel's estimate, some MiB off on a busy machine
 
 
 @pytest.mark.promise("files-do-not-explode")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from report_sessions import HOSTILE_SOURCE
 from simulated_processes import simulations
@@ -76,7 +76,6 @@ def test_end_that_is_told_before_the_beginning_leaves_nothing_behind() -> None:
     assert labels(build) == {0: "make"}
 
 
-@settings(deadline=None)  # the machine is shared
 @given(simulations(), st.integers(1, 7))
 def test_slots_hold_exactly_the_living_processes_without_living_children(events: list[Event], size: int) -> None:
     build = RunningBuild()
@@ -132,7 +131,6 @@ def test_without_a_terminal_a_line_says_it_now_and_then() -> None:
 # Reading while somebody writes
 
 
-@settings(deadline=None)  # the machine is shared
 @given(st.lists(st.integers(0, 5), min_size=1), st.lists(st.integers(1, 60), min_size=1, max_size=20))
 def test_growing_stream_when_read_at_any_moment_gives_each_event_once(frames: list[int], cuts: list[int]) -> None:
     events: list[list[Event]] = [[Create(10 * n + m, m, n) for m in range(size)] for n, size in enumerate(frames)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from pytest_ptreetime.tree.process_tree import ProcessTree
 # parent's arguments, arguments, exit status (minus a signal's number; None where an exec ended the image)
 Seen = tuple[tuple[str, ...] | None, tuple[str, ...], int | None]
 
+TEMPORARY = re.escape(tempfile.gettempdir())
 FULL_TRACERS = {name: make for name, make in builtin_tracers().items() if name != "interpose"}
 
 
@@ -69,7 +71,7 @@ def stable(args: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if args is None:
         return None
     return tuple(
-        re.sub(r"/tmp/[^= ]*objects", "OBJECTS", re.sub(r"/tmp/cc\w{6}\b", "/tmp/TEMPORARY", argument))
+        re.sub(rf"{TEMPORARY}/[^= ]*objects", "OBJECTS", re.sub(rf"{TEMPORARY}/cc\w{{6}}\b", "TEMPORARY", argument))
         for argument in args
     )
 

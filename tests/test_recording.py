@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from replicated_builds import lua_build, replicated
 from report_sessions import build
@@ -96,7 +96,6 @@ def test_events_survive_the_file_whatever_they_are(events: list[Event]) -> None:
 
 
 @pytest.mark.promise("order-of-events")
-@settings(deadline=None)
 @given(simulations(), st.sampled_from([1, 7, 100]), st.randoms(use_true_random=False))
 def test_tree_of_a_file_is_that_of_its_events_in_any_order(
     events: list[Event], events_per_block: int, chance: random.Random
@@ -121,7 +120,6 @@ def test_loss_that_quotes_what_is_no_unicode_can_be_saved(what: str, kept: str) 
 
 
 @pytest.mark.promise("recording-lossless")
-@settings(deadline=None)
 @given(st.lists(st.one_of(*map(any_event, COLUMN_KINDS)), max_size=30), st.sampled_from([1, 5, 100]))
 @example([Create(0, 0, 1 - 2**63), UserStartup(0, 0, 1, 0, 0)], 1)  # 64 bits hold the sum, and not what is added
 def test_events_of_any_content_survive_columns(events: list[Event], events_per_block: int) -> None:
@@ -243,7 +241,6 @@ def test_columns_in_a_file_of_the_first_version_are_refused() -> None:
         Recording.from_bytes(MAGIC + b"\x01\x00" + block(b"H", b"\x80") + block(b"C", b"\x90"))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 10_000))
 def test_columns_with_bytes_changed_are_refused_or_read_as_something(noise: bytes, position: int) -> None:
     encoded = ColumnsEncoder().encode(build().events)

@@ -73,7 +73,7 @@ def seen(words: list[str], secret: str) -> bool:
 
 @pytest.mark.promise("secrets-hidden")
 @pytest.mark.parametrize("form", IN_ARGUMENTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(secret=SECRETS)
 def test_secret_in_an_argument_is_not_in_what_is_left(form: str, secret: str) -> None:
     assume(not seen(IN_ARGUMENTS[form](""), secret))
@@ -88,7 +88,7 @@ def test_secret_in_an_argument_is_not_in_what_is_left(form: str, secret: str) ->
 
 @pytest.mark.promise("secrets-hidden")
 @pytest.mark.parametrize("form", IN_A_SHELL)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(secret=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=8, max_size=40))
 def test_secret_in_a_shell_command_or_a_message_is_not_in_what_is_left(form: str, secret: str) -> None:
     script = IN_A_SHELL[form](secret)

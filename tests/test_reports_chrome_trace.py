@@ -97,7 +97,7 @@ def test_trace_of_a_session_keeps_the_rules_of_the_format() -> None:
     }
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(simulations())
 def test_trace_of_any_recording_keeps_the_rules_of_the_format(events: list[Event]) -> None:
     document = trace(session(measurement(now=[Recording(events, tracer="ptrace")])))

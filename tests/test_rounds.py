@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_ptreetime.decision.comparing import compare, power_of_baseline
@@ -85,7 +85,6 @@ def test_profiles_put_into_columns_are_the_same_when_they_are_taken_out(profiles
         rounds[len(profiles)]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the machine is shared
 @given(
     st.lists(rounds_of_profiles(), min_size=1, max_size=4),
     rounds_of_profiles(),
@@ -131,7 +130,7 @@ def build(chance: random.Random, keys: int, slow: float) -> Profile:
     return Profile(totals=totals, parents={key: "make" if key != "make" else None for key in totals})
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.sampled_from([1, 2, 6]), st.integers(1, 4), st.sampled_from([1.0, 1.3]), st.booleans())
 def test_comparison_with_columns_is_to_the_digit_that_with_their_profiles(
     seed: int, sessions: int, rounds: int, slow: float, pinned: bool
