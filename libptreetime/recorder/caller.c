@@ -51,14 +51,14 @@ static const char *keep(uint64_t capabilities) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct had[2], kept[2] = {{0}};
   if (syscall(SYS_capget, &header, had) != 0)
-    return ptreetime_words("can't read its capabilities: %s", strerror(errno));
+    return ptreetime_format_reason("can't read its capabilities: %s", strerror(errno));
   uint64_t permitted = (uint64_t)had[1].permitted << 32 | had[0].permitted;
   if ((capabilities & PTREETIME_CAP_BPF) != 0 && (permitted & capabilities) != capabilities)
     capabilities |= PTREETIME_CAP_SYS_ADMIN; /* it was this one that allowed to load the program */
   for (int i = 0; i < 2; i++)
     kept[i].effective = kept[i].permitted = had[i].permitted & (uint32_t)(capabilities >> 32 * i);
   if (syscall(SYS_capset, &header, kept) != 0)
-    return ptreetime_words("can't give up capabilities: %s", strerror(errno));
+    return ptreetime_format_reason("can't give up capabilities: %s", strerror(errno));
   return NULL;
 }
 
@@ -69,7 +69,7 @@ const char *ptreetime_caller_become(uint64_t capabilities) {
   bool other = geteuid() != user || getegid() != group || getuid() != user;
   if (other && (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 ||
                 setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0))
-    return ptreetime_words("can't become user %u, who called it: %s", (unsigned)user, strerror(errno));
+    return ptreetime_format_reason("can't become user %u, who called it: %s", (unsigned)user, strerror(errno));
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   return keep(capabilities);
 }
@@ -83,4 +83,4 @@ bool ptreetime_caller_owns(pid_t pid) {
   return user == PTREETIME_CALLER_IS_ROOT || (stat(path, &status) == 0 && status.st_uid == user);
 }
 
-bool ptreetime_caller_may_hand(int descriptor) { return !privileged || fcntl(descriptor, F_GET_SEALS) >= 0; }
+bool ptreetime_caller_may_pass(int descriptor) { return !privileged || fcntl(descriptor, F_GET_SEALS) >= 0; }

@@ -29,12 +29,12 @@ const char *ptreetime_caller_become(uint64_t capabilities);
 /* His real user id, or PTREETIME_CALLER_IS_ROOT. */
 uint32_t ptreetime_caller_uid(void);
 
-/* Whether the process is his: as /proc says, which calls those root's that have gained privileges. */
+/* Whether the process is the caller's: as /proc says, which calls those root's that have gained privileges. */
 bool ptreetime_caller_owns(pid_t pid);
 
 /* Whether events may be written to the descriptor. Some files (those of /proc and /sys, devices) take what is written
  * for a command, and ask for the rights of the writer, not of the one who opened it: a recorder with privileges writes
  * to memory files only. */
-bool ptreetime_caller_may_hand(int descriptor);
+bool ptreetime_caller_may_pass(int descriptor);
 
 #endif

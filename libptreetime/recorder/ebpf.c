@@ -87,14 +87,14 @@ static const char *ebpf_open(void) {
     return why;
   struct stat namespace;
   if (stat("/proc/self/ns/pid", &namespace) != 0)
-    return ptreetime_words("can't read /proc/self/ns/pid: %s", strerror(errno));
-  program.control->pid_ns_inode = (uint32_t)namespace.st_ino;
+    return ptreetime_format_reason("can't read /proc/self/ns/pid: %s", strerror(errno));
+  program.control->pid_ns_inode = (uint32_t) namespace.st_ino;
   program.control->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
   program.control->wake_bytes = WAKE_BYTES;
   program.control->caller_uid = ptreetime_caller_uid();
   events = epoll_create1(EPOLL_CLOEXEC);
   if (events < 0 || !watch(PTREETIME_CONTROL, EPOLLIN) || !watch(program.records, EPOLLIN | EPOLLET))
-    return ptreetime_words("can't wait for events: %s", strerror(errno));
+    return ptreetime_format_reason("can't wait for events: %s", strerror(errno));
   return NULL;
 }
 
@@ -128,7 +128,7 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   volatile struct ptreetime_control *control = program.control;
   root_fd = (int)syscall(SYS_pidfd_open, recording->root_pid, 0);
   if (root_fd < 0 || !watch(root_fd, EPOLLIN)) {
-    const char *why = ptreetime_words("can't watch process %d: %s", (int)recording->root_pid, strerror(errno));
+    const char *why = ptreetime_format_reason("can't watch process %d: %s", (int)recording->root_pid, strerror(errno));
     stop_watching();
     return why;
   }
@@ -156,7 +156,7 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   /* Its pid has been its own all the time, at root_seen_ns too, if it still lives. */
   if (!ptreetime_caller_owns(recording->root_pid) || root_is_dead()) {
     stop_watching();
-    return ptreetime_words("process %d belongs to somebody else, or is dead", (int)recording->root_pid);
+    return ptreetime_format_reason("process %d belongs to somebody else, or is dead", (int)recording->root_pid);
   }
   return NULL;
 }
@@ -299,7 +299,7 @@ static const char *ebpf_step(struct ptreetime_recording *recording) {
   for (;;) {
     int count = epoll_wait(events, ready, 3, recording->killing ? KILL_AGAIN_MS : CALIBRATE_AGAIN_MS);
     if (count < 0 && errno != EINTR)
-      return ptreetime_words("can't wait for events: %s", strerror(errno));
+      return ptreetime_format_reason("can't wait for events: %s", strerror(errno));
     if (ptreetime_now_ns() - calibrated_ns >= CALIBRATE_AGAIN_MS * 1000000ull)
       calibrate_clock();
     bool control = false;

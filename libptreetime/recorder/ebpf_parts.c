@@ -150,7 +150,7 @@ static bool takes_program_at(const char *function, uint32_t where) {
   } attributes = {.prog_type = BPF_PROG_TYPE_TRACING, .insn_cnt = 2, .expected_attach_type = where};
   int id = ptreetime_libbpf.libbpf_find_vmlinux_btf_id(function, (int)where);
   attributes.insns = (uintptr_t)return_0;
-  attributes.license = (uintptr_t)"GPL";
+  attributes.license = (uintptr_t) "GPL";
   attributes.attach_btf_id = (uint32_t)id;
   int descriptor = id <= 0 ? -1 : (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
   if (descriptor >= 0)
@@ -194,9 +194,9 @@ static void choose_last_call(struct bpf_object *object, unsigned traits) {
 const char *ptreetime_parts_choose(struct bpf_object *object) {
   unsigned traits = find_traits();
   if ((traits & HAS(INTERRUPTIBLE)) && access(EXEC_EVENT, R_OK) != 0)
-    return ptreetime_words("this kernel shows every process only to trace events, and " EXEC_EVENT
-                           " can't be read (%s): needs root, and tracefs mounted at /sys/kernel/tracing",
-                           strerror(errno));
+    return ptreetime_format_reason("this kernel shows every process only to trace events, and " EXEC_EVENT
+                                   " can't be read (%s): needs root, and tracefs mounted at /sys/kernel/tracing",
+                                   strerror(errno));
   for (size_t i = 0; i < PARTS_COUNT; i++) {
     const struct part *part = &PARTS[i];
     bool wanted = (traits & part->with) == part->with && (traits & part->without) == 0 &&

@@ -44,7 +44,7 @@ static const char *find_obstacle(void) {
   int major = 0, minor = 0;
   uname(&system);
   if (sscanf(system.release, "%d.%d", &major, &minor) == 2 && (major < 5 || (major == 5 && minor < 10)))
-    return ptreetime_words("Linux %s is too old: 5.10 is needed", system.release);
+    return ptreetime_format_reason("Linux %s is too old: 5.10 is needed", system.release);
   if (&ptreetime_bpf_object_end[0] == &ptreetime_bpf_object[0])
     return "the BPF program was not built: neither clang nor ziglang was there; install clang and reinstall "
            "pytest-ptreetime";
@@ -56,15 +56,15 @@ static const char *find_obstacle(void) {
     return "needs root, or CAP_BPF and CAP_PERFMON on the recorder";
   }
   if (access(PTREETIME_KERNEL_BTF, R_OK) != 0)
-    return ptreetime_words("%s can't be read (%s): the kernel needs CONFIG_DEBUG_INFO_BTF", PTREETIME_KERNEL_BTF,
-                           strerror(errno));
+    return ptreetime_format_reason("%s can't be read (%s): the kernel needs CONFIG_DEBUG_INFO_BTF",
+                                   PTREETIME_KERNEL_BTF, strerror(errno));
   return NULL;
 }
 
 static const char *refused(const char *what, int error) {
   const char *complaint = ptreetime_libbpf_complaint();
-  return ptreetime_words("the kernel refuses to %s the BPF program: %s (%s)", what, strerror(error),
-                         complaint[0] != '\0' ? complaint : "no reason given");
+  return ptreetime_format_reason("the kernel refuses to %s the BPF program: %s (%s)", what, strerror(error),
+                                 complaint[0] != '\0' ? complaint : "no reason given");
 }
 
 static int descriptor_of(struct bpf_object *object, const char *map) {

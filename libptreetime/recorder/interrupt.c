@@ -37,7 +37,7 @@ const char *ptreetime_interrupt_open(void) {
   sigaction(SIGALRM, &timer, NULL);
   if (fcntl(PTREETIME_CONTROL, F_SETOWN, getpid()) != 0 ||
       fcntl(PTREETIME_CONTROL, F_SETFL, fcntl(PTREETIME_CONTROL, F_GETFL) | O_ASYNC) != 0)
-    return ptreetime_words("the control socket raises no signals: %s", strerror(errno));
+    return ptreetime_format_reason("the control socket raises no signals: %s", strerror(errno));
   return NULL;
 }
 

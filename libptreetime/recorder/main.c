@@ -48,7 +48,7 @@ static const struct ptreetime_backend *backend;
 static struct ptreetime_recording recording;
 static bool recording_active;
 
-const char *ptreetime_words(const char *format, ...) {
+const char *ptreetime_format_reason(const char *format, ...) {
   static char words[1024];
   va_list arguments;
   va_start(arguments, format);
@@ -93,7 +93,7 @@ static void record(pid_t pid, bool failed_execs, int descriptor) {
     wrong = "another recording is under way";
   else if (pid <= 0 || descriptor < 0)
     wrong = "record needs a pid and a file";
-  else if (!ptreetime_caller_may_hand(descriptor))
+  else if (!ptreetime_caller_may_pass(descriptor))
     wrong = "events are written to memory files (memfd_create) only";
   if (wrong != NULL) {
     if (descriptor >= 0)
@@ -107,14 +107,14 @@ static void record(pid_t pid, bool failed_execs, int descriptor) {
   ptreetime_sink_open(&recording.sink, descriptor);
   const char *why = NULL;
   if (!ptreetime_caller_owns(pid))
-    why = ptreetime_words("process %d belongs to somebody else", (int)pid);
+    why = ptreetime_format_reason("process %d belongs to somebody else", (int)pid);
   ptreetime_sink_start(&recording.sink, ptreetime_now_ns(), pid, ptreetime_clock_ns(CLOCK_REALTIME));
   if (why == NULL)
     why = backend->attach(&recording);
   /* Once more: from now on the number stays that of the process that is watched. */
   if (why == NULL && !ptreetime_caller_owns(pid)) {
     backend->detach(&recording);
-    why = ptreetime_words("process %d belongs to somebody else, or is dead", (int)pid);
+    why = ptreetime_format_reason("process %d belongs to somebody else, or is dead", (int)pid);
   }
   if (why != NULL) {
     recording_close(why);

@@ -25,8 +25,8 @@
 #include "proc.h"
 #include "ptrace_birth.h"
 #include "ptrace_missing.h"
-#include "ptrace_news.h"
 #include "ptrace_trial.h"
+#include "ptrace_wait.h"
 #include "recorder.h"
 #include "stack.h"
 #include "tracee.h"
@@ -53,7 +53,7 @@ static void forked(struct ptreetime_tracee *tracee, int event) {
 }
 
 static void execed(struct ptreetime_tracee *process) {
-  uint64_t now = ptreetime_now_ns(), highest_rss_bytes = ptreetime_news_highest_rss_bytes(process->tid);
+  uint64_t now = ptreetime_now_ns(), highest_rss_bytes = ptreetime_wait_highest_rss_bytes(process->tid);
   struct ptreetime_usage usage = PTREETIME_USAGE_UNKNOWN;
   struct ptreetime_exec exec = {.loading_ns = PTREETIME_TIME_UNKNOWN};
   struct ptreetime_stack_rest rest = {0};
@@ -202,19 +202,19 @@ static void dead(pid_t tid) {
 
 /* Take one change of a tracee's state. 1: done, 0: there is none, -1: errno. */
 static int take_one(int options) {
-  struct ptreetime_news news;
-  int found = ptreetime_news_next(options, &news);
+  struct ptreetime_change change;
+  int found = ptreetime_wait_next(options, &change);
   if (found <= 0)
     return found;
-  if (news.dead)
-    dead(news.tid);
+  if (change.dead)
+    dead(change.tid);
   else
-    stopped(news.tid, news.status >> 8, news.status & 0x7f);
+    stopped(change.tid, change.status >> 8, change.status & 0x7f);
   return 1;
 }
 
 static void let_go_of(struct ptreetime_tracee *tracee) {
-  if (tracee->vfork_child != 0) { /* it is stopped, and there will be no news of it */
+  if (tracee->vfork_child != 0) { /* it is stopped, and there will be no change to wait for */
     let_go(tracee, PTRACE_EVENT_STOP, 0);
     return;
   }
@@ -268,7 +268,7 @@ static const char *ptrace_step(struct ptreetime_recording *recording) {
     if (taken == 0)
       ptreetime_birth_adopt_all();
     else if (taken < 0 && errno != EINTR)
-      return ptreetime_words("the traced processes are gone: %s", strerror(errno));
+      return ptreetime_format_reason("the traced processes are gone: %s", strerror(errno));
   }
   return NULL;
 }
@@ -288,8 +288,8 @@ static const char *ptrace_attach(struct ptreetime_recording *recording) {
     int error = errno;
     struct ptreetime_proc_status status;
     if (ptreetime_proc_status(recording->root_pid, &status) && status.tracer != 0)
-      return ptreetime_words("the command is already traced, by process %d", (int)status.tracer);
-    return ptreetime_words("can't attach to the command: %s", strerror(error));
+      return ptreetime_format_reason("the command is already traced, by process %d", (int)status.tracer);
+    return ptreetime_format_reason("can't attach to the command: %s", strerror(error));
   }
   struct ptreetime_tracee *root = ptreetime_tracee_add(recording->root_pid);
   if (root == NULL) {

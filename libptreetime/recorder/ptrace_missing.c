@@ -90,8 +90,8 @@ void ptreetime_missing_look(struct ptreetime_tracee *thread) {
 void ptreetime_missing_report(struct ptreetime_recording *recording, uint64_t now_ns) {
   if (noticed > 0)
     ptreetime_sink_lost(&recording->sink, now_ns, noticed,
-                        ptreetime_words("processes are missing: ptrace was not told of children of %llu %s "
-                                        "(CLONE_UNTRACED), first of %d (%s); the tracer ebpf sees them",
-                                        (unsigned long long)noticed, noticed == 1 ? "process" : "processes",
-                                        (int)first_pid, first_name));
+                        ptreetime_format_reason("processes are missing: ptrace was not told of children of %llu %s "
+                                                "(CLONE_UNTRACED), first of %d (%s); the tracer ebpf sees them",
+                                                (unsigned long long)noticed, noticed == 1 ? "process" : "processes",
+                                                (int)first_pid, first_name));
 }

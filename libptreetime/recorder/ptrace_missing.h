@@ -3,8 +3,8 @@
  * No event tells of them, so what a process is known to have is compared with what the kernel says that it has:
  *
  *   - the page faults of the children that it has reaped (exact integers) are no more than those of the traced ones
- *     that are dead. Who reaps a process is its parent at its end; what a parent leaves unreaped, or has orphaned, somebody
- *     else of the tree may reap;
+ *     that are dead. Who reaps a process is its parent at its end; what a parent leaves unreaped, or has orphaned,
+ * somebody else of the tree may reap;
  *   - its children that live at its end, or at the recording's, are traced.
  *
  * Not noticed: one that the kernel reaps itself (its parent ignores SIGCHLD), and one that outlives a parent that has

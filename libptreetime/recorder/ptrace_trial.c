@@ -41,8 +41,8 @@ static bool under_seccomp(void) {
 static const char *reason(int error) {
   struct ptreetime_proc_status status;
   if (ptreetime_proc_status(getpid(), &status) && status.tracer != 0)
-    return ptreetime_words("this session is traced already, by process %d, and so is what it starts",
-                           (int)status.tracer);
+    return ptreetime_format_reason("this session is traced already, by process %d, and so is what it starts",
+                                   (int)status.tracer);
   if (yama_scope() == 3)
     return "Yama forbids ptrace on this machine until it is booted again without kernel.yama.ptrace_scope=3";
   if (yama_scope() == 2)
@@ -51,7 +51,7 @@ static const char *reason(int error) {
     return "this kernel or sandbox has no ptrace";
   if ((error == EPERM || error == EACCES) && under_seccomp())
     return "a seccomp profile forbids ptrace: in a container, run it with --cap-add=SYS_PTRACE";
-  return ptreetime_words("ptrace is not allowed here: %s", strerror(error));
+  return ptreetime_format_reason("ptrace is not allowed here: %s", strerror(error));
 }
 
 /* A child that may be traced: one of a recorder with file capabilities would inherit that it may not, which is about
@@ -68,7 +68,7 @@ static pid_t fork_traceable(void) {
 const char *ptreetime_ptrace_trial(unsigned long options) {
   pid_t recorder = getpid(), child = fork_traceable();
   if (child < 0)
-    return ptreetime_words("can't start a process: %s", strerror(errno));
+    return ptreetime_format_reason("can't start a process: %s", strerror(errno));
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a recorder that is killed meanwhile can't end it */
     while (getppid() == recorder)

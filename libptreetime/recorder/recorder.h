@@ -68,8 +68,8 @@ extern const struct ptreetime_backend ptreetime_backend_ebpf;
  * recording->ended. */
 void ptreetime_recording_end(struct ptreetime_recording *recording, uint64_t time_ns, uint64_t alive);
 
-/* Words formatted into memory that lives until the next call: for the reasons that backends return. */
-const char *ptreetime_words(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The reason of a failure, formatted into memory that lives until the next call. */
+const char *ptreetime_format_reason(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static inline uint64_t ptreetime_clock_ns(clockid_t clock) {
   struct timespec now;

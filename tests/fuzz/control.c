@@ -20,7 +20,7 @@
 enum { MOST_MESSAGES = 100 };
 
 bool ptreetime_caller_owns(pid_t pid) { return pid % 7 != 0; }
-bool ptreetime_caller_may_hand(int descriptor) { return descriptor >= 0; }
+bool ptreetime_caller_may_pass(int descriptor) { return descriptor >= 0; }
 const char *ptreetime_caller_find(void) { return NULL; }
 const char *ptreetime_caller_become(uint64_t needed) { return needed == 0 ? NULL : "no"; }
 
