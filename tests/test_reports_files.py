@@ -252,7 +252,7 @@ def _members(value: object) -> set[str]:
         return set().union(*map(_members, value))
     if not isinstance(value, dict):
         return set()
-    data = {"now", "before", "info", "host_shifts"}
+    data = {"now", "before", "info", "host_shifts", "machine_shifts"}
     return set(value) | set().union(*(_members(member) for name, member in value.items() if name not in data))
 
 

@@ -323,6 +323,7 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
     result.comparable = _comparable(panel)
     result.findings, result.contentions = _sorted_out(decision.findings)
     result.host_shifts = {metric: math.exp(shift.total) for metric, shift in decision.shifts.items()}
+    result.machine_shifts = {metric: math.exp(shift.total - shift.build) for metric, shift in decision.shifts.items()}
     result.host_shift = next(
         (result.host_shifts[m] for m in ("cpu", "wall", *result.host_shifts) if m in result.host_shifts), 1.0
     )

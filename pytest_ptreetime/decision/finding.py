@@ -21,8 +21,9 @@ class Finding(msgspec.Struct):
     ``kind`` is ``regression``, ``improvement``, ``added`` (the key is new), ``removed`` (it no longer occurs) or
     ``count`` (it occurs more or less often). ``baseline`` and ``current`` are seconds, bytes or counts of one round;
     ``current`` is what would have been measured at the baseline's machine speed and ``measured`` what was (None for
-    counts), typical rounds both; ``ratio`` is the quotient of current and baseline (None from or
-    to 0) and ``interval`` the 95 % confidence interval of the ratio. ``p_value`` is that of TREAT, ``q_value`` the
+    counts), typical rounds both; ``ratio`` is the estimate of what it was multiplied by at the baseline's machine speed
+    (None from or to 0), which is near the quotient of current and baseline, and ``interval`` its 95 % confidence
+    interval. ``p_value`` is that of TREAT, ``q_value`` the
     adjusted one (both 0 for exact findings).
     """
 
@@ -122,6 +123,8 @@ class Comparison(msgspec.Struct):
     findings: list[Finding] = []
     host_shift: float = 1.0
     host_shifts: dict[str, float] = {}
+    #: The part of each that is taken for the machine's, and taken out of every change.
+    machine_shifts: dict[str, float] = {}
     power: Power | None = None
     sentence: str = ""
     reasons: list[str] = []

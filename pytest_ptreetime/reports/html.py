@@ -18,6 +18,8 @@ from pytest_ptreetime.metrics import MAIN, metric_of
 from pytest_ptreetime.reports.html_data import column_block, command_blocks, diff_rows
 from pytest_ptreetime.reports.wording import (
     APPEARED,
+    MEASURED,
+    Changes,
     certainty,
     environment,
     figure,
@@ -28,7 +30,7 @@ from pytest_ptreetime.reports.wording import (
     untold_changes,
     untold_reasons,
 )
-from pytest_ptreetime.system.figures import UNKNOWN, amounts, change, counted, ratio_of
+from pytest_ptreetime.system.figures import UNKNOWN, amounts, change, counted
 from pytest_ptreetime.system.untrusted_text import clip, shell_line, shown
 
 if TYPE_CHECKING:
@@ -46,13 +48,13 @@ LONGEST_COMMAND = 2000
 COLOURED_FROM = 0.02  # as in tables.js
 
 _ALWAYS = [("key", "node"), ("count", "processes")]
+_SIDES = ("-before", "", "-change")
 _COMPARED = [
-    ("wall-before", "wall before"),
-    ("wall", "wall now"),
-    ("wall-change", "change"),
-    ("cpu-before", "cpu before"),
-    ("cpu", "cpu now"),
-    ("cpu-change", "change"),
+    *(
+        (f"{metric}{side}", f"{metric} {head}")
+        for metric in ("wall", "cpu")
+        for side, head in zip(_SIDES, MEASURED, strict=True)
+    )
 ]
 _ALONE = [("wall", "wall"), ("cpu", "cpu")]
 _LAST = [("max_rss", "peak memory")]
@@ -116,6 +118,7 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
         "explained": f"{counted(explained, 'further finding')} explained by the above" if explained else "",
         "processes": len(measurement.tree),
         "compared": compared,
+        "heads": MEASURED,
         "columns": [{"name": name, "title": title} for name, title in columns],
         "rows": [_row(row, [name for name, _ in columns[1:]]) for row in shown_rows],
         "table_note": f"The {len(shown_rows)} of {len(rows)} nodes that use the processor most.",
@@ -126,13 +129,14 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
 
 def _whole(measurement: Measurement) -> list[dict[str, str]]:
     now, before = measurement.whole, measurement.whole_before or {}
+    changes = Changes(measurement.comparison)
     rows = []
     for metric in MAIN:
         old, new = before.get(metric.name), now.get(metric.name)
         if old is None and new is None:
             continue
         figures = amounts([old, new], metric.unit)
-        moved = ratio_of(old, new)
+        moved = changes.of_build(measurement, metric.name)
         row = {"name": label_of(metric.name), "before": figures[0], "now": figures[1]}
         rows.append({**row, "change": change(moved), "tint": _tint(moved)})
     return rows
@@ -159,7 +163,7 @@ def _row(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
         metric, _, side = name.partition("-")
         old, new = before.get(metric), now.get(metric)
         if side == "change":
-            moved = ratio_of(old, new)
+            moved = row["ratio"].get(metric)
             cells.append({"text": APPEARED.get(row["kind"]) or change(moved), "tint": row["kind"] or _tint(moved)})
         else:
             text = amounts([old, new], metric_of(metric).unit)[0 if side else 1]

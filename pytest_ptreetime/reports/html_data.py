@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import msgspec
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.metrics import TABLE, Metric
 from pytest_ptreetime.reports.lanes import end_of, places
+from pytest_ptreetime.reports.wording import Changes
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = ["column_block", "command_blocks", "diff_rows"]
 MOST_COMMAND_BYTES = 9_000_000  # of all command lines together, in the file: the whole is to stay below 15 MB
 COMMAND_LENGTHS = (100_000, 4_000, 1_000, 300, 100)  # characters to which each is cut until they fit
 LONGEST_LABEL = 60
+_TIMES = ("wall", "cpu")
 _METRICS = ("count", "wall", "cpu", "max_rss")
 _OF_PROCESS = [metric for metric in TABLE if metric.name != "wall"]  # which the page works out
 
@@ -115,6 +117,7 @@ def diff_rows(measurement: Measurement) -> list[dict[str, Any]]:
     """A row for each key of either side: its parent, its metrics before and now, and what was found about it."""
     now, before = measurement.now, measurement.before
     findings: dict[str, str] = {}
+    changes = Changes(measurement.comparison)
     if measurement.comparison is not None:
         for finding in measurement.comparison.causes:
             findings.setdefault(finding.key, finding.kind)
@@ -131,6 +134,7 @@ def diff_rows(measurement: Measurement) -> list[dict[str, Any]]:
                 "parent": None if (parent := parents.get(key)) is None else shown(parent),
                 "now": _few(here),
                 "before": _few(there),
+                "ratio": _ratios(changes, key, there, here),
                 "kind": kind,
                 "finding": "" if found == kind else found,
             }
@@ -149,7 +153,18 @@ def _diff_columns(rows: Sequence[dict[str, Any]], strings: _Strings) -> dict[str
             side: {metric: [(row[side] or {}).get(metric) for row in rows] for metric in _METRICS}
             for side in ("now", "before")
         },
+        "ratio": {metric: [row["ratio"].get(metric) for row in rows] for metric in _TIMES},
     }
+
+
+def _ratios(
+    changes: Changes, key: str, before: Mapping[str, float] | None, now: Mapping[str, float] | None
+) -> dict[str, float]:
+    """What each time was multiplied by at the baseline's machine speed, where that is known."""
+    ratios = {
+        metric: changes.ratio(key, metric, (before or {}).get(metric), (now or {}).get(metric)) for metric in _TIMES
+    }
+    return {metric: round(ratio, 6) for metric, ratio in ratios.items() if ratio is not None}
 
 
 def _few(metrics: dict[str, float] | None) -> dict[str, float] | None:

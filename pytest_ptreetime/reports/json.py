@@ -88,6 +88,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "sentence": comparison.sentence,
         "host_shift": comparison.host_shift,
         "host_shifts": comparison.host_shifts,
+        "machine_shifts": comparison.machine_shifts,
         "paired": comparison.paired,
         "decided": comparison.decided,
         "sessions": comparison.sessions,

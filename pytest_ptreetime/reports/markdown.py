@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.reports.wording import certainty, environment, figures_of, sentence, untold_reasons
-from pytest_ptreetime.system.figures import change, ratio_of, seconds
+from pytest_ptreetime.reports.wording import (
+    MEASURED,
+    Changes,
+    certainty,
+    environment,
+    figures_of,
+    sentence,
+    untold_reasons,
+)
+from pytest_ptreetime.system.figures import change, seconds
 from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
@@ -70,12 +78,13 @@ def _document(session: SessionResult) -> str:
     rows = []
     for measurement in session.measurements:
         now, before = measurement.whole, measurement.whole_before or {}
+        changes = Changes(measurement.comparison)
         row = [f"{_SIGNS.get(measurement.verdict, '')} {measurement.verdict}", _code(measurement.name)]
         for metric in ("wall", "cpu"):
             old, new = before.get(metric), now.get(metric)
-            row += [seconds(old), seconds(new), change(ratio_of(old, new))]
+            row += [seconds(old), seconds(new), change(changes.of_build(measurement, metric))]
         rows.append(row)
-    headers = ["verdict", "test", "wall before", "now", "change", "cpu before", "now", "change"]
+    headers = ["verdict", "test", *(f"{metric} {head}" for metric in ("wall", "cpu") for head in MEASURED)]
     lines += _table(headers, rows, numbers_from=2)
     for measurement in session.measurements:
         lines += _details(measurement)
@@ -101,7 +110,7 @@ def _details(measurement: Measurement) -> Iterator[str]:
         yield from (f"**{_text(sentence(measurement))}**", "")
         causes = comparison.causes
         rows = [[_code(finding.key), *figures_of(finding)] for finding in causes[:FINDINGS_SHOWN]]
-        yield from _table(["node", "metric", "before", "now", "change"], rows, numbers_from=2)
+        yield from _table(["node", "metric", *MEASURED], rows, numbers_from=2)
         if len(causes) > FINDINGS_SHOWN:
             yield from ("", f"and {len(causes) - FINDINGS_SHOWN} more")
         notes += certainty(comparison)

@@ -56,11 +56,12 @@ def table_with_names(
     headers: Sequence[str], names: Sequence[str], figures: Sequence[Sequence[str]], *, width: int
 ) -> str:
     """A table whose first column gives way where the line would get longer than ``width``."""
+    widths = [max(map(len, header.split("\n"))) + _HEADER_PADDING for header in headers]
     taken = sum(
-        max(len(header) + _HEADER_PADDING, *(visible_length(row[column]) for row in figures), 0) + _TABLE_EDGES
-        for column, header in enumerate(headers[1:])
+        max(widths[column], *(visible_length(row[column - 1]) for row in figures), 0) + _TABLE_EDGES
+        for column in range(1, len(headers))
     )
-    room = max(width - taken, len(headers[0]) + _HEADER_PADDING)
+    room = max(width - taken, widths[0])
     rows = [[middle(name, room), *row] for name, row in zip(names, figures, strict=True)]
     return tabulate(
         rows,

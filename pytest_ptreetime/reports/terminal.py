@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
 from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
 from pytest_ptreetime.reports.wording import (
+    Changes,
     certainty,
     figures_of,
     part_of_change,
@@ -22,17 +23,18 @@ from pytest_ptreetime.reports.wording import (
     untold_changes,
     untold_reasons,
 )
-from pytest_ptreetime.system.figures import UNKNOWN, amount, change, counted, ratio_of, seconds
+from pytest_ptreetime.system.figures import UNKNOWN, amount, change, counted, seconds
 from pytest_ptreetime.system.untrusted_text import middle, shown
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.decision.finding import Finding
+    from pytest_ptreetime.decision.finding import Comparison, Finding
     from pytest_ptreetime.reports.results import Measurement, SessionResult
     from pytest_ptreetime.settings import Settings
 
 __all__ = ["TerminalReport", "failure_text", "properties", "summary_text"]
 
 FINDINGS_SHOWN = 15
+_FINDING_HEADS = ("node", "metric", "measured\nbefore", "measured\nnow", "change at\nequal speed", "of the\nwhole")
 WIDE = 140  # columns from which the figures before, the tracer and the host's shift have a place in the summary
 QUIET_LINES = 20  # of what was not compared, under -q
 WAIT_TOLD = 1.0  # seconds from which on waiting for other measurements is worth a line
@@ -103,14 +105,15 @@ def _overview(measurements: Sequence[Measurement], width: int, colour: bool) -> 
     rows = []
     for measurement in measurements:
         now, before = measurement.whole, measurement.whole_before or {}
+        changes = Changes(measurement.comparison)
         row = [_verdict(measurement, colour)]
         for metric in ("wall", "cpu"):
             value, old = now.get(metric), before.get(metric)
             row += [seconds(old), seconds(value)] if width >= WIDE else [seconds(value)]
-            row.append(change(ratio_of(old, value)))
+            row.append(change(changes.of_build(measurement, metric)))
         if width >= WIDE:
             comparison = measurement.comparison
-            row.append(UNKNOWN if comparison is None else change(comparison.host_shift))
+            row.append(UNKNOWN if comparison is None else change(_machine_shift(comparison)))
             row.append(measurement.tracer)
             row.append("no" if measurement.incomplete_reason else "yes")
         rows.append(row)
@@ -127,13 +130,19 @@ def _overview(measurements: Sequence[Measurement], width: int, colour: bool) -> 
 def _how_measured(measurements: Sequence[Measurement]) -> str:
     """For narrow terminals, one line for what the wide table has three columns for."""
     tracers = " and ".join(sorted({m.tracer for m in measurements if m.tracer})) or "an unknown tracer"
-    shifts = sorted(m.comparison.host_shift for m in measurements if m.comparison is not None)
+    shifts = sorted(_machine_shift(m.comparison) for m in measurements if m.comparison is not None)
     missing = sum(m.incomplete_reason is not None for m in measurements)
     facts = [f"traced by {tracers}", f"{counted(missing, 'tree')} not complete" if missing else "every tree complete"]
     if shifts:
         span = " to ".join(dict.fromkeys([change(shifts[0]), change(shifts[-1])]))
-        facts.append(f"the machine's own shift {span}")
+        facts.append(f"the machine's own {span} is taken out")
     return ", ".join(facts)
+
+
+def _machine_shift(comparison: Comparison) -> float:
+    """What the machine does to cpu time, or to wall time where only that was compared."""
+    shifts = comparison.machine_shifts
+    return next((shifts[metric] for metric in ("cpu", "wall", *shifts) if metric in shifts), 1.0)
 
 
 def _details(measurement: Measurement, width: int, colour: bool, verbosity: int) -> str:
@@ -230,7 +239,10 @@ def findings_table(findings: Sequence[Finding], *, width: int) -> str:
     rows = [[*figures_of(finding), part_of_change(finding)] for finding in causes[:FINDINGS_SHOWN]]
     names = [shown(finding.key if width >= WIDE_FOR_KEYS else finding.label or finding.key) for finding in causes]
     table = table_with_names(
-        ["node", "metric", "before", "now", "change", "of the whole"], names[:FINDINGS_SHOWN], rows, width=width
+        _FINDING_HEADS,
+        names[:FINDINGS_SHOWN],
+        rows,
+        width=width,
     )
     rest = []
     if len(causes) > FINDINGS_SHOWN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_ptreetime.decision.finding import COMMON_KEY
+from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY
 from pytest_ptreetime.metrics import metric_of
 from pytest_ptreetime.system.figures import UNKNOWN, amount, amounts, change, counted, ratio_of
 from pytest_ptreetime.system.untrusted_text import shown
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APPEARED",
+    "MEASURED",
+    "Changes",
     "certainty",
     "environment",
     "figure",
@@ -26,6 +28,8 @@ __all__ = [
     "untold_reasons",
 ]
 
+#: The heads of a table's columns: before and now as measured, the change with the machine's shift taken out.
+MEASURED = ("measured before", "measured now", "change at equal speed")
 #: What stands in place of a change where a node is on one side only.
 APPEARED = {"added": "new", "removed": "gone"}
 
@@ -41,10 +45,36 @@ def figure(metric: str, value: float | None) -> str:
 
 
 def figures_of(finding: Finding) -> tuple[str, str, str, str]:
-    """A finding's row in a table: the metric, before, now, and the change."""
-    before, now = amounts([finding.baseline, finding.current], metric_of(finding.metric).unit)
+    """A finding's row in a table: the metric, what was measured before and now, and the change at equal speed."""
+    measured = finding.current if finding.measured is None else finding.measured
+    before, now = amounts([finding.baseline, measured], metric_of(finding.metric).unit)
     moved = finding.ratio if finding.ratio is not None else ratio_of(finding.baseline, finding.current)
     return label_of(finding.metric), before, now, APPEARED.get(finding.kind) or change(moved)
+
+
+class Changes:
+    """What every node was multiplied by at the baseline's machine speed: where it was found, the finding's estimate."""
+
+    def __init__(self, comparison: Comparison | None) -> None:
+        self._found: dict[tuple[str, str], float] = {}
+        self._machine: dict[str, float] = {}
+        if comparison is not None:
+            self._machine = comparison.machine_shifts
+            for finding in (*comparison.contentions, *comparison.findings):
+                if finding.ratio is not None and finding.metric != "count" and finding.against == "baseline":
+                    self._found[finding.key, finding.metric] = finding.ratio
+
+    def ratio(self, key: str, metric: str, before: float | None, now: float | None) -> float | None:
+        """Of the node ``key``, for which ``before`` and ``now`` were measured; None where it is not known."""
+        if (key, metric) in self._found:
+            return self._found[key, metric]
+        measured = ratio_of(before, now)
+        return None if measured is None else measured / self._machine.get(metric, 1.0)
+
+    def of_build(self, measurement: Measurement, metric: str) -> float | None:
+        """Of the build as a whole: its cpu time is the sum of all processes, its wall time that of its root."""
+        key = measurement.tree.root.key if metric_of(metric).cumulative else BUILD_KEY
+        return self.ratio(key, metric, (measurement.whole_before or {}).get(metric), measurement.whole.get(metric))
 
 
 def part_of_change(finding: Finding) -> str:
@@ -99,7 +129,7 @@ def _taken_out(comparison: Comparison) -> str:
     """The machine's part of each metric, where one was taken out: of what all processes share the machine may be it."""
     if any(finding.key == COMMON_KEY for finding in comparison.findings):
         return "; what all processes share is not taken out"
-    shifts = {metric: factor for metric, factor in comparison.host_shifts.items() if metric in ("cpu", "wall")}
+    shifts = {metric: factor for metric, factor in comparison.machine_shifts.items() if metric in ("cpu", "wall")}
     if not shifts:
         return ""
     told = " and ".join(f"{change(factor)} of {metric}" for metric, factor in shifts.items())

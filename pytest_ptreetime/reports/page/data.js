@@ -196,6 +196,7 @@ function diffRows(columns, strings) {
     finding: strings[columns.finding[i]],
     now: side(columns.now, i),
     before: side(columns.before, i),
+    ratio: { wall: columns.ratio.wall[i], cpu: columns.ratio.cpu[i] }, // at the baseline's machine speed
   }));
 }
 

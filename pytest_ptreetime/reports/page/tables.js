@@ -13,7 +13,7 @@ const COLUMNS = [
       name: `${metric}-change`,
       text: (row) => changeText(row, metric),
       sort: (row) => Math.round(Math.abs(difference(row, metric)) * 1e4),
-      tint: (row) => ratio(row, metric),
+      tint: (row) => row.ratio[metric],
     },
   ]),
   { name: "max_rss", text: (row) => bytes(row.now?.max_rss), sort: (row) => row.now?.max_rss ?? -1 },
@@ -29,15 +29,10 @@ function difference(row, metric) {
   return (row.now?.[metric] ?? 0) - (row.before?.[metric] ?? 0);
 }
 
-function ratio(row, metric) {
-  const [before, now] = [row.before?.[metric], row.now?.[metric]];
-  return before && now !== undefined ? now / before : null;
-}
-
 function changeText(row, metric) {
   if (row.kind === "added") return "new";
   if (row.kind === "removed") return "gone";
-  return changeOf(ratio(row, metric));
+  return changeOf(row.ratio[metric]);
 }
 
 class NodeTable {
