@@ -66,14 +66,31 @@ class Measurement:
     @cached_property
     def trees(self) -> list[ProcessTree]:
         """A tree for each round, its nodes' keys set."""
-        trees = [recording.tree() for recording in self.rounds]
         keyer = Keyer(substitutions=self.substitutions)
-        for number, tree in enumerate(trees):
+        for number, tree in enumerate(self._built):
             keys = self.keys[number] if self.keys else keyer.keys_in_preorder(tree)
             names = self._names_of(number)
             for node, key in zip(tree, keys, strict=True):
                 node._key = names.get(key, key)
-        return trees
+        return self._built
+
+    def take(self, trees: Sequence[ProcessTree], profiles: Sequence[Profile]) -> None:
+        """Use the rounds' trees and profiles that have been made already. They are not sent to another process."""
+        self._built, self._own_profiles = list(trees), list(profiles)
+
+    @cached_property
+    def _built(self) -> list[ProcessTree]:
+        return [recording.tree() for recording in self.rounds]
+
+    @cached_property
+    def _own_profiles(self) -> list[Profile]:
+        """A profile for each round, under the keys that it has by itself."""
+        if self.round_profiles:
+            return self.round_profiles
+        keyer = Keyer(substitutions=self.substitutions)
+        named = "trees" in vars(self)  # under other keys by now
+        trees = [recording.tree() for recording in self.rounds] if named else self._built
+        return [Profile.from_tree(tree, keyer, comparable=False) for tree in trees]
 
     def _names_of(self, number: int) -> dict[str, str]:
         return self.names[number] if number < len(self.names) else {}
@@ -86,11 +103,7 @@ class Measurement:
     @cached_property
     def profiles(self) -> list[Profile]:
         """A profile for each round."""
-        own = self.round_profiles
-        if not own:
-            keyer = Keyer(substitutions=self.substitutions)
-            own = [Profile.from_tree(recording.tree(), keyer, comparable=False) for recording in self.rounds]
-        return [rekeyed([profile], self._names_of(number), {})[0] for number, profile in enumerate(own)]
+        return [rekeyed([profile], self._names_of(number), {})[0] for number, profile in enumerate(self._own_profiles)]
 
     @cached_property
     def now(self) -> Profile:
@@ -185,7 +198,7 @@ def from_recordings(
         tracer=first.tracer or "",
         substitutions=list(substitutions),
     )
-    walls = [tree.wall or 0.0 for tree in measurement.trees]
+    walls = [tree.wall or 0.0 for tree in measurement._built]
     measurement.median_round = sorted(range(len(walls)), key=walls.__getitem__)[(len(walls) - 1) // 2]
     starts = [recording.started or 0.0 for recording in recordings]
     host = first.host or host_facts()
