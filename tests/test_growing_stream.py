@@ -54,7 +54,7 @@ def test_frame_that_was_written_in_part_costs_itself_alone(file: int) -> None:
         os.ftruncate(file, 0)
         os.write(file, FRAMES[0] + FRAMES[1][:cut] + b"".join(FRAMES[2:]))
         stream = GrowingStream(file)
-        assert stream.news(final=True) == [EVENTS[0], *EVENTS[2:]]
+        assert stream.read_new(final=True) == [EVENTS[0], *EVENTS[2:]]
         assert stream.damage == 1
 
 
@@ -66,8 +66,8 @@ def test_anything_between_frames_is_skipped_whatever_pieces_it_comes_in(noise: b
         stream, events, at = GrowingStream(descriptor), list[Event](), 0
         for size in [*pieces, len(content)]:
             at += os.pwrite(descriptor, content[at : at + size], at)
-            events += stream.news()
-        events += stream.news(final=True)
+            events += stream.read_new()
+        events += stream.read_new(final=True)
     finally:
         os.close(descriptor)
     assert events == EVENTS
@@ -79,17 +79,17 @@ def test_frame_that_is_not_there_as_a_whole_yet_is_no_damage(file: int) -> None:
     for frame, event in zip(FRAMES, EVENTS, strict=True):
         for byte in range(len(frame) - 1):
             os.write(file, frame[byte : byte + 1])
-            assert stream.news() == []
+            assert stream.read_new() == []
         os.write(file, frame[-1:])
-        assert stream.news() == [event]
-    assert stream.news(final=True) == []
+        assert stream.read_new() == [event]
+    assert stream.read_new(final=True) == []
     assert stream.damage == 0
 
 
 def test_last_frame_that_never_became_whole_is_damage(file: int) -> None:
     os.write(file, FRAMES[0] + FRAMES[1][:-1])
     stream = GrowingStream(file)
-    assert stream.news(final=True) == EVENTS[:1]
+    assert stream.read_new(final=True) == EVENTS[:1]
     assert stream.damage == 1
 
 
@@ -98,7 +98,7 @@ def test_stream_of_marks_takes_no_quadratic_time(file: int) -> None:
     header = FRAME_MARK + (8 << 20).to_bytes(4, "little") + bytes(4)
     os.write(file, header * ((12 << 20) // len(header)))
     stream = GrowingStream(file)
-    assert stream.news(final=True) == []
+    assert stream.read_new(final=True) == []
     assert stream.cut_short
 
 

@@ -143,7 +143,7 @@ def test_growing_stream_when_read_at_any_moment_gives_each_event_once(frames: li
             size = cuts[position % len(cuts)]
             os.pwrite(file.fileno(), stream[position : position + size], position)
             position += size
-            seen += growing.news()
+            seen += growing.read_new()
     assert seen == [event for frame in events for event in frame]
 
 
@@ -151,9 +151,9 @@ def test_growing_stream_when_damaged_has_no_more_news() -> None:
     with tempfile.TemporaryFile() as file:
         os.write(file.fileno(), encode_frame([Create(1, 2, 1)]) + b"rubbish that is no frame")
         growing = GrowingStream(file.fileno())
-        assert growing.news() == [Create(1, 2, 1)]
+        assert growing.read_new() == [Create(1, 2, 1)]
         os.write(file.fileno(), encode_frame([Create(2, 3, 1)]))
-        assert growing.news() == []
+        assert growing.read_new() == []
 
 
 # On a terminal

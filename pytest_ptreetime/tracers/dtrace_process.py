@@ -170,7 +170,7 @@ class DtraceWait(Wait):
         processes = 0
         if self.child.command.on_progress is not None:
             processes = DtraceOutput.parse(self.dtrace.output()).count_processes()
-        self.tell(processes, [] if self._log is None else self._log.news())
+        self.tell(processes, [] if self._log is None else self._log.read_new())
 
     def _until_told(self) -> None:
         """Dtrace stops by itself when it sees the command's end; else it is told. Its own end is not waited for."""

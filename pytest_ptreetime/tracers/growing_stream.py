@@ -46,7 +46,7 @@ class GrowingStream:
         self.damage = 0
         self.cut_short = False
 
-    def news(self, *, final: bool = False) -> list[Event]:
+    def read_new(self, *, final: bool = False) -> list[Event]:
         """The events that have come since the last call.
 
         :param final: nothing will be added: what is there of a last frame is damage.

@@ -134,5 +134,5 @@ class _Wait(Wait):
 
     def progress(self) -> None:
         if self._log is not None:
-            news = self._log.news()
-            self.tell(self._log.programs, news)
+            events = self._log.read_new()
+            self.tell(self._log.programs, events)

@@ -69,7 +69,7 @@ class InterposerLog:
         stream = _stream(self.descriptor)
         wanted = (*_FROM_INSIDE, Create) if alone else _FROM_INSIDE
         # What the kernel's tracers see is not for a build to contradict.
-        events = [event for event in stream.news(final=True) if isinstance(event, wanted)]
+        events = [event for event in stream.read_new(final=True) if isinstance(event, wanted)]
         now_ns = time.monotonic_ns()
         return [*events, *(Lost(now_ns, int(alone), what) for what in self._wrongs(stream))]
 
@@ -116,9 +116,9 @@ class FollowedLog:
     ) -> None:
         os.close(self._descriptor)
 
-    def news(self) -> list[Event]:
+    def read_new(self) -> list[Event]:
         """The events since the last call, and an Exit for each process that is no more: not all tell of their end."""
-        events = self._stream.news()
+        events = self._stream.read_new()
         for event in events:
             if isinstance(event, UserStartup):
                 self.programs += 1

@@ -109,7 +109,7 @@ class Launched:
             return
         end_members(self.log_entry, self.pid, END_SECONDS)
 
-    def see_to_the_end(self) -> None:
+    def wait_or_kill(self) -> None:
         """Wait for a command that nobody looks after any more: it must not run into what comes next.
 
         Its time-out is kept; a KeyboardInterrupt ends it.
@@ -165,7 +165,7 @@ def launched(command: Command, *, interposer: str | None = None) -> Iterator[Lau
             yield child
         finally:
             ours.close()  # a gate that was never opened reads the end of the stream and exits
-            child.see_to_the_end()
+            child.wait_or_kill()
 
 
 def _environment(command: Command) -> dict[str, str]:

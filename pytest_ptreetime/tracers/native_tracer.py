@@ -158,7 +158,7 @@ class _Wait(Wait):
             self._give_up(str(error))
             return
         if word == "count":
-            self.tell(int(rest.split()[0]), self.stream.news() if self.child.command.on_events is not None else [])
+            self.tell(int(rest.split()[0]), self.stream.read_new() if self.child.command.on_events is not None else [])
         elif word in ("done", "error"):
             self.recorder.recording = False
             self._recorder_deadline = self.next_progress = None

@@ -48,8 +48,8 @@ def _salvaged(stream: bytes) -> list[Event]:
         growing = GrowingStream(descriptor)
         half = len(stream) // 2
         os.pwrite(descriptor, stream[:half], 0)
-        events = growing.news()
+        events = growing.read_new()
         os.pwrite(descriptor, stream[half:], half)
-        return events + growing.news(final=True)
+        return events + growing.read_new(final=True)
     finally:
         os.close(descriptor)
