@@ -50,6 +50,15 @@ class TestPaths:
         before, after = build(b"-O2"), build(b"-O3")
         assert sum(old != new for old, new in zip(before, after, strict=True)) == renamed
 
+    def test_program_that_was_copied_to_a_temporary_file_is_what_argument_0_says(self) -> None:
+        """proot runs its loader, under a drawn name, in place of every program."""
+        simulation = Simulation().start((b"proot", b"make"))
+        loader = {"name": b"prooted-12011-W", "exe": b"/tmp/prooted-12011-W0YHmT"}
+        simulation.create(1).exec(1, b"make", **loader).create(2, 1).exec(2, b"/usr/bin/gcc", b"-c", b"a.c", **loader)
+        simulation.create(3, 2).exec(3, b"/usr/lib/gcc/cc1", b"-quiet", b"a.c", b"-o", b"/tmp/ccAb12Cd.s", **loader)
+        found = keys(simulation.exit(3).exit(2).exit(1))
+        assert found == ["proot[make]", "make", "make/gcc[a.c]", "make/gcc/cc1[a.c]"]
+
     def test_exec_in_place_and_fork_give_the_same_path(self) -> None:
         script = (b"sh", b"-c", b"true && gcc $FLAGS a.c")
         forked = Simulation().start().create(1).exec(1, *script).run(2, b"gcc", b"-g", b"a.c", parent=1).exit(1)

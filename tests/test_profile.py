@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulated_processes import MILLISECOND, Simulation, simulations
+from simulated_processes import MILLISECOND, ROOT, Simulation, simulations
 
 from pytest_ptreetime.decision.profile import METRICS, Profile
 from pytest_ptreetime.errors import UsageError
@@ -45,6 +45,19 @@ def test_parent_of_a_wrapped_command_is_the_wrapper() -> None:
     simulation = Simulation().start().create(1).exec(1, b"time", b"gcc", b"a.c").run(2, b"gcc", b"a.c", parent=1)
     profile = Profile.from_tree(build_tree(simulation.exit(1).end()))
     assert profile.parents["make/gcc[a.c]"] == "make/time[gcc a.c]"
+
+
+def test_process_that_its_tracer_kept_waiting_did_not_wait_for_what_is_not_in_the_tree() -> None:
+    def waiting(tracer_ms: int) -> float:
+        simulation = Simulation(step_ns=100 * MILLISECOND).start((b"proot", b"gcc"))
+        simulation.use(ROOT, tracer_ms * MILLISECOND).run(1, b"gcc")
+        return sum(
+            of_key.get("waiting", 0.0) for of_key in Profile.from_tree(build_tree(simulation.end())).totals.values()
+        )
+
+    idle, busy = waiting(0), waiting(350)
+    assert idle > 0.35
+    assert busy == pytest.approx(idle - 0.35)
 
 
 def test_wrappers_around_each_other_make_no_circle() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.profile import Identity
 from pytest_ptreetime.decision.programs import is_driver, program_class
-from pytest_ptreetime.decision.sentences import cost_in_words
-from pytest_ptreetime.system.figures import counted, part, signed
+from pytest_ptreetime.decision.sentences import cost_in_words, together_in_words
+from pytest_ptreetime.system.figures import counted
 
 __all__ = ["changes_in_words"]
 
@@ -30,7 +30,7 @@ def changes_in_words(
     own = {key: text for key, text in commands.items() if not _follows(parents.get(key), commands, identities)}
     told = _commands(own, identities)
     trifles = [finding for finding in differences if not finding.matters]
-    told += _few([_level(finding) for finding in _dearest(f for f in trifles if f.level)], "wrapper")
+    told += _few(list(_levels([f for f in trifles if f.level], identities)), "wrapper")
     for kind in ("added", "removed", "count"):
         told += _few(list(_units([f for f in trifles if not f.level and f.kind == kind], identities)), "difference")
     return told
@@ -51,27 +51,36 @@ def _follows(parent: str | None, commands: Mapping[str, str], identities: Mappin
     return parent is not None and parent in commands and is_driver(_name(parent, identities))
 
 
-def _level(finding: Finding) -> str:
-    now = "stands in front now" if finding.kind != "removed" else "no longer stands in front"
-    return f"{finding.label or finding.key} {now}{cost_in_words(finding)}"
+def _levels(findings: Sequence[Finding], identities: Mapping[str, Identity]) -> Iterable[str]:
+    """One sentence for all wrappers of one program."""
+    for levels in _of_one_program(findings, identities):
+        added, several = levels[0].kind != "removed", len(levels) > 1
+        if several:
+            now = "stand in front now" if added else "no longer stand in front"
+            yield f"{together_in_words(levels, _name(levels[0].key, identities), now)}"
+        else:
+            now = "stands in front now" if added else "no longer stands in front"
+            yield f"{levels[0].label or levels[0].key} {now}{cost_in_words(levels[0])}"
+
+
+def _of_one_program(findings: Iterable[Finding], identities: Mapping[str, Identity]) -> list[list[Finding]]:
+    """Groups, the dearest first, as are the findings of each."""
+    groups: dict[tuple[str, bool], list[Finding]] = {}
+    for finding in _dearest(findings):
+        label = program_class(_name(finding.key, identities)), finding.kind == "removed"
+        groups.setdefault(label, []).append(finding)
+    return sorted(groups.values(), key=lambda group: -abs(sum(finding.cost or 0.0 for finding in group)))
 
 
 def _units(findings: Sequence[Finding], identities: Mapping[str, Identity]) -> Iterable[str]:
     """One sentence for all units of one program."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in _dearest(f for f in findings if f.is_cause):
-        groups.setdefault(program_class(_name(finding.key, identities)), []).append(finding)
-    for units in groups.values():
+    for units in _of_one_program((f for f in findings if f.is_cause), identities):
         first = units[0]
         if len(units) == 1:
             yield first.sentence
             continue
         verb = {"added": "are new", "removed": "no longer run"}.get(first.kind, "run another number of times")
-        cost = sum(unit.cost or 0.0 for unit in units)
-        of_build = sum(unit.part or 0.0 for unit in units)
-        name = (first.label or first.key).partition(" ")[0]
-        amount = f": {signed(cost, 's')} of processor time, {part(of_build)} of the build" if first.cost_metric else ""
-        yield f"{len(units)} x {name} {verb}{amount}"
+        yield together_in_words(units, (first.label or first.key).partition(" ")[0], verb)
 
 
 def _dearest(findings: Iterable[Finding]) -> list[Finding]:

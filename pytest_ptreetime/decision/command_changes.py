@@ -13,11 +13,13 @@ from functools import cached_property
 
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.words import WORD, is_drawn, shape, starred, without_words
+from pytest_ptreetime.keys.program_arguments import is_temporary
 from pytest_ptreetime.system.untrusted_text import middle
 
 __all__ = ["CommandChange", "command_changes"]
 
-_TEMPORARY = re.compile(r"\bTMP/[^\s'\":;,=]*")
+# Also in a directory for temporary files that only this user has, where rounds have shown the name to be drawn.
+_TEMPORARY = re.compile(r"\bTMP/[^\s'\":;,=]*|[^\s'\":;,=@*]*/\*(?:\.\w+)*(?=$|[\s'\":;,=])")
 _WITH_STAR = re.compile(r"[\w-]*\*[\w*-]*", re.ASCII)  # a drawn name of several words: base64 has - and _, too
 DRAWN = 6  # letters of the shortest drawn name
 
@@ -43,7 +45,7 @@ class CommandChange:
 
     @cached_property
     def replaced(self) -> tuple[tuple[str, str], ...]:
-        """Of both those that are one option with another value: ``("-O1", "-O2")``."""
+        """Of both those that are one option with another value: ``("-O1", "-O2")``; the only other word, too."""
         pairs = []
         rest = list(self.added)
         for old in self.removed:
@@ -51,21 +53,52 @@ class CommandChange:
             if new is not None:
                 rest.remove(new)
                 pairs.append((old, new))
+        others = [word for word in self.removed if word not in [old for old, _ in pairs]]
+        if len(others) == len(rest) == 1 and not _option(others[0]) and not _option(rest[0]):
+            pairs.append((others[0], rest[0]))
         return tuple(pairs)
 
     def describe(self) -> str:
-        """``-O2 instead of -O1, + -DVERSION=123, - -g``; empty where nothing changed but order and noise."""
+        """``clang instead of gcc, -O2 instead of -O1, + -DVERSION=123, - -g``.
+
+        Empty where nothing changed but order and noise.
+        """
         old, new = Counter(word for word, _ in self.replaced), Counter(word for _, word in self.replaced)
-        parts = [f"{after} instead of {before}" for before, after in self.replaced]
+        replaced = [*self._program_replaced(), *self._moved, *self.replaced]
+        parts = [f"{after} instead of {before}" for before, after in replaced]
         parts += [f"+ {word}" for word in (Counter(self.added) - new).elements()]
         parts += [f"- {word}" for word in (Counter(self.removed) - old).elements()]
         shown = [middle(part, LONGEST_PART) for part in parts[:MOST_PARTS]]
         left_out = len(parts) - MOST_PARTS
         return ", ".join([*shown, f"{left_out} more"] if left_out > 0 else shown)
 
+    @cached_property
+    def _moved(self) -> list[tuple[str, str]]:
+        """The directories of the file that it works on, where that is in another one now: ``("src", "code")``."""
+        before, after = self._quiet(self.before.subject), self._quiet(self.after.subject)
+        if (
+            before == after
+            or " " in before + after
+            or _is_drawn_alike(before, after)
+            or not before.endswith(name := after.rpartition("/")[2])
+        ):
+            return []
+        while before and after and before.rpartition("/")[2] == after.rpartition("/")[2]:
+            before, after = before.rpartition("/")[0], after.rpartition("/")[0]
+        return [(before or ".", after or ".")] if name else []
+
+    def _program_replaced(self) -> list[tuple[str, str]]:
+        """Another program that does the same, but for a drawn name."""
+        before, after = (without_words(identity.name, is_drawn) for identity in (self.before, self.after))
+        return [] if before == after else [(self.before.name, self.after.name)]
+
     def _surplus(self, one: Identity, other: Identity) -> tuple[str, ...]:
         """The words that ``other`` lacks, but for those that stand there with other drawn names."""
         our_words, their_words = _single_words(one), _single_words(other)
+        for old, new in self._moved:
+            here, there = (old, new) if one is self.before else (new, old)
+            moved = {_in_directory(word, there, here): word for word in their_words}
+            our_words = [moved.get(word, word) for word in our_words]
         ours, theirs = self._without(our_words, their_words), self._without(their_words, our_words)
         surplus = []
         for word in ours:
@@ -88,8 +121,10 @@ class CommandChange:
         return rest
 
     def _quiet(self, text: str) -> str:
-        quiet = without_words(text, lambda word: word in self.noise or is_drawn(word))
-        return _TEMPORARY.sub("TMP/*", quiet)
+        option, equals, file = text.rpartition("=")
+        if is_temporary(file):
+            return f"{option}{equals}TMP/*"
+        return _TEMPORARY.sub("TMP/*", without_words(text, lambda word: word in self.noise or is_drawn(word)))
 
 
 def _single_words(identity: Identity) -> list[str]:
@@ -97,8 +132,17 @@ def _single_words(identity: Identity) -> list[str]:
     return [word for argument in identity.words for word in argument.split()]
 
 
+def _in_directory(word: str, old: str, new: str) -> str:
+    """``word`` with its directory ``old`` renamed: ``code/a.c`` and ``-Icode`` from ``src``."""
+    if old == ".":
+        return f"{new}/{word}"
+    return re.sub(rf"(?<![\w.-]){re.escape(old)}(?![\w.-])|(?<=^-I){re.escape(old)}(?![\w.-])", new, word)
+
+
 def _is_drawn_alike(one: str, other: str) -> bool:
     """Whether two names of files differ only in words of one length, of which one mixes letters as drawn ones do."""
+    if "/" in one and len(ours := one.split("/")) == len(theirs := other.split("/")):
+        return all(a == b or _is_drawn_component(a, b) for a, b in zip(ours, theirs, strict=True))
     if not re.search("[./]", one) or starred(one, other) is None:
         return False
     return all(
@@ -107,6 +151,15 @@ def _is_drawn_alike(one: str, other: str) -> bool:
         or (len(ours) == len(theirs) >= DRAWN and "@" in (shape(ours), shape(theirs)))
         for ours, theirs in zip(WORD.findall(one), WORD.findall(other), strict=False)
     )
+
+
+def _is_drawn_component(one: str, other: str) -> bool:
+    """Whether a part of a path was drawn: it has the other's length or a ``*``, and one of them looks it."""
+    if one.isdigit() and other.isdigit():  # /proc/123, /dev/fd/22
+        return True
+    masked = [without_words(part, is_drawn) for part in (one, other)]
+    alike = len(one) == len(other) >= DRAWN or "*" in one + other or masked[0] == masked[1]
+    return alike and any("*" in part or "@" in shape(part) for part in masked)
 
 
 #: What is told of a change.
@@ -130,9 +183,9 @@ def command_changes(before: Sequence[Profile], after: Sequence[Profile]) -> list
     changes = []
     for key, new in theirs.items():
         old = ours.get(key)
-        if old is not None and old.words != new.words:
+        if old is not None and (old.name, old.words) != (new.name, new.words):
             change = CommandChange(key, old, new, _noise(key, before) | _noise(key, after))
-            if old.name != new.name or change.removed or change.added:
+            if change.describe():
                 changes.append(change)
     return changes
 

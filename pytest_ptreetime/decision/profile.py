@@ -119,14 +119,25 @@ def _waits(segments: Sequence[Segment]) -> list[tuple[ProcessNode, float]]:
     for segment in segments:
         seconds = waited.get(id(segment.node), (segment.node, 0.0))[1]
         waited[id(segment.node)] = (segment.node, seconds + segment.seconds)
+    idle = {number: seconds - _busy(node) for number, (node, seconds) in waited.items() if node.cpu is not None}
     waits = []
-    for node, seconds in waited.values():
-        if node.cpu is None:
-            continue
-        seconds -= node.cpu + (node.run_delay or 0.0)
+    for number, (node, _) in waited.items():
+        seconds = idle.get(number, 0.0)
+        above = node.parent
+        while above is not None and seconds >= LEAST_WAIT:  # what ran above it meanwhile: a tracer (proot, strace)
+            ran = min(max(-idle.get(id(above), 0.0), 0.0), seconds)
+            if ran:
+                idle[id(above)] += ran
+                seconds -= ran
+            above = above.parent
         if seconds >= LEAST_WAIT:
             waits.append((node, seconds))
     return waits
+
+
+def _busy(node: ProcessNode) -> float:
+    """The seconds in which it ran or wanted to."""
+    return (node.cpu or 0.0) + (node.run_delay or 0.0)
 
 
 def _one_parent_each(

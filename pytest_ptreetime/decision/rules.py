@@ -126,7 +126,7 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     for part in tested:
         findings += _effect_findings(part, panel, terms, machine[part.metric])
     findings = _without_repetitions(findings)
-    waiting = judge_waiting(panel, _roots(panel), machine.get("wall", 0.0), paired=terms.paired)
+    waiting = judge_waiting(panel, *_roots(panel), machine.get("wall", 0.0), paired=terms.paired)
     if waiting is not None and terms.planned is None:
         _note_waiting(findings, waiting, panel)
     findings += _common_findings(tested, build, machine)
@@ -284,16 +284,17 @@ def _structure_findings(structure: Structure, panel: Panel, build: BuildChange, 
     return judge_structure(changes, sides, terms.structure)
 
 
-def _roots(panel: Panel) -> npt.NDArray[np.bool_]:
-    """Which keys are roots of this session's trees; the build as a whole is none."""
-    roots = (panel.parents_now < 0) & (panel.current_counts[0] > 0)
-    roots[-1] = False
-    return np.asarray(roots)
+def _roots(panel: Panel) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which keys are roots of the baseline's trees, and of this session's; the build as a whole is none."""
+    before = (panel.parents_before < 0) & (np.median(panel.baseline_counts[-1], axis=0) > 0)
+    now = (panel.parents_now < 0) & (panel.current_counts[0] > 0)
+    before[-1] = now[-1] = False
+    return np.asarray(before), np.asarray(now)
 
 
 def _note_waiting(findings: list[Finding], waiting: Waiting, panel: Panel) -> None:
     """The build's wall time, which is its root's, grew by waiting: that is said of the root, and is the cause."""
-    key = panel.keys[int(np.argmax(_roots(panel)))]
+    key = panel.keys[int(np.argmax(_roots(panel)[1]))]
     finding = next((found for found in findings if (found.key, found.metric) == (key, "wall")), None)
     if finding is None:
         finding = Finding(

@@ -15,6 +15,7 @@ __all__ = [
     "finding_sentence",
     "little_power",
     "power_statement",
+    "together_in_words",
 ]
 
 #: The metric whose power a verdict depends on: the steadiest that is there.
@@ -25,6 +26,10 @@ NOTABLE_SHIFT = 0.02
 OK_RESOLUTION = 0.25
 #: "Nodes above 50 ms" is what the power sentence speaks of, where there are such nodes.
 SIZEABLE = 0.05
+#: A smaller part of the build is told as being smaller.
+LEAST_PART = 0.001
+#: Programs of one kind that each cost less than this part of the build are told together.
+SMALL_PART = 0.01
 #: Where not even a tripling would have been found, times can't be judged.
 LARGEST_IN_WORDS = 2.0
 
@@ -59,8 +64,22 @@ def cost_in_words(finding: Finding) -> str:
     if finding.cost is None or finding.cost_metric is None:
         return ""
     what = "processor time" if finding.cost_metric == "cpu" else f"{finding.cost_metric} time"
-    of_build = "" if finding.part is None else f", {part(finding.part)} of the build"
+    of_build = "" if finding.part is None else f", {_of_build(finding.part)}"
     return f": {signed(finding.cost, _unit(finding.cost_metric))} of {what}{of_build}"
+
+
+def together_in_words(findings: Sequence[Finding], name: str, verb: str) -> str:
+    """``12 x echo are new: +18 ms of processor time, 2 % of the build``."""
+    text = f"{len(findings)} x {name} {verb}"
+    if findings[0].cost_metric is None:
+        return text
+    cost = sum(finding.cost or 0.0 for finding in findings)
+    of_build = sum(finding.part or 0.0 for finding in findings)
+    return f"{text}: {signed(cost, 's')} of processor time, {_of_build(of_build)}"
+
+
+def _of_build(ratio: float) -> str:
+    return f"{part(ratio) if ratio >= LEAST_PART else f'less than {part(LEAST_PART)}'} of the build"
 
 
 def _times(count: float) -> str:
@@ -159,5 +178,25 @@ def comparison_sentence(comparison: Comparison) -> str:
 
 
 def _with_others(findings: Sequence[Finding]) -> str:
-    others = len(findings) - 1
-    return findings[0].sentence + (f" (and {counted(others, 'other cause')})" if others else "")
+    first = findings[0]
+    alike = [finding for finding in findings if _is_small(first) and _is_small(finding) and _kin(first, finding)]
+    if len(alike) > 1:  # none of them would be worth a word by itself
+        text = (
+            f"{together_in_words(alike, _kind_of_program(first), 'are new')}; the dearest: {first.label or first.key}"
+        )
+        others = len(findings) - len(alike)
+    else:
+        text, others = first.sentence, len(findings) - 1
+    return text + (f" (and {counted(others, 'other cause')})" if others else "")
+
+
+def _is_small(finding: Finding) -> bool:
+    return finding.kind == "added" and finding.part is not None and finding.part < SMALL_PART
+
+
+def _kin(one: Finding, other: Finding) -> bool:
+    return _kind_of_program(one) == _kind_of_program(other)
+
+
+def _kind_of_program(finding: Finding) -> str:
+    return (finding.label or finding.key).partition(" ")[0]

@@ -9,7 +9,8 @@ A difference is judged by the processor time that it adds to the build, not by b
 - What a program does *again*, the same file compiled twice, is a fault by itself, whatever else the build saves.
 
 Added units fail where their sum is at least the minimum effect of the build's cpu, what was added less what was removed
-is, too, and the build as a whole did not become much cheaper. Removed ones never fail.
+is, too, and the build as a whole did not become much cheaper. Removed ones never fail, and are worth a finding where
+what was removed less what was added is as much: a renamed file is no improvement.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ AGAIN_PART = 0.001
 TINY_PART = 0.1
 #: A build that became cheaper by this part and by more than what was added is not accused of what was added.
 CHEAPER_PART = 0.1
+#: What replaces something, a renamed file, costs as much but for the noise of both: this part of it.
+REPLACED_NOISE = 0.25
+#: Options that a program has before the command that it passes on.
+MOST_OPTIONS = 8
 #: Subjects that say nothing of what a run works on.
 _NO_SUBJECT = frozenset({"", FORK})
 
@@ -151,6 +156,7 @@ def _collect(changes: Mapping[int, CountChange], sides: Sides, found: _Found, *,
     if not own:
         return
     levels = own & _above(np.flatnonzero(sides.both), parents)
+    levels |= _became_matched(own - levels, parents, sides)
     matched = _subjects(sides) if added else set()
     children = _children(own - levels, parents)
     for position in sorted(own):
@@ -206,8 +212,10 @@ def _grave(found: _Found, sides: Sides, limits: StructureLimits) -> set[int]:
     for unit in found.units:
         if not unit.helper:
             sums[_class_of(unit, sides)] = sums.get(_class_of(unit, sides), 0.0) + unit.cost
-    net = sum(unit.cost if unit.is_worse else -unit.cost for unit in found.units)
-    net += sum(level.cost if level.added else -level.cost for level in found.levels)
+    added = sum(unit.cost for unit in found.units if unit.is_worse)
+    removed = sum(unit.cost for unit in found.units if not unit.is_worse)
+    net = added - removed + sum(level.cost if level.added else -level.cost for level in found.levels)
+    enough = least + REPLACED_NOISE * min(added, removed)
     saved = total - sides.build_now
     grave = set()
     for unit in found.units:
@@ -216,9 +224,9 @@ def _grave(found: _Found, sides: Sides, limits: StructureLimits) -> set[int]:
         if unit.is_worse:
             cheaper = saved > max(CHEAPER_PART * total, cost)
             again = unit.again and is_told_by_its_file(sides.name(unit.dearest)) and cost >= AGAIN_PART * total
-            if (large and net >= least and not cheaper) or again:
+            if (large and net >= enough and not cheaper) or again:
                 grave.add(id(unit))
-        elif large:
+        elif large and -net >= enough:
             grave.add(id(unit))
     return grave
 
@@ -279,6 +287,32 @@ def _above(positions: npt.NDArray[np.intp], parents: Parents) -> set[int]:
             above.add(parent)
             parent = int(parents[parent])
     return above
+
+
+def _became_matched(among: set[int], parents: Parents, sides: Sides) -> set[int]:
+    """Those of ``among`` that pass a command on by exec: the shell of ``flock -c``, with a sibling's command."""
+    wanted = {int(parents[position]) for position in among}
+    commands = {
+        (int(parents[position]), text)
+        for position in np.flatnonzero(sides.both).tolist()
+        if int(parents[position]) in wanted
+        for text in _commands_of(sides.identity(position))
+    }
+    return {
+        position
+        for position in among
+        if commands and any((int(parents[position]), text) in commands for text in _passed_on(sides.identity(position)))
+    }
+
+
+def _commands_of(identity: Identity) -> tuple[str, str]:
+    return f"{identity.name} {identity.subject}".rstrip(), " ".join((identity.name, *identity.words))
+
+
+def _passed_on(identity: Identity) -> list[str]:
+    """What its subject or the end of its command may be the command of."""
+    ends = [" ".join(identity.words[begin:]) for begin in range(min(len(identity.words), MOST_OPTIONS))]
+    return [identity.subject, *ends, *(text.rpartition("/")[2] for text in ends if "/" in text.partition(" ")[0])]
 
 
 def _children(among: set[int], parents: Parents) -> dict[int, list[int]]:

@@ -40,14 +40,22 @@ class Waiting:
     wall_now: float
 
 
-def judge_waiting(panel: Panel, roots: npt.NDArray[np.bool_], machine: float = 0.0, *, paired: bool) -> Waiting | None:
+def judge_waiting(
+    panel: Panel,
+    roots_before: npt.NDArray[np.bool_],
+    roots: npt.NDArray[np.bool_],
+    machine: float = 0.0,
+    *,
+    paired: bool,
+) -> Waiting | None:
     """What changed in the build's waiting; None where nothing did, or where single rounds can't tell.
 
-    :param roots: which keys are the builds' roots, whose wall time is the build's.
+    :param roots_before: which keys are the roots of the baseline's builds, whose wall time is the build's.
+    :param roots: those of this session's, others where a wrapper came or went.
     :param machine: the logarithm by which the machine's wall times moved; so much of each wait may be its doing, too.
     """
     waiting, wall = panel.metric("waiting"), panel.metric("wall")
-    if waiting is None or wall is None or not roots.any():
+    if waiting is None or wall is None or not (roots_before.any() and roots.any()):
         return None
     sessions = [np.nan_to_num(values[:, waiting]) for values in panel.baseline]
     now = np.nan_to_num(panel.current[:, waiting])
@@ -55,7 +63,8 @@ def judge_waiting(panel: Panel, roots: npt.NDArray[np.bool_], machine: float = 0
     if len(before) < 2 or len(now) < 2:
         return None
     totals_before, totals_now = before.sum(axis=1), now.sum(axis=1)
-    wall_before = float(np.median(np.concatenate([_root_walls(values[:, wall], roots) for values in panel.baseline])))
+    walls_before = np.concatenate([_root_walls(values[:, wall], roots_before) for values in panel.baseline])
+    wall_before = float(np.median(walls_before))
     wall_now = float(np.median(_root_walls(panel.current[:, wall], roots)))
     typical = float(np.median(totals_before))
     seconds = float(np.median(totals_now)) - typical

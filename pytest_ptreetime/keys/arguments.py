@@ -146,6 +146,10 @@ def _around(directory: str) -> str:
     return around if len(parts) > 3 or (len(parts) == 3 and parts[1] not in shared) else ""
 
 
+#: What can follow a directory's name in an argument: of sed (``s&@srcdir@&/b&``), of a shell, of a list.
+_AFTER_DIRECTORY = " :;,=\"')]}&|<>#!`"
+
+
 def _relative(argument: str, directory: str, replacement: str) -> str:
     pieces = []
     position = 0
@@ -159,7 +163,7 @@ def _relative(argument: str, directory: str, replacement: str) -> str:
         elif after == "/":
             pieces.append(replacement)
             end += 1
-        elif after == "" or after in " :;,=\"')":
+        elif after == "" or after in _AFTER_DIRECTORY:
             pieces.append(replacement.rstrip("/") or ".")
         else:
             pieces.append(directory)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import sys
 
+from pytest_ptreetime.keys.program_arguments import is_temporary
 from pytest_ptreetime.recording.events import COMM_BYTES
 from pytest_ptreetime.tree.node import ProcessNode
 
@@ -16,14 +18,24 @@ _ERRORS = sys.getfilesystemencodeerrors()
 class Decoded(dict[bytes, str]):
     """The strings so far, as ``os.fsdecode`` gives them; a new one is decoded when it is asked for."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._temporary: dict[bytes, bool] = {}  # by executable, whether that is a temporary file
+
     def __missing__(self, encoded: bytes) -> str:
         self[encoded] = text = encoded.decode(_ENCODING, _ERRORS)
         return text
 
     def name(self, node: ProcessNode) -> str:
-        """``node.name``."""
+        """``node.name``; of a program that was copied to a temporary file (proot does), that of argument 0."""
+        program = node._program
+        if program is not None and program.exe is not None:
+            temporary = self._temporary.get(program.exe)
+            if temporary is None:
+                temporary = self._temporary[program.exe] = is_temporary(self[program.exe])
+            if temporary and program.args:
+                return posixpath.basename(self[program.args[0]]) or node.name
         if node._name is None:
-            program = node._program
             comm = None if program is None else program.comm
             if comm is not None and len(comm) < COMM_BYTES and not comm.isdigit():
                 node._name = self[comm]

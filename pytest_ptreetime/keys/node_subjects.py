@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Mapping, Sequence
 
 from pytest_ptreetime.keys.arguments import ArgumentNormalizer, printable
 from pytest_ptreetime.keys.decoding import Decoded
 from pytest_ptreetime.keys.directories import Directories
 from pytest_ptreetime.keys.identity import FORK
-from pytest_ptreetime.keys.program_arguments import ProgramArguments, is_temporary
+from pytest_ptreetime.keys.program_arguments import ProgramArguments
 from pytest_ptreetime.keys.subjects import File, Subject, is_driver, rule_of
 from pytest_ptreetime.keys.substitutions import Substitutions
 from pytest_ptreetime.tree.node import ProcessNode
@@ -48,20 +47,12 @@ class NodeSubjects:
         self._wrapped = wrapped
         self._hook = normalize_hook
         self._names: dict[str, str] = {}
-        self._temporary: dict[bytes, bool] = {}  # by executable, whether that is a temporary file
         self._commands: dict[_Command, str] = {}
         self._inner: set[str] = set()  # names of inner programs
 
     def name(self, node: ProcessNode) -> str:
-        """Its program's name; of one that was copied to a temporary file (proot does), that of argument 0."""
-        name = node._name or self._decoded.name(node)
-        program = node._program
-        if program is not None and program.exe is not None and program.args:
-            temporary = self._temporary.get(program.exe)
-            if temporary is None:
-                temporary = self._temporary[program.exe] = is_temporary(self._decoded[program.exe])
-            if temporary:
-                name = posixpath.basename(self._decoded[program.args[0]]) or name
+        """Its program's name."""
+        name = self._decoded.name(node)
         if not self._substitutions:
             return name
         stable = self._names.get(name)
@@ -78,7 +69,7 @@ class NodeSubjects:
         inner = self._wrapped.get(id(node))
         if inner is not None and levels and self._is_known(inner):
             return f"{self.name(inner)} {self.of(inner, levels - 1)}".rstrip()
-        name = node._name or self._decoded.name(node)
+        name = self._decoded.name(node)
         program = node._program
         if program is None or program.args is None or name in self._inner:
             return self._worked_out(node, name, levels)
@@ -98,7 +89,7 @@ class NodeSubjects:
                 break
             node = inner
         first = self._decoded.first_argument(node)
-        return first is not None and rule_of(node._name or self._decoded.name(node), first) is not None
+        return first is not None and rule_of(self._decoded.name(node), first) is not None
 
     def _worked_out(self, node: ProcessNode, name: str, levels: int) -> str:
         decoded = self._decoded
@@ -130,7 +121,7 @@ class NodeSubjects:
             parent = parent.previous_image or parent.parent
         if parent is None or not levels:
             return own
-        drives = is_driver(parent._name or self._decoded.name(parent))
+        drives = is_driver(self._decoded.name(parent))
         if found.of_parent or (found.of_driver and drives):
             words = [] if found.of_driver else [own]
             return " ".join(filter(None, [*words, self.of(parent, levels - 1)]))
@@ -153,7 +144,7 @@ class NodeSubjects:
         if not args or node.forked_only:
             return ()
         cwd = decoded.cwd(node)
-        begin = _begin(node.name, args)
+        begin = _begin(decoded.name(node), args)
         words = normalizer.arguments(cwd, args[begin : begin + MOST_WORDS])
         if max(map(len, words), default=0) > LONGEST_WORD:
             words = [word[:LONGEST_WORD] for word in words]

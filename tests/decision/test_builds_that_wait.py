@@ -94,3 +94,19 @@ def test_waits_that_are_longer_because_the_machine_is_slower_are_none_of_it() ->
 
     comparison = compare([session(1.0)], session(2.0))
     assert all(finding.waited is None for finding in comparison.findings)
+
+
+def test_build_below_a_new_program_waits_longer_than_the_build_of_before() -> None:
+    def below_flock(rounds: list[Profile]) -> list[Profile]:
+        return [
+            Profile(
+                {"flock": {"count": 1.0, "wall": one.totals["make"]["wall"] + 0.01, "cpu": 0.001}, **one.totals},
+                {**one.parents, "flock": None, "make": "flock"},
+            )
+            for one in rounds
+        ]
+
+    comparison = compare([rounds(BEFORE)], below_flock(rounds(LONGER)))
+    assert comparison.verdict == "regression"
+    assert "waits 1.7 s longer: python3 client.py" in comparison.sentence
+    assert "flock: wall +" in comparison.sentence

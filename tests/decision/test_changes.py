@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Identity, Profile
 
@@ -57,3 +59,61 @@ def test_cheaper_optimisation_is_an_improvement() -> None:
     comparison = compared(build(("-O1",)), build(("-O0",), cpu=0.1))
     assert comparison.verdict == "improvement"
     assert "because its command has -O0 instead of -O1 (as 20 more)" in comparison.sentence
+
+
+def test_other_compiler_of_the_same_options_is_told() -> None:
+    now = build(("-O1",))
+    for key, identity in now.identities.items():
+        if identity.name == "gcc":
+            now.identities[key] = Identity("clang", identity.subject, identity.words)
+    assert compared(build(("-O1",)), now).changes == ["command changed: 21 x gcc, clang instead of gcc"]
+
+
+def test_only_word_that_differs_is_told_as_another_value() -> None:
+    now = build(("-O1",), make=("-C", "new"))
+    assert compared(build(("-O1",), make=("-C", "old")), now).changes == ["command changed: make, new instead of old"]
+
+
+def test_renamed_directory_is_told_once_for_all_its_files() -> None:
+    def in_directory(name: str) -> Profile:
+        profile = build(("-O1", f"-I{name}"))
+        for key, identity in profile.identities.items():
+            if identity.subject:
+                words = tuple(f"{name}/{word}" if word.endswith(".c") else word for word in identity.words)
+                profile.identities[key] = Identity(identity.name, f"{name}/{identity.subject}", words)
+        return profile
+
+    assert compared(in_directory("src"), in_directory("code")).changes == [
+        "command changed: 21 x gcc, code instead of src"
+    ]
+
+
+def test_directory_with_a_drawn_name_is_no_other_directory() -> None:
+    """One round against one: nothing but the look of the names says that they are drawn."""
+
+    def probe(drawn: str) -> Profile:
+        profile, file = build(("-O1",)), f"b/TryCompile-{drawn}/probe.c"
+        profile.identities["make/gcc[f0.c]"] = Identity("gcc", file, ("-c", file, f"/t/am4t{drawn}_/x"))
+        return profile
+
+    assert compared(probe("Go1dhi"), probe("khKNHj")).changes == []
+
+
+@pytest.mark.parametrize("file", ["/scratch/me/tmp/ccXy99Zz.s", "/scratch/me/tmp/*.s", "tmp/*.s"])
+def test_another_directory_for_temporary_files_is_no_change(file: str) -> None:
+    now = build(("-O1",))
+    for key, identity in now.identities.items():
+        if identity.name == "cc1":
+            now.identities[key] = Identity("cc1", identity.subject, (*identity.words[:-1], file))
+    assert compared(build(("-O1",)), now).changes == []
+
+
+def test_wrappers_of_one_program_are_told_together() -> None:
+    before, now = build(("-O1",), files=3), build(("-O1",), files=3)
+    for number in range(3):
+        launcher = f"make/distcc[gcc f{number}.c]"
+        now.totals[launcher] = {"count": 1.0, "cpu": 0.001}
+        now.parents |= {launcher: "make", f"make/gcc[f{number}.c]": launcher}
+    assert compared(before, now).changes == [
+        "3 x distcc stand in front now: +3 ms of processor time, 0.5 % of the build"
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_ptreetime.decision.comparing import Comparison, compare
-from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.profile import Identity, Profile
 
 COMPILE = 0.2  # seconds of each of ten compilers
 
@@ -37,7 +37,7 @@ def compared(before: Profile, now: Profile) -> Comparison:
 def test_unit_of_two_percent_fails_and_its_compiler_is_named_with_the_cost_of_all() -> None:
     comparison = compared(build(), build(compilation("new.c", 0.036)))
     assert comparison.verdict == "regression"
-    assert comparison.sentence == "cc1 new.c is new: +42 ms of processor time, 2 % of the build"
+    assert comparison.sentence == "cc1 new.c is new: +42 ms of processor time, 2.0 % of the build"
     assert [cause.key for cause in comparison.causes] == ["make/gcc/cc1[new.c]"]
 
 
@@ -46,7 +46,7 @@ def test_unit_of_a_trifle_is_told_and_fails_nothing() -> None:
     assert comparison.verdict != "regression"
     assert comparison.findings == []
     assert [finding.key for finding in comparison.structure] == ["make/touch[stamp]"]
-    assert comparison.changes == ["touch stamp is new: +1.0 ms of processor time, 0.047 % of the build"]
+    assert comparison.changes == ["touch stamp is new: +1 ms of processor time, less than 0.1 % of the build"]
 
 
 def test_many_small_units_of_one_program_fail_as_what_they_cost_together() -> None:
@@ -54,11 +54,23 @@ def test_many_small_units_of_one_program_fail_as_what_they_cost_together() -> No
     comparison = compared(build(), build(more))
     assert comparison.verdict == "regression"
     assert len(comparison.causes) == 10
+    assert comparison.sentence == "10 x sed are new: +40 ms of processor time, 1.9 % of the build; the dearest: sed s0"
 
 
 def test_renamed_unit_is_no_regression() -> None:
     comparison = compared(build(), build(compilation("g0.c"), without=("f0.c",)))
-    assert not any(finding.is_worse for finding in comparison.findings)
+    assert comparison.findings == []
+
+
+def test_renamed_unit_that_a_noisy_machine_makes_a_little_slower_is_no_regression() -> None:
+    for slower in (1.2, 0.8):
+        now = build(compilation("g0.c", slower * COMPILE), without=("f0.c",))
+        assert compared(build(), now).findings == []
+
+
+def test_unit_that_replaces_a_much_cheaper_one_fails() -> None:
+    comparison = compared(build(), build(compilation("g0.c", 2 * COMPILE), without=("f0.c",)))
+    assert comparison.sentence.startswith("cc1 g0.c is new: +")
 
 
 @pytest.mark.parametrize("cost", [COMPILE, 0.003])
@@ -80,7 +92,7 @@ def test_build_that_became_much_cheaper_is_not_accused_of_a_new_step() -> None:
 def test_removed_unit_is_an_improvement_that_says_what_it_saved() -> None:
     comparison = compared(build(), build(without=("f0.c",)))
     assert [finding.kind for finding in comparison.causes] == ["removed"]
-    assert "cc1 f0.c no longer runs: -0.21 s of processor time, 9.8 % of the build" in comparison.sentence
+    assert "cc1 f0.c no longer runs: -206 ms of processor time, 9.8 % of the build" in comparison.sentence
 
 
 def test_wrapper_is_a_level_that_fails_nothing_and_says_what_it_costs() -> None:
@@ -91,9 +103,25 @@ def test_wrapper_is_a_level_that_fails_nothing_and_says_what_it_costs() -> None:
     )
     comparison = compared(inside, wrapped)
     assert not any(finding.kind == "added" for finding in comparison.findings)
-    assert comparison.changes == ["strace stands in front now: +0.20 s of processor time, 9.5 % of the build"]
+    assert comparison.changes == ["strace stands in front now: +200 ms of processor time, 9.5 % of the build"]
     assert compared(wrapped, inside).changes == [
-        "strace no longer stands in front: -0.20 s of processor time, 8.7 % of the build"
+        "strace no longer stands in front: -200 ms of processor time, 8.7 % of the build"
+    ]
+
+
+@pytest.mark.parametrize(("text", "subject"), [("make all", "make all"), ("cd . && ./make all", "")])
+def test_shell_that_becomes_the_build_stands_in_front_of_it_too(text: str, subject: str) -> None:
+    """``flock lock -c 'make all'`` starts a shell, whose process runs make next: the two are siblings."""
+    inside = build()
+    inside.identities["make"] = Identity("make", "all", ("all",))
+    wrapped = Profile(
+        {"flock": {"count": 1.0, "cpu": 0.001}, "flock/sh": {"count": 1.0, "cpu": 0.002}, **inside.totals},
+        {**inside.parents, "flock": None, "flock/sh": "flock", "make": "flock"},
+        identities={**inside.identities, "flock/sh": Identity("sh", subject, ("-c", *text.split()))},
+    )
+    assert compared(inside, wrapped).changes == [
+        "sh stands in front now: +2 ms of processor time, less than 0.1 % of the build",
+        "flock stands in front now: +1 ms of processor time, less than 0.1 % of the build",
     ]
 
 

@@ -1,0 +1,100 @@
+"""Ordinary changes to a build, and what an engineer would say of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["C_CHANGES", "WRAPPERS", "Row"]
+
+
+class Row(NamedTuple):
+    """``change`` is a shell script that runs in the project; the rest is as in Outcome.expect()."""
+
+    name: str
+    change: str
+    verdict: str
+    says: str = ""
+    needs: str = "make"
+    rounds: int = 1
+
+
+def flags(added: str) -> str:
+    return f"sed -i 's/^CFLAGS = -O1/& {added}/' Makefile"
+
+
+COMPILE = r"\t\$(CC) \$(CFLAGS) -Isrc -c -o \$@ \$<"
+ADD_UNIT = "sed 's/parse_/fresh_/g' src/parse.c > src/fresh.c; sed -i 's/^UNITS = .*/& fresh/' Makefile"
+
+C_CHANGES = (
+    Row("nothing", ":", "ok"),
+    Row("define", flags("-DVERSION=123"), "ok", r"^command changed: 12 x gcc, \+ -DVERSION=123$"),
+    Row("option moved", "sed -i 's/ -Isrc -c / -Isrc /; s/(CC) .(CFLAGS)/(CC) -c $(CFLAGS)/' Makefile", "ok"),
+    Row("more jobs", "sed -i s/-j2/-j3/ build.sh", "ok", "^command changed: make, -j3 instead of -j2$"),
+    Row("hash in a define", flags("-DREV=$(git rev-parse --short HEAD)"), "ok", r"12 x gcc, \+ -DREV="),
+    Row("date in a define", flags("-DDATE=$(date +%s)"), "ok", r"12 x gcc, \+ -DDATE="),
+    Row(
+        "costlier optimisation",
+        "sed -i s/-O1/-O3/ Makefile",
+        "regression",
+        r"^cc1 src/[a-z/]+\.c: (cpu|user) (\+|x).*because its command has -O3 instead of -O1 \(as 11 more\)",
+        rounds=2,
+    ),
+    Row("cheaper optimisation", "sed -i s/-O1/-O0/ Makefile", "not worse", "12 x gcc, -O0 instead of -O1"),
+    Row(
+        "unit removed",
+        "sed -i 's/= parse/=/' Makefile",
+        "not worse",
+        r"cc1 src/parse.c no longer runs: -.* of the build",
+    ),
+    Row("unit added", ADD_UNIT, "regression", r"^cc1 src/fresh.c is new: \+.* s of processor time, .* % of the build"),
+    Row(
+        "trifle added",
+        "sed -i 's/^all: .*/&\\n\\ttrue > build\\/done\\n\\tchmod +x build\\/done/' Makefile",
+        "ok",
+        r"chmod \+x build/done is new: \+.* of processor time, .* % of the build",
+    ),
+    Row(
+        "every unit compiled twice",
+        f"sed -i 's/^{COMPILE}$/&\\n&/' Makefile",
+        "regression",
+        r"^cc1 src/parse.c runs twice instead of once: \+.* of the build",
+    ),
+    Row("warm ccache", "sed -i 's/^CC = /&ccache /' Makefile; ./build.sh; make clean", "not worse", "", "ccache"),
+    Row("two units swapped", "sed -i 's/parse lexer/lexer parse/' Makefile", "ok"),
+    Row("unit renamed", "git mv src/json.c src/jason.c; sed -i s/json/jason/ Makefile", "ok"),
+    Row("directory renamed", "git mv src code; sed -i s/src/code/g Makefile", "ok", "12 x gcc, code instead of src"),
+    Row("mkdir added", r"sed -i 's/^\t.(AR)/\tmkdir -p build\/more\n&/' Makefile", "ok", "^mkdir -p build/more is new"),
+    Row("recipe in a shell", r"sed -i 's/^\(\t.*-c -o.*\)$/\tsh -c \"\1\"/' Makefile", "ok"),
+    Row("a variable of make", "sed -i 's/all$/V=1 all/' build.sh", "ok", r"command changed: make, \+ V=1"),
+    Row(
+        "compiler by another name",
+        "sed -i 's/^CC = .*/CC = x86_64-linux-gnu-gcc/' Makefile",
+        "ok",
+        "",
+        "x86_64-linux-gnu-gcc",
+    ),
+    Row(
+        "a script as the compiler",
+        """printf '#!/bin/sh\\ngcc "$@"\\n' > mycc; chmod +x mycc; sed -i 's/^CC = .*/CC = .\\/mycc/' Makefile""",
+        "ok",
+        "mycc.* stands? in front now",
+    ),
+)
+
+#: Programs in front of make; what runs below them is compared with itself.
+WRAPPERS = (
+    "env A=b",
+    "time",
+    "nice -n 1",
+    "timeout 600",
+    "fakeroot",
+    "eatmydata",
+    "faketime 2020-01-01",
+    "flock lock -c",
+    "su -c",
+    "script -qec",
+    "env -S",
+    "bash -c",
+)
+#: These cost 9 % and more of a build, which the build's own row may say.
+COSTLY_WRAPPERS = ("strace -f -o /dev/null", "proot")
