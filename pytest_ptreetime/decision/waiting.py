@@ -1,8 +1,9 @@
 """The build's wall time, where it grew by waiting for what is not in the tree: a server, a lock, a sleep, the network.
 
 A profile's metric ``waiting`` has, of the processes that the build waited for, the part of that time in which they
-neither ran nor were in the run queue (profile.py). A slow or busy machine does not make it longer, so nothing is taken
-out of it, and a build of few processes can be judged by it as well as a large one.
+neither ran nor were in the run queue (profile.py). A busy machine does not make it longer, and a slow one hardly: what
+the machine's shift may have caused is left to it. So a build of few processes can be judged by it as well as a large
+one.
 """
 
 from __future__ import annotations
