@@ -61,6 +61,8 @@ class Finding(msgspec.Struct):
     level: bool = False
     #: Why, where the command tells: ``its command has -O2 instead of -O1``.
     cause: str | None = None
+    #: What its input and output say, where they are the same in all rounds of a side: ``it reads 124 KiB more``.
+    work: str | None = None
     #: Of wall time: the seconds that the build waited longer, and for whom.
     waited: float | None = None
     waited_for: str | None = None

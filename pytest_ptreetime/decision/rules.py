@@ -26,6 +26,7 @@ from pytest_ptreetime.decision.statistics import (
 from pytest_ptreetime.decision.structure import Structure, compare_structure
 from pytest_ptreetime.decision.structure_cost import Sides, StructureLimits, judge_structure
 from pytest_ptreetime.decision.waiting import Waiting, judge_waiting
+from pytest_ptreetime.decision.work import WORK, note_work
 
 __all__ = ["EVIDENCE", "Decision", "Terms", "decide"]
 
@@ -33,7 +34,7 @@ Array = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.intp]
 
 #: Metrics that are looked at, where known, to explain the others: contention, and what a process costs.
-EVIDENCE = ("wall", "cpu", "run_delay", "waiting")
+EVIDENCE = ("wall", "cpu", "run_delay", "waiting", *WORK)
 #: How the error budget is shared out: cpu time decides, user and system time explain it.
 WEIGHTS = {"cpu": 0.8, "wall": 0.16, "user": 0.02, "sys": 0.02}
 #: A finding stays only if the faster half of the rounds moved by at least this part of its effect.
@@ -135,6 +136,7 @@ def decide(panel: Panel, terms: Terms) -> Decision:
         explain(findings, build)
         mark_contention(findings, build)
         _note_commands(findings, terms.commands, panel)
+        note_work(findings, panel)
     alpha = terms.fdr / max(sum(len(part.p_values) for part in tested), 1)
     return Decision(
         findings=findings,

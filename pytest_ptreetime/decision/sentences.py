@@ -104,6 +104,8 @@ def finding_sentence(finding: Finding) -> str:
         build = signed(finding.cost / finding.share, _unit(finding.cost_metric or finding.metric))
         explained = f"{100 * finding.share:.0f} %" if finding.share <= 1.1 else "more than all"
         text += f", explains {explained} of the build's {build}"
+    if finding.work is not None:
+        text += f"; {finding.work}"
     if finding.within_disturbance:
         text += "; less than what tracing adds to a process"
     if finding.on_critical_path:

@@ -31,7 +31,7 @@ def amount(value: float | None, unit: Unit) -> str:
 def amounts(values: Sequence[float | None], unit: Unit) -> list[str]:
     """As amount(), all in the unit that the largest needs: ``0.08 s`` beside ``1.2 s``."""
     if unit == "":
-        return [UNKNOWN if value is None else f"{value:g}" for value in values]
+        return [UNKNOWN if value is None else f"{value:.10g}" for value in values]
     largest = max((abs(value) for value in values if value is not None), default=0.0)
     largest = _rounded(largest) if unit == "s" else largest  # 999.6 ms is 1 s, 1023 KiB is no MiB
     scales = _SCALES[unit]
