@@ -24,7 +24,7 @@ a traceback of one of these reaching a user is a bug.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pytest_ptreetime.system.untrusted_text import shown_lines
 
@@ -58,12 +58,25 @@ class UsageError(PtreetimeError):
     """An option, a marker or an argument is wrong."""
 
 
+#: What keeps a tracer from working; the C recorder names them, too (PTREETIME_OBSTACLE).
+Obstacle: TypeAlias = Literal[
+    "native-helper", "capabilities", "capabilities-of-root", "libbpf", "bpf-program", "yama", "seccomp"
+]
+
+
 class NativeHelperMissing(PtreetimeError):
     """A compiled helper (recorder, gate, interposer, BPF object) is not where the installation should have put it."""
 
 
 class TracerUnavailable(PtreetimeError):
-    """The tracer that was asked for does not work here; the message carries its reason."""
+    """The tracer that was asked for does not work here; the message carries its reason.
+
+    ``obstacle`` is what is in the way, where ``ptreetime doctor`` may know a remedy.
+    """
+
+    def __init__(self, reason: str, obstacle: Obstacle | None = None) -> None:
+        super().__init__(reason)
+        self.obstacle = obstacle
 
 
 class RecordingFailed(PtreetimeError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from pytest_ptreetime.tracers import Capture, Command, builtin_tracers
+from pytest_ptreetime.errors import Obstacle
+from pytest_ptreetime.tracers import Capture, Command, Unavailable, builtin_tracers
 from pytest_ptreetime.tracers import diagnosis as doctor
 from pytest_ptreetime.tracers.diagnosis import Diagnosis, diagnose, render, sees_everything
 
@@ -57,18 +60,30 @@ def test_sees_everything_when_only_the_interposer_works_is_false(working: tuple[
 
 
 @pytest.mark.parametrize(
-    ("reason", "remedy"),
+    ("obstacle", "remedy"),
     [
-        ("root lacks CAP_BPF and CAP_PERFMON here: start", "docker run --cap-add=BPF --cap-add=PERFMON ..."),
-        ("Yama allows ptrace to CAP_SYS_PTRACE only: run", "sudo sysctl kernel.yama.ptrace_scope=1"),
-        ("a seccomp profile forbids ptrace: in a", "docker run --cap-add=SYS_PTRACE ..."),
-        ("the native helper ptreetime-recorder is missing (looked", doctor.REINSTALL),
-        ("Linux 4.19 is too old: 5.10 is needed", None),
+        ("capabilities-of-root", "docker run --cap-add=BPF --cap-add=PERFMON ..."),
+        ("yama", "sudo sysctl kernel.yama.ptrace_scope=1"),
+        ("seccomp", "docker run --cap-add=SYS_PTRACE ..."),
+        ("native-helper", doctor.REINSTALL),
+        (None, None),
     ],
 )
-def test_remedy_when_a_reason_is_known_is_one_command(reason: str, remedy: str | None) -> None:
-    (found,) = diagnose(tracers={"ebpf": lambda: Patient(reason)})
-    assert found.remedy == remedy
+def test_remedy_when_the_obstacle_is_known_is_one_command(obstacle: Obstacle | None, remedy: str | None) -> None:
+    (found,) = diagnose(tracers={"ebpf": lambda: Patient(Unavailable("whatever the words", obstacle))})
+    assert (found.reason, found.remedy) == ("whatever the words", remedy)
+
+
+def test_remedy_of_a_plugins_tracer_is_what_it_says() -> None:
+    (found,) = diagnose(tracers={"mine": lambda: Patient(Unavailable("it is off", remedy="turn-it-on"))})
+    assert found.remedy == "turn-it-on"
+
+
+def test_recorder_names_no_obstacle_that_has_no_remedy() -> None:
+    sources = Path(__file__).parents[1].joinpath("libptreetime", "recorder").glob("*.c")
+    code = "".join(source.read_text(encoding="utf-8") for source in sources)
+    used = re.findall(r'PTREETIME_OBSTACLE\(.*?"([^"]+)"\)', code, re.DOTALL)
+    assert set(used) == set(get_args(Obstacle)) - {"native-helper"}
 
 
 def test_remedy_when_capabilities_are_missing_names_the_installed_recorder(
@@ -78,7 +93,7 @@ def test_remedy_when_capabilities_are_missing_names_the_installed_recorder(
     recorder.parent.mkdir()
     recorder.touch()
     monkeypatch.setattr(doctor, "helper", lambda name: recorder.with_name(name))
-    reason = "needs root, or CAP_BPF and CAP_PERFMON on the recorder"
+    reason = Unavailable("needs root, or CAP_BPF and CAP_PERFMON on the recorder", "capabilities")
     (found,) = diagnose(tracers={"ebpf": lambda: Patient(reason)})
     assert found.remedy is not None
     assert found.remedy.startswith("sudo setcap cap_bpf,cap_perfmon")
@@ -88,7 +103,8 @@ def test_remedy_when_capabilities_are_missing_names_the_installed_recorder(
 def test_reason_when_the_capabilities_are_there_and_do_not_work_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_has_capabilities", lambda path: True)
     monkeypatch.setattr(doctor, "helper", Path)
-    (found,) = diagnose(tracers={"ebpf": lambda: Patient("needs root, or CAP_BPF and CAP_PERFMON on the recorder")})
+    reason = Unavailable("needs root, or CAP_BPF and CAP_PERFMON on the recorder", "capabilities")
+    (found,) = diagnose(tracers={"ebpf": lambda: Patient(reason)})
     assert found.remedy is None
     assert found.reason is not None
     assert "nosuid" in found.reason

@@ -281,7 +281,7 @@ def test_recorder_without_its_two_capabilities_says_what_it_needs(
     if capabilities:
         give_capabilities(everybodys_recorder, *capabilities)
     with recorder(everybodys_recorder, user=NOBODY) as control:
-        assert control.recv(4096) == b"unavailable needs root, or CAP_BPF and CAP_PERFMON on the recorder"
+        assert control.recv(4096) == b"unavailable needs root, or CAP_BPF and CAP_PERFMON on the recorder\tcapabilities"
 
 
 def test_recorder_without_tracefs_where_only_trace_events_show_everything_says_what_it_needs(

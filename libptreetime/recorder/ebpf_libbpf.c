@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "recorder.h"
+
 struct ptreetime_libbpf ptreetime_libbpf;
 
 static char complaint[256];
@@ -23,8 +25,9 @@ static int keep_complaint(int level, const char *format, va_list arguments) {
 const char *ptreetime_libbpf_open(void) {
   void *library = dlopen("libbpf.so.1", RTLD_NOW | RTLD_LOCAL);
   if (library == NULL)
-    return "libbpf.so.1 is missing: install the package libbpf1 (Debian, Ubuntu) or libbpf (Fedora, Arch, SUSE, "
-           "Alpine)";
+    return PTREETIME_OBSTACLE("libbpf.so.1 is missing: install the package libbpf1 (Debian, Ubuntu) or libbpf (Fedora, "
+                              "Arch, SUSE, Alpine)",
+                              "libbpf");
 #define FIND(function)                                                                                                 \
   do {                                                                                                                 \
     *(void **)&ptreetime_libbpf.function = dlsym(library, #function);                                                  \

@@ -46,14 +46,16 @@ static const char *find_obstacle(void) {
   if (sscanf(system.release, "%d.%d", &major, &minor) == 2 && (major < 5 || (major == 5 && minor < 10)))
     return ptreetime_format_reason("Linux %s is too old: 5.10 is needed", system.release);
   if (&ptreetime_bpf_object_end[0] == &ptreetime_bpf_object[0])
-    return "the BPF program was not built: neither clang nor ziglang was there; install clang and reinstall "
-           "pytest-ptreetime";
+    return PTREETIME_OBSTACLE("the BPF program was not built: neither clang nor ziglang was there; install clang and "
+                              "reinstall pytest-ptreetime",
+                              "bpf-program");
   uint64_t capabilities = effective_capabilities(), wanted = 1ull << CAP_BPF | 1ull << CAP_PERFMON;
   if ((capabilities & wanted) != wanted && !(capabilities & 1ull << CAP_SYS_ADMIN)) {
     if (geteuid() == 0)
-      return "root lacks CAP_BPF and CAP_PERFMON here: start the container with both (docker run --cap-add=BPF "
-             "--cap-add=PERFMON)";
-    return "needs root, or CAP_BPF and CAP_PERFMON on the recorder";
+      return PTREETIME_OBSTACLE("root lacks CAP_BPF and CAP_PERFMON here: start the container with both (docker run "
+                                "--cap-add=BPF --cap-add=PERFMON)",
+                                "capabilities-of-root");
+    return PTREETIME_OBSTACLE("needs root, or CAP_BPF and CAP_PERFMON on the recorder", "capabilities");
   }
   if (access(PTREETIME_KERNEL_BTF, R_OK) != 0)
     return ptreetime_format_reason("%s can't be read (%s): the kernel needs CONFIG_DEBUG_INFO_BTF",

@@ -9,7 +9,7 @@
  *                flush           write the events that are known now, rather than when there are many
  *                (end of file)   let go of everything, unharmed, and exit
  *     us -> it   hello VERSION   at the start: ready for `record`
- *                unavailable WHY at the start: this machine does not allow it
+ *                unavailable WHY at the start: this machine does not allow it (a tab and OBSTACLE may follow)
  *                ready           attached: the gate may open
  *                done            END has been written
  *                count N RUNNING processes of the recording so far, and those of them that live
@@ -237,7 +237,8 @@ int main(int argc, char **argv) {
       backend = backends[i];
   }
   ignore_signals();
-  const char *why = backend == NULL ? "this recorder was built without it" : ptreetime_caller_find();
+  const char *why = backend == NULL ? PTREETIME_OBSTACLE("this recorder was built without it", "bpf-program")
+                                    : ptreetime_caller_find();
   clearenv();
   if (why == NULL)
     why = backend->open();

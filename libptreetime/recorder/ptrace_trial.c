@@ -46,11 +46,13 @@ static const char *reason(int error) {
   if (yama_scope() == 3)
     return "Yama forbids ptrace on this machine until it is booted again without kernel.yama.ptrace_scope=3";
   if (yama_scope() == 2)
-    return "Yama allows ptrace to CAP_SYS_PTRACE only: run `sysctl kernel.yama.ptrace_scope=1`";
+    return PTREETIME_OBSTACLE("Yama allows ptrace to CAP_SYS_PTRACE only: run `sysctl kernel.yama.ptrace_scope=1`",
+                              "yama");
   if (error == ENOSYS)
     return "this kernel or sandbox has no ptrace";
   if ((error == EPERM || error == EACCES) && under_seccomp())
-    return "a seccomp profile forbids ptrace: in a container, run it with --cap-add=SYS_PTRACE";
+    return PTREETIME_OBSTACLE("a seccomp profile forbids ptrace: in a container, run it with --cap-add=SYS_PTRACE",
+                              "seccomp");
   return ptreetime_format_reason("ptrace is not allowed here: %s", strerror(error));
 }
 

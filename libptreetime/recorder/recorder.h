@@ -68,6 +68,10 @@ extern const struct ptreetime_backend ptreetime_backend_ebpf;
  * recording->ended. */
 void ptreetime_recording_end(struct ptreetime_recording *recording, uint64_t time_ns, uint64_t alive);
 
+/* A reason that `ptreetime doctor` may know a remedy for: the words, and behind a tab what is in the way, which is one
+ * of Obstacle in pytest_ptreetime/errors.py. */
+#define PTREETIME_OBSTACLE(words, obstacle) words "\t" obstacle
+
 /* The reason of a failure, formatted into memory that lives until the next call. */
 const char *ptreetime_format_reason(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

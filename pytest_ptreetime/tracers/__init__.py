@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any, Literal, Protocol, TypeAlias
 
-from pytest_ptreetime.errors import TracerUnavailable, UsageError
+from pytest_ptreetime.errors import NativeHelperMissing, Obstacle, TracerUnavailable, UsageError
 from pytest_ptreetime.recording.events import Event
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Command",
     "Interpose",
     "Tracer",
+    "Unavailable",
     "builtin_tracers",
     "choose",
 ]
@@ -96,13 +97,34 @@ class Capture:
     incomplete_reason: str | None = None
 
 
+class Unavailable(str):
+    """Why a tracer does not work here, in words.
+
+    ``obstacle`` is what is in the way, for which ``ptreetime doctor`` has a remedy; ``remedy`` is the command that
+    enables a tracer of a plugin.
+    """
+
+    obstacle: Obstacle | None
+    remedy: str | None
+
+    def __new__(cls, reason: str, obstacle: Obstacle | None = None, *, remedy: str | None = None) -> Unavailable:
+        made = super().__new__(cls, reason)
+        made.obstacle, made.remedy = obstacle, remedy
+        return made
+
+    @classmethod
+    def of(cls, error: TracerUnavailable | NativeHelperMissing) -> Unavailable:
+        """What the error says."""
+        return cls(str(error), error.obstacle if isinstance(error, TracerUnavailable) else "native-helper")
+
+
 class Tracer(Protocol):
     """One way to see processes."""
 
     name: str
 
     def available(self) -> str | None:
-        """None where the tracer works, else the reason in words, with what would help."""
+        """None where the tracer works, else the reason in words: an :class:`Unavailable`, where a remedy is known."""
 
     def record(self, command: Command) -> Capture:
         """Run ``command`` to its end, or to its timeout, and bring back its events in any order.

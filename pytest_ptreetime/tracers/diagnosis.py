@@ -14,9 +14,9 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_ptreetime.errors import NativeHelperMissing
+from pytest_ptreetime.errors import NativeHelperMissing, Obstacle
 from pytest_ptreetime.native import helper
-from pytest_ptreetime.tracers import Tracer, builtin_tracers
+from pytest_ptreetime.tracers import Tracer, Unavailable, builtin_tracers
 
 __all__ = ["Diagnosis", "diagnose", "render", "sees_everything"]
 
@@ -72,7 +72,7 @@ def diagnose(*, sudo: bool = False, tracers: Mapping[str, Callable[[], Tracer]] 
             tracer.close()
         sees, everything = _SIGHT.get(name, ("what its plugin says", True))
         chosen = reason is None and not any(before.chosen for before in found)
-        remedy = None if reason is None else _remedy(reason)
+        remedy = _remedy(reason) if isinstance(reason, Unavailable) else None
         found.append(Diagnosis(name, sees, everything, _explain(reason, remedy), remedy, chosen))
     return found
 
@@ -99,14 +99,9 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, max(width, 20), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
-def _remedy(reason: str) -> str | None:
-    """The command that takes the reason away. A reason is the words of a recorder or of native.py."""
-    if "native helper" in reason:
-        return REINSTALL
-    for words, remedy in _REMEDIES.items():
-        if words in reason:
-            return remedy()
-    return None
+def _remedy(reason: Unavailable) -> str | None:
+    """The command that takes the obstacle away."""
+    return reason.remedy if reason.obstacle is None else _REMEDIES[reason.obstacle]()
 
 
 def _capabilities_command() -> str | None:
@@ -132,7 +127,7 @@ def _has_capabilities(path: str) -> bool:
 
 
 def _explain(reason: str | None, remedy: str | None) -> str | None:
-    if reason is not None and remedy is None and "CAP_BPF and CAP_PERFMON on the recorder" in reason:
+    if isinstance(reason, Unavailable) and reason.obstacle == "capabilities" and remedy is None:
         return (
             f"{reason}; it has them, and they do not take effect: its file system is mounted nosuid, "
             "or this process was started with no_new_privs"
@@ -153,12 +148,12 @@ def _rebuild() -> str:
     return REINSTALL if install is None else f"{install} && {REINSTALL}"
 
 
-_REMEDIES: Mapping[str, Callable[[], str | None]] = {
-    "CAP_BPF and CAP_PERFMON on the recorder": _capabilities_command,
-    "root lacks CAP_BPF": lambda: "docker run --cap-add=BPF --cap-add=PERFMON ...",
-    "libbpf.so.1 is missing": lambda: _install(library=True),
-    "the BPF program was not built": _rebuild,
-    "built without it": _rebuild,
-    "Yama allows ptrace to CAP_SYS_PTRACE only": lambda: "sudo sysctl kernel.yama.ptrace_scope=1",
-    "a seccomp profile forbids ptrace": lambda: "docker run --cap-add=SYS_PTRACE ...",
+_REMEDIES: Mapping[Obstacle, Callable[[], str | None]] = {
+    "native-helper": lambda: REINSTALL,
+    "capabilities": _capabilities_command,
+    "capabilities-of-root": lambda: "docker run --cap-add=BPF --cap-add=PERFMON ...",
+    "libbpf": lambda: _install(library=True),
+    "bpf-program": _rebuild,
+    "yama": lambda: "sudo sysctl kernel.yama.ptrace_scope=1",
+    "seccomp": lambda: "docker run --cap-add=SYS_PTRACE ...",
 }

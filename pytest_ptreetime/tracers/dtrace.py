@@ -27,7 +27,7 @@ from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, Tracer
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Lost, Start
 from pytest_ptreetime.system.inherited import waiting_for_children
-from pytest_ptreetime.tracers import Capture, Command
+from pytest_ptreetime.tracers import Capture, Command, Unavailable
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, clock_shift_ns, lost_records, with_programs
 from pytest_ptreetime.tracers.dtrace_process import DtraceProcess, DtraceWait
 from pytest_ptreetime.tracers.launch import Launched, launched
@@ -85,7 +85,7 @@ class DtraceTracer:
             try:
                 _reasons[key] = _try(script_command(self._sudo, os.getpid()))
             except (TracerUnavailable, NativeHelperMissing) as error:
-                _reasons[key] = str(error)
+                _reasons[key] = Unavailable.of(error)
         return _reasons[key]
 
     def close(self) -> None:

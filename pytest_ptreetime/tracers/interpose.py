@@ -23,7 +23,7 @@ from pathlib import Path
 from pytest_ptreetime.errors import NativeHelperMissing
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import End, Start
-from pytest_ptreetime.tracers import Capture, Command
+from pytest_ptreetime.tracers import Capture, Command, Unavailable
 from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_events
 from pytest_ptreetime.tracers.interposer_log import FollowedLog
 from pytest_ptreetime.tracers.launch import Launched, launched
@@ -50,7 +50,7 @@ class InterposeTracer:
             helper("ptreetime-gate")
             helper(LIBRARY)
         except NativeHelperMissing as error:
-            return str(error)
+            return Unavailable.of(error)
         return None
 
     def close(self) -> None:

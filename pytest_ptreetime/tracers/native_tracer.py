@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, TracerUnavailable
 from pytest_ptreetime.recording.events import Event, Exec
-from pytest_ptreetime.tracers import Capture, Command
+from pytest_ptreetime.tracers import Capture, Command, Unavailable
 from pytest_ptreetime.tracers.growing_stream import GrowingStream
 from pytest_ptreetime.tracers.launch import Launched, launched, read_events
 from pytest_ptreetime.tracers.preload import LOGGING, MAILBOX, clock_needs_no_call
@@ -42,7 +42,7 @@ class NativeTracer:
         try:
             self._started()
         except (TracerUnavailable, NativeHelperMissing) as error:
-            return str(error)
+            return Unavailable.of(error)
         return None
 
     def _started(self) -> RecorderProcess:

@@ -14,8 +14,9 @@ import socket
 import subprocess
 import weakref
 from collections.abc import Sequence
+from typing import cast, get_args
 
-from pytest_ptreetime.errors import RecordingFailed, TracerUnavailable
+from pytest_ptreetime.errors import Obstacle, RecordingFailed, TracerUnavailable
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import WIRE_VERSION
 from pytest_ptreetime.system.inherited import waiting_for_children
@@ -91,7 +92,8 @@ class RecorderProcess:
         except RecorderGone as error:
             raise TracerUnavailable(f"the {mode} recorder does not start: {error}") from None
         if word == "unavailable":
-            raise TracerUnavailable(rest)
+            words, _, obstacle = rest.partition("\t")
+            raise TracerUnavailable(words, cast("Obstacle", obstacle) if obstacle in get_args(Obstacle) else None)
         if (word, rest) != ("hello", str(WIRE_VERSION)):
             raise TracerUnavailable(
                 f"the recorder says {word} {rest!r} instead of hello {WIRE_VERSION}: the native helpers and the Python "
