@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -217,7 +218,7 @@ def test_brief_name_has_what_tells_a_process_from_its_like(args: list[str], expe
 
 
 @pytest.mark.parametrize("verdict", ["regression", "inconclusive"])
-def test_what_could_have_been_found_is_said_once(verdict: str) -> None:
+def test_what_could_have_been_found_is_said_once(verdict: Literal["regression", "inconclusive"]) -> None:
     told = regressed_session().measurements[0]
     comparison = told.comparison
     assert comparison is not None

@@ -5,9 +5,27 @@ Plain data, which workers send and reports take; nothing here computes, and nump
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
-__all__ = ["BUILD_KEY", "COMMON_KEY", "Comparison", "Finding", "Power", "PowerLevel"]
+__all__ = [
+    "BUILD_KEY",
+    "COMMON_KEY",
+    "Against",
+    "Comparison",
+    "CountKind",
+    "Finding",
+    "Kind",
+    "Power",
+    "PowerLevel",
+    "Verdict",
+]
+
+Verdict: TypeAlias = Literal["ok", "regression", "improvement", "inconclusive", "no-baseline"]
+CountKind: TypeAlias = Literal["added", "removed", "count"]
+Kind: TypeAlias = Literal["regression", "improvement"] | CountKind
+Against: TypeAlias = Literal["baseline", "pinned"]
 
 #: The key of a finding that most processes share: everything got slower, and the machine did not.
 COMMON_KEY = "(every process)"
@@ -29,7 +47,7 @@ class Finding(msgspec.Struct):
 
     key: str
     metric: str
-    kind: str
+    kind: Kind
     baseline: float
     current: float
     measured: float | None = None
@@ -69,7 +87,7 @@ class Finding(msgspec.Struct):
     #: A process changed by less than what tracing adds to it (tracers.PROCESS_COST).
     within_disturbance: bool = False
     #: ``baseline``, or ``pinned`` for a change that only the pinned session shows (slow creep).
-    against: str = "baseline"
+    against: Against = "baseline"
     #: The finding in words.
     sentence: str = ""
 
@@ -121,7 +139,7 @@ class Comparison(msgspec.Struct):
     verdict is inconclusive, ``notes`` what else should be known. ``findings`` are ordered: causes first, then by cost.
     """
 
-    verdict: str
+    verdict: Verdict
     findings: list[Finding] = []
     host_shift: float = 1.0
     host_shifts: dict[str, float] = {}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pytest_ptreetime.decision.driver_steps import with_whole_drivers
 from pytest_ptreetime.decision.effects import Effects, Samples, effects_of_pairs, effects_since
 from pytest_ptreetime.decision.explain import BuildChange, explain, label_of, mark_contention
-from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY, Finding, PowerLevel
+from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY, Against, Finding, PowerLevel
 from pytest_ptreetime.decision.host_speed import Calibrations, CommonShift
 from pytest_ptreetime.decision.metric_noise import MetricNoise
 from pytest_ptreetime.decision.panel import Panel
@@ -97,7 +97,7 @@ class _Tested:
     """The effects of one metric at ``positions`` of the panel, and their adjusted p-values, filled in later."""
 
     metric: str
-    against: str
+    against: Against
     positions: Positions
     effects: Effects
     before: Array
@@ -234,7 +234,7 @@ def _test_group(
 
 def _tested(
     metric: str,
-    against: str,
+    against: Against,
     positions: Positions,
     effects: Effects,
     before: Array,

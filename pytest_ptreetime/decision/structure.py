@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pytest_ptreetime.decision.finding import CountKind
 from pytest_ptreetime.decision.panel import Panel
 
 __all__ = ["CountChange", "Structure", "compare_structure"]
@@ -20,7 +21,7 @@ class CountChange:
     """One key whose count changed: counts of a round; ``before`` is the nearest end of the range where it varied."""
 
     position: int
-    kind: str
+    kind: CountKind
     before: float
     now: float
 
@@ -58,7 +59,7 @@ def compare_structure(panel: Panel) -> Structure:
     for position in np.flatnonzero(changed).tolist():
         was = float(high[position] if above[position] else low[position])
         count = float(most[position] if below[position] else least[position])
-        kind = "added" if high[position] == 0 else "removed" if count == 0 else "count"
+        kind: CountKind = "added" if high[position] == 0 else "removed" if count == 0 else "count"
         changes.append(CountChange(position, kind, was, count))
     return Structure(changes, changed, [int(position) for position in np.flatnonzero(unsteady)], since)
 

@@ -10,10 +10,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 import msgspec
 
-from pytest_ptreetime.decision.finding import Comparison
+from pytest_ptreetime.decision.finding import Comparison, Verdict
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
@@ -130,7 +131,7 @@ class Measurement:
         return None if self.before is None else whole_of(self.before)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict | Literal["measured"]:
         """That of the comparison; without one ``no-baseline``, or ``measured`` where nothing was to be compared."""
         if self.comparison is not None:
             return self.comparison.verdict

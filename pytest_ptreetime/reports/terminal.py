@@ -27,7 +27,7 @@ from pytest_ptreetime.system.figures import UNKNOWN, amount, change, counted, se
 from pytest_ptreetime.system.untrusted_text import middle, shown
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.decision.finding import Comparison, Finding
+    from pytest_ptreetime.decision.finding import Comparison, Finding, Verdict
     from pytest_ptreetime.reports.results import Measurement, SessionResult
     from pytest_ptreetime.settings import Settings
 
@@ -39,7 +39,7 @@ WIDE = 140  # columns from which the figures before, the tracer and the host's s
 QUIET_LINES = 20  # of what was not compared, under -q
 WAIT_TOLD = 1.0  # seconds from which on waiting for other measurements is worth a line
 _DEFAULT_WIDTH = 80
-_ORDER = ("regression", "inconclusive", "improvement", "ok")
+_ORDER: tuple[Verdict, ...] = ("regression", "inconclusive", "improvement", "ok")
 
 
 class TerminalReport:
