@@ -45,10 +45,10 @@ DTRACE_TESTS ?= test_tracer_dtrace or (dtrace and not (closed or available or an
 test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own (root only; minutes the first time)
 	PTREETIME_RECORDER=$$($(BIN)/python -c 'from pytest_ptreetime.native import helper; print(helper("ptreetime-recorder"))') \
 	  tests/dtrace_root.sh python3 -m pytest -ra -q -n 2 -p no:cacheprovider --ptreetime-tracer=dtrace -k '$(DTRACE_TESTS)' \
-	  tests/test_tracer_contract.py tests/test_tracer_dtrace.py tests/test_faults.py || test $$? -eq 77
+	  tests/tracers/test_tracer_contract.py tests/tracers/test_tracer_dtrace.py tests/test_faults.py || test $$? -eq 77
 
 goldens: $(STAMP) ## write the reports' golden files and README's table of options anew, to read the difference
-	PYTHONPATH=. $(BIN)/python tests/report_goldens.py
+	PYTHONPATH=. $(BIN)/python tests/support/report_goldens.py
 	PYTHONPATH=. $(BIN)/python tests/option_table.py
 
 # The faults that are mounted (a full disk, a read-only directory) and other users' limits need root; the rest does not.
@@ -57,8 +57,8 @@ DTRACE_FAULTS ?= 32
 FAULT_ARGS ?=
 
 test-faults: $(STAMP) ## inject FAULTS=1000 faults into runs of every tracer, and print what came of them (an hour)
-	PYTHONPATH=tests $(BIN)/python -m faults --faults $(FAULTS) $(FAULT_ARGS)
-	tests/dtrace_root.sh env PYTHONPATH=tests python3 -m faults --only dtrace-profile --faults $(DTRACE_FAULTS) || test $$? -eq 77
+	PYTHONPATH=tests:tests/support $(BIN)/python -m faults --faults $(FAULTS) $(FAULT_ARGS)
+	tests/dtrace_root.sh env PYTHONPATH=tests:tests/support python3 -m faults --only dtrace-profile --faults $(DTRACE_FAULTS) || test $$? -eq 77
 
 FUZZ_SECONDS ?= 60
 FUZZ_ARGS ?=
@@ -76,7 +76,7 @@ KERNEL_TESTS ?= (ebpf or ptrace) and not (many_short and ptrace) and not reexec 
 
 test-kernels: $(STAMP) ## the tracers ebpf and ptrace on Debian's kernels from 5.10 on, emulated (an hour)
 	tests/kernels.sh '$(KERNELS)' $(abspath $(BIN))/python -m pytest -ra -q -p no:cacheprovider -k '$(KERNEL_TESTS)' \
-	  tests/test_tracer_contract.py tests/test_tracer_ebpf.py || test $$? -eq 77
+	  tests/tracers/test_tracer_contract.py tests/tracers/test_tracer_ebpf.py || test $$? -eq 77
 
 lint: $(STAMP) ## ruff, mypy, import-linter, promises, and clang-format where there is one
 	@status=0; \

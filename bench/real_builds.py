@@ -24,7 +24,7 @@ from tabulate import tabulate
 
 from pytest_ptreetime.tracers import Command, Interpose, builtin_tracers
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from lua_sources import LUA_VERSIONS, SourcesMissing, build_command, lua_sources
 
 BARS = {"ebpf": 1.01, "ptrace": 1.02}

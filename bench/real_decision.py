@@ -38,7 +38,7 @@ from pytest_ptreetime.session.measure import Build, measure, measure_interleaved
 from pytest_ptreetime.system.calibration import Calibration, calibrate
 from pytest_ptreetime.tracers import Tracer, builtin_tracers, choose
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from lua_sources import LUA_VERSIONS, SourcesMissing, lua_sources
 
 HERE = Path(__file__).parent

@@ -3,7 +3,7 @@
     python bench/scale.py [--processes N ...] [--reports html json ...]
 
 Builds of 10,000, 100,000 and 1,000,000 processes (five events each) are made of a real one, many times over
-(tests/replicated_builds.py), and each is analysed in a process of its own. "x linear" is the processor time of a
+(tests/support/replicated_builds.py), each analysed in a process of its own. "x linear" is the processor time of a
 process at this size, divided by that at the size before. ``--reports`` are written after the terminal's, which is the
 one of the five stages. Bars: 12 s and 4 GB for these together at 1,000,000 processes; 60 bytes a process in the file of
 a real build.
@@ -24,7 +24,7 @@ from typing import Any
 from tabulate import tabulate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "support")]
 
 STAGES = ["read", "rebuild", "profile", "compare", "report"]
 FURTHER_REPORTS = ["json", "lnt", "markdown", "openmetrics", "parquet", "html"]

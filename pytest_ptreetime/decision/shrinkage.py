@@ -10,7 +10,7 @@ The literature:
   experiments", Statistical Applications in Genetics and Molecular Biology 3 (2004): the model, section 6.2 for its fit.
 - C. W. Law et al., "voom", Genome Biology 15 (2014), and limma's ``trend``: the prior's scale follows the size.
 
-The tests compare with limma's output (tests/test_statistics.py says how it was made).
+The tests compare with limma's output (tests/decision/test_statistics.py says how it was made).
 """
 
 from __future__ import annotations

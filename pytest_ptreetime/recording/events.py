@@ -14,8 +14,8 @@ other in one file but are never mixed::
     +--------+---------+-------+------------+------------+------------------------+
 
 The first four bytes are the mark by which the next frame is found where a writer could write only a part of one.
-The C side has its one definition in ``libptreetime/ptreetime_wire.h``; ``tests/test_events.py`` parses what a C program
-wrote with it.
+The C side has its one definition in ``libptreetime/ptreetime_wire.h``; ``tests/recording/test_events.py`` parses what
+a C program wrote with it.
 
 Version history of the wire format:
 

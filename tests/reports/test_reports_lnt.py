@@ -27,6 +27,8 @@ from pytest_ptreetime.reports.lnt import (
 )
 from pytest_ptreetime.reports.results import SessionResult
 
+LNT_RENDERING = Path(__file__).parents[1] / "support" / "lnt_rendering.py"
+
 
 def plain_session() -> SessionResult:
     return session(measurement(now=rounds(count=3)))
@@ -155,9 +157,7 @@ def test_json_is_byte_identical_to_lnt_s_own_rendering(suite: str, tmp_path: Pat
     LntReport(suite).render(result, out)
     ours = tmp_path / "ours.json"
     ours.write_bytes(out.getvalue())
-    theirs = subprocess.run(
-        [lnt_python(), Path(__file__).with_name("lnt_rendering.py"), ours], stdout=subprocess.PIPE, check=True
-    )
+    theirs = subprocess.run([lnt_python(), LNT_RENDERING, ours], stdout=subprocess.PIPE, check=True)
     assert theirs.stdout == ours.read_bytes()
 
 

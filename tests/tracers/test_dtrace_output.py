@@ -10,7 +10,7 @@ from pytest_ptreetime.recording.events import Create, Event, Exec, Exit, Lost, U
 from pytest_ptreetime.tracers.dtrace import explain
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, clock_shift_ns, lost_records, with_programs
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def golden(system: str) -> DtraceOutput:

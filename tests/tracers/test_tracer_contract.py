@@ -440,7 +440,7 @@ def test_reads_and_writes_are_those_of_each_image_with_all_its_threads_alone(
 def test_compiler_run_twice_does_the_same_work(tracer: Tracer, programs: Programs, tmp_path: Path) -> None:
     compiler = shutil.which("gcc") or shutil.which("cc")
     assert compiler is not None
-    source = Path(__file__).parent / "programs" / "nothing.c"
+    source = Path(__file__).parents[1] / "programs" / "nothing.c"
     one, other = (run(tracer, compiler, "-O1", "-c", str(source), "-o", str(tmp_path / "a.o")).tree for _ in range(2))
     works = [[(node.name, *work_of(node)) for node in tree] for tree in (one, other)]
     assert works[0] == works[1]
@@ -482,7 +482,7 @@ def test_peak_resident_size_of_each_program_of_a_build_is_known(
 ) -> None:
     compiler = shutil.which("gcc") or shutil.which("cc")
     assert compiler is not None
-    source = Path(__file__).parent / "programs" / "nothing.c"
+    source = Path(__file__).parents[1] / "programs" / "nothing.c"
     result = run(tracer, "/bin/sh", "-c", f"{compiler} -O1 {source} -o {tmp_path}/a; (:); {tmp_path}/a; :")
     assert len(result.tree) > 5
     for node in result.tree:

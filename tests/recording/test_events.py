@@ -31,8 +31,8 @@ from pytest_ptreetime.recording.events import (
     encode_frame,
 )
 
-SOURCES = Path(__file__).parent / "programs"
-SINK = Path(__file__).parent.parent / "libptreetime" / "recorder" / "sink.c"
+SOURCES = Path(__file__).parents[1] / "programs"
+SINK = Path(__file__).parents[2] / "libptreetime" / "recorder" / "sink.c"
 UINT64_MAX = 2**64 - 1
 
 

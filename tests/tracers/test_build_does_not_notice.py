@@ -38,7 +38,7 @@ pytestmark = pytest.mark.promise("build-does-not-notice")
 
 PTREETIME = str(Path(sys.executable).parent / "ptreetime")
 INCOMPLETE = re.compile(rb"(?m)^warning: the recording is not complete: .*\n")  # the tracer interpose always says so
-CALC = Path(__file__).parent.parent / "examples" / "calc"
+CALC = Path(__file__).parents[2] / "examples" / "calc"
 WITHOUT_INTERPOSER = [name for name in builtin_tracers() if name not in ("interpose", "dtrace")]
 VARIANTS = [*((name, interpose) for name in WITHOUT_INTERPOSER for interpose in (True, False)), ("interpose", True)]
 

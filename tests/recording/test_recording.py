@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from replicated_builds import lua_build, replicated
 from report_sessions import build
 from simulated_processes import Simulation, simulations
-from test_tree import signature
+from tree_signature import signature
 
 from pytest_ptreetime.errors import FileUnreadable
 from pytest_ptreetime.recording.event_columns import ColumnsEncoder
@@ -39,7 +39,7 @@ from pytest_ptreetime.recording.stored_numbers import numbers_in
 from pytest_ptreetime.system.host import HostFacts
 from pytest_ptreetime.tracers import Capture
 
-GOLDEN = Path(__file__).parent / "golden" / "recording-version-1.ptreetime"
+GOLDEN = Path(__file__).parents[1] / "golden" / "recording-version-1.ptreetime"
 COLUMN_KINDS: list[type[Any]] = [Create, Exec, Exit, UserStartup, UserExec, UserSpawn, UserExit]
 USED = [[0, 0], [[0, None]] * 14]  # no row has a usage
 

@@ -242,7 +242,7 @@ def test_json_has_every_member_of_a_comparison_and_its_findings_and_all_are_docu
     assert set(comparison["power"]) == set(Power.__struct_fields__)
     assert set(comparison["power"]["levels"][0]) == set(PowerLevel.__struct_fields__)
     assert all(set(finding) == set(Finding.__struct_fields__) for finding in comparison["findings"])
-    documented = set(re.findall(r"`(\w+)`", (Path(__file__).parents[1] / "docs" / "json.md").read_text()))
+    documented = set(re.findall(r"`(\w+)`", (Path(__file__).parents[2] / "docs" / "json.md").read_text()))
     assert _members(document) - documented == set()
 
 

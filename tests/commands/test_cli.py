@@ -29,7 +29,7 @@ def ptreetime(*args: str, status: int | None = 0, stdin: str | None = None) -> s
         capture_output=True,
         text=True,
         input=stdin,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "120"},  # xdist says 80
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "120"},  # xdist says 80
     )
     assert "Traceback" not in done.stderr, done.stderr
     if status is not None:
@@ -142,7 +142,7 @@ def test_profile_when_the_directory_is_gone_ends_as_the_command_and_keeps_the_re
         kept.mkdir(exist_ok=True)
         done = subprocess.run(
             ["/bin/sh", "-c", script, place], capture_output=True, text=True, cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TMPDIR": str(tmp_path / "tmp")},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(tmp_path / "tmp")},
         )  # fmt: skip
         assert done.returncode == 3, done.stderr
         assert "Traceback" not in done.stderr
@@ -178,7 +178,7 @@ def test_output_that_the_terminal_can_not_encode_is_replaced(encoding: str) -> N
         done = subprocess.run(
             [sys.executable, "-m", "pytest_ptreetime.cli", *words],
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONIOENCODING": encoding},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONIOENCODING": encoding},
         )
         assert b"Traceback" not in done.stderr
         assert done.returncode in (0, 3)
@@ -201,7 +201,7 @@ def test_profile_when_ctrl_c_is_pressed_writes_what_was_recorded() -> None:
         [*command, "sh", "-c", "echo started; exec sleep 1000"],
         stdout=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -300,7 +300,7 @@ def test_recording_can_be_read_from_a_pipe_that_was_given(recorded: str) -> None
             [sys.executable, "-m", "pytest_ptreetime.cli", "analyze", "/dev/stdin"],
             stdin=cat.stdout,
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
     assert b"sh @ 0" in done.stdout, done.stderr
 
@@ -379,7 +379,7 @@ def test_compare_when_memory_is_short_says_so_and_never_that_there_is_a_regressi
         ],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         timeout=60,
     )
     assert done.returncode == 3 or (done.returncode == 2 and "ulimit -v" in done.stderr), done

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-NATIVE = Path(__file__).parent.parent / "libptreetime"
+NATIVE = Path(__file__).parents[2] / "libptreetime"
 # System calls that glibc 2.28 has no numbers of. Not all: those that a program like this one might call.
 LATER = ["pidfd_open", "pidfd_send_signal", "pidfd_getfd", "close_range", "clone3", "openat2", "process_madvise"]
 

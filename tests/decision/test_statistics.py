@@ -33,7 +33,7 @@ from pytest_ptreetime.decision.statistics import (
 
 Array = npt.NDArray[np.float64]
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "limma.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "limma.json").read_text())
 DF = 5.0
 
 

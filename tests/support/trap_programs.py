@@ -20,7 +20,7 @@ from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import Capture, Command, Tracer
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
-SOURCES = Path(__file__).parent / "programs"
+SOURCES = Path(__file__).parents[1] / "programs"
 SKIPPED = 77  # what a trap exits with where the machine does not allow what it wants to do
 
 # Of the three images of the trap failed-exec, of its forked and of its spawned child: see failed-exec.c.

@@ -14,7 +14,7 @@ import pytest
 from pytest_ptreetime.recording.events import UserStartup
 from pytest_ptreetime.redaction.redactor import Redactor
 
-LISTS = Path(__file__).parent / "redaction"
+LISTS = Path(__file__).parent
 VALUES = ("q7Zk2Vt9Lw4XbN8s", "correct-horse")
 LETTERS = {
     "": string.ascii_letters + string.digits,

@@ -11,7 +11,7 @@ from pytest_ptreetime.recording.recording import Recording
 
 __all__ = ["LUA_BUILD", "lua_build", "replicated"]
 
-LUA_BUILD = Path(__file__).parent / "golden" / "lua-build.ptreetime"
+LUA_BUILD = Path(__file__).parents[1] / "golden" / "lua-build.ptreetime"
 ROOT = 1000
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 

@@ -17,7 +17,7 @@ from pytest_ptreetime.reports import find_report, write_report
 from pytest_ptreetime.reports.results import Measurement, SessionResult
 from pytest_ptreetime.session.measure import record
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 DAY_SECONDS = 86_400
 GROUP_ROWS = 2_000  # of the test: fewer than there are
 

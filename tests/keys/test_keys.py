@@ -19,7 +19,7 @@ from pytest_ptreetime.recording.events import Event
 from pytest_ptreetime.session.measure import record
 from pytest_ptreetime.tree.process_tree import ProcessNode, build_tree
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "calc"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "calc"
 
 
 def key_of(*args: str, cwd: str = "/b", root_cwd: str = "/b", keyer: Keyer | None = None, pid: int = 20) -> str:

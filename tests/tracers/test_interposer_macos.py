@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-NATIVE = Path(__file__).parent.parent / "libptreetime"
+NATIVE = Path(__file__).parents[2] / "libptreetime"
 PROCESS = ["event.c", "exits_unix.c", "log.c", "process.c", "system_unix.c", "system_darwin.c"]
 PROGRAMS = ["programs.c", "programs_bsd.c"]
 OPTIONS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Os", "-fvisibility=hidden", "-fno-stack-protector"]

@@ -16,7 +16,7 @@ from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import Event, UserExit, UserStartup, decode_stream
 from pytest_ptreetime.tracers.preload import preload_value
 
-SOURCES = Path(__file__).parent / "programs"
+SOURCES = Path(__file__).parents[1] / "programs"
 STARTUP, INTERPOSE = "libptreetime.so", "libptreetime_interpose.so"
 
 Kind = TypeVar("Kind", bound=Event)

@@ -18,7 +18,7 @@ __all__ = ["LUA_VERSIONS", "SourcesMissing", "build_command", "lua_sources"]
 VERSION = "2.8"
 SHA256 = "d8022641b9ec8ecf2c5ecbe9f47e5a70e0b87c4b5ae921b92cb02a638e0acd08"
 LUA_VERSIONS = ("lua51", "lua52", "lua53", "lua54", "lua55")
-MAKEFILE = Path(__file__).parent / "real" / "Makefile"
+MAKEFILE = Path(__file__).parents[1] / "real" / "Makefile"
 
 # pip asks a source distribution's build backend for its metadata, and lupa's compiles LuaJIT twice before it answers.
 # This one answers with the metadata that is in the distribution already, and runs nothing of it.

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simulated_processes import MILLISECOND, REALTIME_NS, ROOT, Simulation, simulations
+from tree_signature import signature
 
 from pytest_ptreetime.errors import RecordingFailed
 from pytest_ptreetime.metrics import TABLE
@@ -31,18 +32,6 @@ from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree, build_t
 
 def names(tree: ProcessTree) -> list[tuple[int, str]]:
     return [(node.depth, node.name) for node in tree]
-
-
-def signature(tree: ProcessTree) -> list[object]:
-    """Everything that a tree says, without object identities."""
-    return [
-        (
-            node.depth, node.pid, node.name, node.args, node.start_ns, node.exit_ns, node.wall, node.user, node.sys,
-            node.startlag, node.exitlag, node.exit_code, node.signal, node.still_running, node.reparented,
-            node.previous_image and node.previous_image.start_ns, len(node.children),
-        )
-        for node in tree
-    ] + [tree.incomplete_reason]  # fmt: skip
 
 
 class TestShape:

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_ptreetime.recording.events import Create, Event, UserExec, UserExit, UserStartup, decode_stream
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 INTERPOSER = TESTS.parent / "libptreetime" / "interposer"
 SHARED = ["event.c", "exits_unix.c", "log.c", "next_unix.c", "process.c", "programs.c", "system_unix.c"]
 OPTIONS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Os", "-fPIC", "-fvisibility=hidden", "-fno-stack-protector"]

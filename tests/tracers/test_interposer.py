@@ -25,7 +25,7 @@ from pytest_ptreetime.recording.events import (
 )
 from pytest_ptreetime.tracers.preload import LOADER_OF_32_BIT_PROGRAMS, preload_value
 
-LIBPTREETIME = Path(__file__).parent.parent / "libptreetime"
+LIBPTREETIME = Path(__file__).parents[2] / "libptreetime"
 LIBRARIES = [STARTUP, INTERPOSE]
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 

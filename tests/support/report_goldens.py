@@ -26,7 +26,7 @@ from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import failure_text, properties, summary_text
 from pytest_ptreetime.reports.tree_drawing import draw_tree
 
-DIRECTORY = Path(__file__).with_name("golden") / "reports"
+DIRECTORY = Path(__file__).parents[1] / "golden" / "reports"
 PARQUET_ROWS = 8
 NEEDS = {"session.parquet.txt": "pyarrow"}
 SIGNIFICANT_DIGITS = 6  # of the numbers that statistics made: another version of numpy may end them differently

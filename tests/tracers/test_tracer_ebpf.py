@@ -41,7 +41,7 @@ from pytest_ptreetime.tracers.ptrace import PtraceTracer
 from pytest_ptreetime.tracers.recorder_process import RecorderProcess
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
-NATIVE = Path(__file__).parent.parent / "libptreetime"
+NATIVE = Path(__file__).parents[2] / "libptreetime"
 LONG = os.environ.get("PTREETIME_LONG_TESTS") == "1"
 
 BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID, BPF_OBJ_GET_INFO_BY_FD = 13, 14, 15

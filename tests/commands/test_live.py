@@ -31,7 +31,7 @@ from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import builtin_tracers
 from pytest_ptreetime.tracers.growing_stream import GrowingStream
 
-CALC = Path(__file__).parents[1] / "examples" / "calc"
+CALC = Path(__file__).parents[2] / "examples" / "calc"
 ENDING_SECONDS = 120
 
 
@@ -171,7 +171,7 @@ class Terminal:
         controller, terminal = pty.openpty()
         self._controller = controller
         self.resize(columns, lines)
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TERM": "xterm"}
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm"}
         arguments = [
             sys.executable,
             "-m",
@@ -299,7 +299,7 @@ def test_view_when_a_signal_ends_us_is_wiped_first(number: signal.Signals, tmp_p
 
 
 def test_view_without_a_terminal_leaves_the_streams_to_the_build(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command: Sequence[str] = [
         "profile",
         "--quiet",
