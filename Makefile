@@ -10,7 +10,7 @@ SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backe
 C_SOURCES := $(shell find libptreetime tests/programs tests/fuzz examples -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test test-fast test-dtrace test-faults test-kernels fuzz goldens lint format bench bench-decision bench-real-decision bench-scale build clean
+.PHONY: help venv native demo test test-fast test-dtrace test-faults test-kernels fuzz mutants goldens lint format bench bench-decision bench-real-decision bench-scale build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -49,7 +49,7 @@ test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own
 
 goldens: $(STAMP) ## write the reports' golden files and README's table of options anew, to read the difference
 	PYTHONPATH=. $(BIN)/python tests/support/report_goldens.py
-	PYTHONPATH=. $(BIN)/python tests/option_table.py
+	PYTHONPATH=. $(BIN)/python tests/support/option_table.py
 
 # The faults that are mounted (a full disk, a read-only directory) and other users' limits need root; the rest does not.
 FAULTS ?= 1000
@@ -59,6 +59,15 @@ FAULT_ARGS ?=
 test-faults: $(STAMP) ## inject FAULTS=1000 faults into runs of every tracer, and print what came of them (an hour)
 	PYTHONPATH=tests:tests/support $(BIN)/python -m faults --faults $(FAULTS) $(FAULT_ARGS)
 	tests/dtrace_root.sh env PYTHONPATH=tests:tests/support python3 -m faults --only dtrace-profile --faults $(DTRACE_FAULTS) || test $$? -eq 77
+
+# An editable installation's import hook would find the sources instead of the mutants.
+MUTANTS ?=
+
+mutants: $(STAMP) ## change the code in small ways and see which fast tests notice (MUTANTS='pytest_ptreetime.keys.*', or hours)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8'
+	rm -rf mutants
+	$(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
 
 FUZZ_SECONDS ?= 60
 FUZZ_ARGS ?=
@@ -119,5 +128,5 @@ build: $(STAMP) ## make dist/: the source distribution and the wheel
 	$(BIN)/python -m build
 
 clean: ## remove what was built, .venv too
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache mutants
 	$(MAKE) -C examples/calc clean
