@@ -51,6 +51,8 @@ SIZEABLE_GRAINS = 4
 #: Where nearly all commands changed, all nodes together tell the machine's speed if they moved by no more than this
 #: logarithm, twice what machines differ by from day to day; more than that may be what the commands do.
 SUSPECTED_SHIFT = 2 * HOST_NOISE
+#: A round of the baseline that goes this part of the way to a change shows that it can be chance.
+MOST_OF_THE_WAY = 0.7
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
 STATED_BETWEEN_NODES = 20
 
@@ -175,7 +177,6 @@ def effects_of_pairs(samples: Samples) -> Effects:
         chosen,
         np.sqrt(variances / 2.0),
         undisturbed=undisturbed,
-        by_chance=_by_chance(samples.logs(before), samples.logs(now, factors), location),
     )
     return _with_common_shift(_inflated(_with_error_of_median(result)))
 
@@ -340,12 +341,16 @@ def _faster_half(logs: Array) -> Array:
 
 
 def _by_chance(before: Array, now: Array, effects: Array) -> Array:
-    """Of nodes that a neighbour slows down now and then: the part of the baseline's rounds that reach the least changed
-    round of now, to the power of the number of rounds now.
+    """Of nodes that a neighbour slows down now and then: how much of the baseline is as slow as that, for every round.
+
+    The part of the baseline's rounds that go most of the way to the least changed round of now, to the power of the
+    number of rounds now.
     """
-    slower = (before >= now.min(axis=0)).mean(axis=0)
-    faster = (before <= now.max(axis=0)).mean(axis=0)
-    return np.asarray(np.where(effects > 0, slower, faster) ** len(now), dtype=float)
+    usual = median_of_rounds(before)
+    least = np.where(effects > 0, now.min(axis=0), now.max(axis=0))
+    way = np.sign(effects) * (least - usual)
+    reached = (np.sign(effects) * (before - usual) >= MOST_OF_THE_WAY * way).mean(axis=0)
+    return np.asarray(reached ** len(now), dtype=float)
 
 
 def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
