@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from pytest_ptreetime.decision.metric_noise import metric_noise
 from pytest_ptreetime.decision.panel import Panel
-from pytest_ptreetime.decision.profile import Identity
 from pytest_ptreetime.decision.programs import is_driver
 from pytest_ptreetime.decision.structure import Structure
 
@@ -50,8 +49,7 @@ def _driver_above(position: int, kind: str, panel: Panel) -> int:
     parents = panel.parents_now if kind == "added" else panel.parents_before
     top, step = -1, int(parents[position])
     while step >= 0:
-        key = panel.keys[step]
-        name = (panel.identities.get(key) or Identity.of_key(key)).name
+        name = panel.identity(step).name
         there = panel.current_counts[0, step] > 0 and panel.baseline_counts[-1][0, step] > 0
         if there and is_driver(name):
             top = step

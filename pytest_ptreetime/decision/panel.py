@@ -46,6 +46,11 @@ class Panel:
     pinned: Array | None = None
     pinned_counts: Array | None = None
 
+    def identity(self, position: int) -> Identity:
+        """What a key stands for."""
+        key = self.keys[position]
+        return self.identities.get(key) or Identity.of_key(key)
+
     def metric(self, name: str) -> int | None:
         """The position of a metric; None where no profile has it."""
         return self.metrics.index(name) if name in self.metrics else None

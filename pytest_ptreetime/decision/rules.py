@@ -16,7 +16,7 @@ from pytest_ptreetime.decision.host_speed import Calibrations, CommonShift
 from pytest_ptreetime.decision.metric_noise import MetricNoise
 from pytest_ptreetime.decision.panel import Panel
 from pytest_ptreetime.decision.profile import Identity
-from pytest_ptreetime.decision.programs import program_class
+from pytest_ptreetime.decision.programs import is_driver, program_class
 from pytest_ptreetime.decision.statistics import (
     benjamini_hochberg,
     detectable_effect,
@@ -201,7 +201,7 @@ def _test_group(
     noise = terms.models[metric]
     positions = np.flatnonzero(usable)
     amounts = [panel.baseline[n][:, column, positions] for n in chosen]
-    suspects = np.array([panel.keys[n] in terms.commands for n in positions.tolist()], dtype=bool)
+    suspects = _suspects(panel, terms.commands)[positions]
     leaves = positions < len(panel.keys) - 1  # the build as a whole says nothing of the machine
     if noise.cumulative:
         parents = np.zeros(len(panel.keys), dtype=bool)
@@ -230,6 +230,20 @@ def _test_group(
         was = np.median(pinned, axis=0)
         parts.append(_tested(metric, "pinned", positions, since_pinned, was, own & comparable, terms, build))
     return parts
+
+
+def _suspects(panel: Panel, commands: Mapping[str, str]) -> npt.NDArray[np.bool_]:
+    """Whose command changed, and what a driver runs whose command changed: its assembler gets more to assemble."""
+    suspects = np.array([key in commands for key in panel.keys], dtype=bool)
+    if not commands:
+        return suspects
+    drivers = [bool(suspects[n]) and is_driver(panel.identity(n).name) for n in range(len(panel.keys))]
+    for position in range(len(panel.keys)):
+        above = int(panel.parents_now[position])
+        while above >= 0 and not suspects[position]:
+            suspects[position] = drivers[above]
+            above = int(panel.parents_now[above])
+    return suspects
 
 
 def _tested(

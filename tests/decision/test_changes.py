@@ -117,3 +117,20 @@ def test_wrappers_of_one_program_are_told_together() -> None:
     assert compared(before, now).changes == [
         "3 x distcc stand in front now: +3 ms of processor time, 0.5 % of the build"
     ]
+
+
+def test_assembler_below_a_driver_whose_command_changed_does_not_tell_the_machines_speed() -> None:
+    """Its own command is as before; it gets twice as much to assemble."""
+
+    def with_assemblers(profile: Profile, cpu: float) -> Profile:
+        for number in range(21):
+            key = f"make/gcc/as[f{number}.o]"
+            profile.totals[key] = {"count": 1.0, "cpu": cpu}
+            profile.parents[key] = f"make/gcc[f{number}.c]"
+            profile.identities[key] = Identity("as", f"f{number}.o", ("-o", f"f{number}.o"))
+        return profile
+
+    before, now = with_assemblers(build(("-O1",)), 0.02), with_assemblers(build(("-O3",), cpu=0.4), 0.04)
+    comparison = compared(before, now)
+    assert comparison.verdict == "regression"
+    assert comparison.sentence.startswith("cc1 f20.c: cpu +99.8 %")
