@@ -53,13 +53,26 @@ def match(before: Table, after: Table, *, same_build: bool = False) -> Matching:
     pairs = _equal_keys(before, after)
     if len(pairs) < len(before) and len(pairs) < len(after):
         with without_collector():
-            pairs = _Matcher(before, after, pairs, same_build).run()
+            pairs = _matched(before, after, pairs, same_build)
     taken = set(pairs.values())
     return Matching(
         pairs,
         [index for index in range(len(before)) if index not in pairs],
         [index for index in range(len(after)) if index not in taken],
     )
+
+
+def _matched(before: Table, after: Table, equal: dict[int, int], same_build: bool) -> dict[int, int]:
+    """The pairs whichever side is called before: the steps take one side first, and that is always the same one."""
+    if _order_of(before) <= _order_of(after):
+        return _Matcher(before, after, equal, same_build).run()
+    turned = {place: index for index, place in equal.items()}
+    found = _Matcher(after, before, turned, same_build).run()
+    return {index: place for place, index in sorted(found.items(), key=lambda pair: pair[1])}
+
+
+def _order_of(table: Table) -> tuple[int, list[str]]:
+    return len(table), [row.key for row in table]
 
 
 def _equal_keys(before: Table, after: Table) -> dict[int, int]:
