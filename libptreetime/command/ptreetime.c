@@ -2,8 +2,8 @@
  *
  *     ptreetime [ARGUMENT...]   becomes   ptreetime-main SIGNALS [ARGUMENT...]      SIGNALS: "13,25", "" for none
  *
- * Python ignores SIGPIPE and SIGXFSZ before its first line runs, so only what comes before Python knows how this process
- * was started, which is how the profiled command has to be started too.
+ * Python ignores SIGPIPE and SIGXFSZ before its first line runs, so only what comes before Python knows how this
+ * process was started, which is how the profiled command has to be started too.
  */
 #define _GNU_SOURCE
 #include <errno.h>

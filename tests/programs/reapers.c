@@ -1,6 +1,6 @@
 /* Children that somebody else reaps than who made them: a subreaper, which gets orphans that live and orphans that are
- * dead; the parent of a process that makes its own siblings (CLONE_PARENT); and nobody. Each has used memory and time of
- * its own. */
+ * dead; the parent of a process that makes its own siblings (CLONE_PARENT); and nobody. Each has used memory and time
+ * of its own. */
 #include "truth.h"
 #include <sys/prctl.h>
 

@@ -1,5 +1,5 @@
-/* A child that asks not to be traced. `reaped`: it runs a program, and is waited for. `left`: it outlives the trap, which
- * has had another child. */
+/* A child that asks not to be traced. `reaped`: it runs a program, and is waited for. `left`: it outlives the trap,
+ * which has had another child. */
 #include "truth.h"
 
 static pid_t fork_untraced(void) { return (pid_t)syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0); }
