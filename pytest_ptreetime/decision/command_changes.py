@@ -20,6 +20,7 @@ __all__ = ["CommandChange", "command_changes"]
 
 # Also in a directory for temporary files that only this user has, where rounds have shown the name to be drawn.
 _TEMPORARY = re.compile(r"\bTMP/[^\s'\":;,=]*|[^\s'\":;,=@*]*/\*(?:\.\w+)*(?=$|[\s'\":;,=])")
+_PROGRESS = re.compile(r"(?<=^--progress-num=)[\d,]+")  # CMake numbers all steps anew when there is one more
 _WITH_STAR = re.compile(r"[\w-]*\*[\w*-]*", re.ASCII)  # a drawn name of several words: base64 has - and _, too
 DRAWN = 6  # letters of the shortest drawn name
 
@@ -121,6 +122,7 @@ class CommandChange:
         return rest
 
     def _quiet(self, text: str) -> str:
+        text = _PROGRESS.sub("", text)
         option, equals, file = text.rpartition("=")
         if is_temporary(file):
             return f"{option}{equals}TMP/*"
@@ -128,8 +130,9 @@ class CommandChange:
 
 
 def _single_words(identity: Identity) -> list[str]:
-    """Also those of a shell's text."""
-    return [word for argument in identity.words for word in argument.split()]
+    """Also those of a shell's text; without the number of steps that CMake tells its progress display."""
+    words = [word for argument in identity.words for word in argument.split()]
+    return [word for word in words if not word.isdigit()] if "cmake_progress_start" in words else words
 
 
 def _in_directory(word: str, old: str, new: str) -> str:

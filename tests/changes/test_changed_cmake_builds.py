@@ -12,6 +12,7 @@ from changed_rows import Row
 
 CMAKE_LISTS = """cmake_minimum_required(VERSION 3.16)
 project(app C)
+include_directories(src)
 add_executable(app src/main.c src/net/util.c src/db/util.c src/parse.c src/text.c)
 """
 TEST = """
@@ -47,7 +48,7 @@ def cmake_project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     (directory / "fresh.c").write_text(ADDED)
     (directory / "test_build.py").write_text(TEST)
     configure = CONFIGURE.format(request.param)
-    in_shell(configure, directory, CC="gcc", CFLAGS="-O1 -Isrc")
+    in_shell(configure, directory, CC="gcc", CFLAGS="-O1")
     commit_all(directory)
     save_baseline(directory)
     return directory, configure
@@ -59,7 +60,7 @@ def test_change_of_a_cmake_build_is_judged(
 ) -> None:
     directory, configure = cmake_project
     build = ChangedBuild(pytester, directory)
-    build.change(f"rm -rf b; {row.change}; CC=gcc CFLAGS='-O1 -Isrc' {configure}")
+    build.change(f"rm -rf b; {row.change}; CC=gcc CFLAGS=-O1 {configure}")
     outcome = build.run("--ptreetime-baseline", rounds=row.rounds)
     outcome.expect(row.verdict, row.says)
     assert not any("progress" in text for text in outcome.changes), outcome.changes

@@ -14,7 +14,7 @@ from pytest_ptreetime.cli import main
 #: Three compilers and one: what they run is known, whatever they are called.
 SLOW = "#!/bin/sh\nfor n in 1 2 3; do gcc -O1 -Isrc -c -o 1.o src/parse.c; done\n"
 FAST = "#!/bin/sh\ngcc -O1 -Isrc -c -o 1.o src/parse.c\n"
-WAITS = r"waits 0.[45]\d s {}: sleep [\d.]+ was waiting while nothing of the build ran; sh -c sleep [\d.]+: wall"
+WAITS = r"waits (4|5)\d\d ms {}: sleep [\d.]+ was waiting while nothing of the build ran; sh -c sleep [\d.]+: wall"
 
 
 @pytest.fixture

@@ -69,6 +69,19 @@ def test_other_compiler_of_the_same_options_is_told() -> None:
     assert compared(build(("-O1",)), now).changes == ["command changed: 21 x gcc, clang instead of gcc"]
 
 
+def test_number_of_a_step_in_a_progress_display_is_no_change() -> None:
+    def steps(number: int) -> Profile:
+        profile = build(("-O1",))
+        progress = ("-E", "cmake_echo_color", f"--progress-num={number}", "Building")
+        for key, words in (("one", progress), ("all", ("-E", "cmake_progress_start", "b/CMakeFiles", f"{number}"))):
+            profile.totals[f"make/cmake[{key}]"] = {"count": 1.0, "cpu": 0.002}
+            profile.parents[f"make/cmake[{key}]"] = "make"
+            profile.identities[f"make/cmake[{key}]"] = Identity("cmake", key, words)
+        return profile
+
+    assert compared(steps(4), steps(5)).changes == []
+
+
 def test_only_word_that_differs_is_told_as_another_value() -> None:
     now = build(("-O1",), make=("-C", "new"))
     assert compared(build(("-O1",), make=("-C", "old")), now).changes == ["command changed: make, new instead of old"]
