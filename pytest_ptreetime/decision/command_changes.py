@@ -90,7 +90,8 @@ class CommandChange:
 
     def _program_replaced(self) -> list[tuple[str, str]]:
         """Another program that does the same, but for a drawn name."""
-        before, after = (without_words(identity.name, is_drawn) for identity in (self.before, self.after))
+        names = (without_words(identity.name, is_drawn) for identity in (self.before, self.after))
+        before, after = (_WITH_STAR.sub("*", name) for name in names)
         return [] if before == after else [(self.before.name, self.after.name)]
 
     def _surplus(self, one: Identity, other: Identity) -> tuple[str, ...]:

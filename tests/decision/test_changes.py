@@ -69,6 +69,15 @@ def test_other_compiler_of_the_same_options_is_told() -> None:
     assert compared(build(("-O1",)), now).changes == ["command changed: 21 x gcc, clang instead of gcc"]
 
 
+def test_program_with_a_drawn_name_is_no_other_program() -> None:
+    def probe(name: str) -> Profile:
+        profile = build(("-O1",))
+        profile.identities["make"] = Identity(name, "", ("-j2",))
+        return profile
+
+    assert compared(probe("conf8863-425"), probe("conf8874-27517")).changes == []
+
+
 def test_number_of_a_step_in_a_progress_display_is_no_change() -> None:
     def steps(number: int) -> Profile:
         profile = build(("-O1",))

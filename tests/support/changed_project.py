@@ -117,8 +117,13 @@ class Outcome:
         """Assert that this is the verdict and that ``says``, a pattern, is in the first sentence or among the changes.
 
         ``ok`` allows what a busy machine may say, too: that it can't tell. It allows no finding. ``not worse`` allows
-        improvements. ``regression`` is said by a failed test.
+        improvements. ``regression`` is said by a failed test. ``slower`` is that, or that the machine is too busy to
+        tell; it accuses nothing else.
         """
+        if verdict == "slower":
+            verdict = "regression" if self.status else "inconclusive"
+            assert verdict == "regression" or not self.findings, self.text
+            says = says if verdict == "regression" else "^inconclusive: "
         allowed = {"ok": ("ok", "inconclusive"), "not worse": ("ok", "improvement", "inconclusive")}
         assert self.verdict in allowed.get(verdict, (verdict,)), self.text
         assert self.status == (verdict == "regression"), self.text
