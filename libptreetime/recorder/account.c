@@ -19,9 +19,9 @@ static void add_counters(struct ptreetime_thread_counters *sum, const struct ptr
   PTREETIME_THREAD_COUNTERS(ADD)
 }
 
-static void add_thread(struct ptreetime_thread_counters *sum, pid_t tid) {
+static void add_thread(struct ptreetime_thread_counters *sum, const struct ptreetime_tracee *thread) {
   struct ptreetime_thread_counters own;
-  ptreetime_proc_counters(tid, &own);
+  ptreetime_proc_counters(thread->tid, !thread->process->threaded && !thread->process->has_children, &own);
   add_counters(sum, &own);
 }
 
@@ -29,7 +29,7 @@ static void add_thread(struct ptreetime_thread_counters *sum, pid_t tid) {
 static void set_counters(const struct ptreetime_tracee *process, struct ptreetime_usage *usage) {
   struct ptreetime_thread_counters sum = process->ended;
   if (!process->all_ended)
-    add_thread(&sum, process->tid);
+    add_thread(&sum, process);
 #define SET(name, field) usage->name = sum.name;
   PTREETIME_THREAD_COUNTERS(SET)
 }
@@ -90,11 +90,11 @@ void ptreetime_account_memory(struct ptreetime_tracee *process, pid_t tid) {
 }
 
 void ptreetime_account_ending(struct ptreetime_tracee *process) {
-  add_thread(&process->ended, process->tid);
+  add_thread(&process->ended, process);
   process->all_ended = true;
 }
 
-void ptreetime_account_thread(struct ptreetime_tracee *thread) { add_thread(&thread->process->ended, thread->tid); }
+void ptreetime_account_thread(struct ptreetime_tracee *thread) { add_thread(&thread->process->ended, thread); }
 
 void ptreetime_account_vanished(struct ptreetime_tracee *process) {
   memset(&process->ended, 0xff, sizeof process->ended);

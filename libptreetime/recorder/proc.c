@@ -171,12 +171,12 @@ static uint64_t run_delay_of(pid_t tid) {
   return strtoull(at, &at, 10) == 0 ? PTREETIME_UNKNOWN : delay;
 }
 
-void ptreetime_proc_counters(pid_t tid, struct ptreetime_thread_counters *counters) {
+void ptreetime_proc_counters(pid_t tid, bool only, struct ptreetime_thread_counters *counters) {
   char file[32], text[512] = "\n";
   snprintf(file, sizeof file, "task/%d/io", (int)tid);
   memset(counters, 0xff, sizeof *counters);
   counters->run_delay_ns = run_delay_of(tid);
-  if (read_small(tid, file, text + 1, sizeof text - 1) <= 0)
+  if (read_small(tid, only ? "io" : file, text + 1, sizeof text - 1) <= 0)
     return;
   number_after(text, "\nrchar:", &counters->read_bytes);
   number_after(text, "\nwchar:", &counters->written_bytes);

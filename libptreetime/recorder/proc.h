@@ -52,9 +52,9 @@ bool ptreetime_proc_faults(pid_t pid, struct ptreetime_proc_faults *faults);
 /* The first children, at most limit, that this thread of the process has: /proc/PID/task/TID/children. How many. */
 size_t ptreetime_proc_children(pid_t pid, pid_t tid, pid_t *children, size_t limit);
 
-/* Of this thread alone: /proc/TID/schedstat and /proc/TID/task/TID/io (/proc/TID/io has the reaped children's too).
- * What is not told is unknown. */
-void ptreetime_proc_counters(pid_t tid, struct ptreetime_thread_counters *counters);
+/* Of this thread alone: /proc/TID/schedstat and /proc/TID/task/TID/io; what is not told is unknown. /proc/TID/io, which
+ * is found sooner, counts all threads and reaped children: it serves where there has been neither (only). */
+void ptreetime_proc_counters(pid_t tid, bool only, struct ptreetime_thread_counters *counters);
 
 /* Set the first three fields of usage from the process's CPU clocks, which cover all its threads and, when it is
  * dead and not yet reaped, its teardown (facts of kernel/time/posix-cpu-timers.c). They need no privilege. */

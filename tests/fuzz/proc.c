@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     seen += (unsigned)(faults.minor + faults.children_major);
   if (ptreetime_proc_max_rss(1, &one, &pid))
     seen += (unsigned)one;
-  ptreetime_proc_counters(1, &counters);
+  ptreetime_proc_counters(1, data[0] & 1, &counters);
   seen += (unsigned)(counters.run_delay_ns + counters.writes);
   free(copy);
   return 0;
