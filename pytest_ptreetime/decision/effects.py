@@ -51,6 +51,11 @@ SIZEABLE_GRAINS = 4
 #: Where nearly all commands changed, all nodes together tell the machine's speed if they moved by no more than this
 #: logarithm, twice what machines differ by from day to day; more than that may be what the commands do.
 SUSPECTED_SHIFT = 2 * HOST_NOISE
+#: So many nodes that do as before, together so many grains of their metric long (20 ms where the grain is 0.5 ms), tell
+#: the machine's speed to this logarithm: starting programs and compiling do not slow down alike.
+FEWEST_STEADY = 10
+STEADY_GRAINS = 40
+STEADY_DOUBT = float(np.log(1.1))
 #: A round of the baseline that goes this part of the way to a change shows that it can be chance.
 MOST_OF_THE_WAY = 0.7
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
@@ -69,6 +74,8 @@ class Samples:
     pinned: Array | None = None
     #: Nodes whose command changed: what they share may be the build's doing.
     suspects: Mask | None = None
+    #: Nodes that do the same work whatever their command says: compilers' drivers.
+    drivers: Mask | None = None
 
     @cached_property
     def sizes(self) -> Array:
@@ -104,6 +111,15 @@ class Samples:
         replicated = len(self.baseline) > 1 or len(self.baseline[0]) > 1 or len(self.current) > 1
         chosen = None if replicated else self.reference_nodes()
         return replicated or (chosen is not None and bool(np.count_nonzero(chosen) >= ENOUGH_FOR_SPREAD))
+
+    def steady_nodes(self) -> Mask | None:
+        """Where nearly all commands changed: small nodes that do as before and together tell the machine's speed."""
+        if self.suspects is None or self.drivers is None or self.noise.cumulative or not self.noise.follows_machine:
+            return None
+        steady = self.leaves & (self.drivers | ~self.suspects)
+        together = float((self.sizes[steady] - self.noise.start).sum())
+        known = np.count_nonzero(steady) >= FEWEST_STEADY and together >= STEADY_GRAINS * self.noise.start
+        return steady if self.suspects.any() and known else None
 
     def reference_logs(self, amounts: Array) -> Array:
         """Plain logarithms, for the nodes that say how fast the machine was: they are large."""
@@ -191,8 +207,11 @@ def effects_since(
     """
     noise, sessions, pinned = samples.noise, samples.baseline, samples.pinned
     chosen = samples.reference_nodes()
+    steady = samples.steady_nodes() if chosen is None else None
     rounds = [*sessions, samples.current, *([pinned] if pinned is not None else [])]
     machine, common = _machine(samples, rounds, chosen, calibration)
+    if steady is not None:
+        machine, common = _machine_of_steady(samples, rounds, steady)
     rounds = [samples.logs(amounts, factors) for amounts, factors in zip(rounds, machine, strict=True)]
     log_sizes = np.log(samples.sizes)
     grain = noise.grain(samples.sizes)
@@ -213,7 +232,7 @@ def effects_since(
         counts[len(sessions)] = planned
     stored = np.stack(locations[: len(sessions)])
     stated_between = np.full_like(within, noise.between**2)
-    if chosen is None and noise.follows_machine:
+    if chosen is None and steady is None and noise.follows_machine:
         # the machine moves from one session to the next, and no less than from one round to the next
         stated_between += np.maximum(HOST_NOISE**2, within)
     noise_between = _Between.of(stored, within, counts[: len(sessions)], log_sizes, stated_between)
@@ -242,7 +261,9 @@ def effects_since(
             if planned is not None:
                 return replace(result, errors=np.sqrt(both + 2 * stated_between))
             result = _with_spread(result, both, 2 * stated_between)
-        if chosen is None and noise.follows_machine:
+        if steady is not None:
+            result = replace(result, doubt=result.doubt + STEADY_DOUBT)
+        elif chosen is None and noise.follows_machine:
             result = _less_machine_allowance(result, calibration)
         if chosen is not None and not shift.calibrated:
             result = _unmoved_in_doubt(result, samples.sizes >= SIZEABLE_GRAINS * noise.start)
@@ -338,6 +359,16 @@ def _faster_half(logs: Array) -> Array:
     """The mean of the faster half of the rounds (rounds x nodes), the middle one included."""
     half = (len(logs) + 1) // 2
     return np.asarray(np.partition(logs, half - 1, axis=0)[:half].mean(axis=0), dtype=float)
+
+
+def _machine_of_steady(samples: Samples, rounds: list[Array], steady: Mask) -> tuple[list[Array], CommonShift]:
+    """As _machine(), by the sum of the nodes that do as before."""
+    sessions = len(samples.baseline)
+    sums = [np.log(np.maximum(amounts[:, steady].sum(axis=1), samples.noise.start)) for amounts in rounds]
+    reference = float(np.mean([session.mean() for session in sums[:sessions]]))
+    factors = [session - reference for session in sums]
+    before = float(np.mean([np.median(session) for session in factors[:sessions]]))
+    return factors, CommonShift(float(np.median(factors[sessions])) - before)
 
 
 def _by_chance(before: Array, now: Array, effects: Array) -> Array:

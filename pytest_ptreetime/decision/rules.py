@@ -202,6 +202,7 @@ def _test_group(
     positions = np.flatnonzero(usable)
     amounts = [panel.baseline[n][:, column, positions] for n in chosen]
     suspects = _suspects(panel, terms.commands)[positions]
+    drivers = np.array([is_driver(panel.identity(n).name) for n in positions.tolist()], dtype=bool)
     leaves = positions < len(panel.keys) - 1  # the build as a whole says nothing of the machine
     if noise.cumulative:
         parents = np.zeros(len(panel.keys), dtype=bool)
@@ -215,7 +216,7 @@ def _test_group(
         comparable = ~np.isnan(values).any(axis=0) & same_count[positions]
         # what can't be compared gets values that do no harm, and no test
         pinned = np.where(comparable, values, np.median(amounts[-1], axis=0)) if comparable.any() else None
-    samples = Samples(noise, amounts, panel.current[:, column, positions], leaves, pinned, suspects)
+    samples = Samples(noise, amounts, panel.current[:, column, positions], leaves, pinned, suspects, drivers)
     before, own, build = samples.sizes - noise.start, reported[positions], len(panel.keys) - 1
     if terms.planned is None and not samples.tells_noise:
         return []

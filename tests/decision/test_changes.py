@@ -6,6 +6,7 @@ import pytest
 
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Identity, Profile
+from pytest_ptreetime.system.calibration import Calibration
 
 
 def build(flags: tuple[str, ...], *, make: tuple[str, ...] = ("-j2",), cpu: float = 0.2, files: int = 21) -> Profile:
@@ -156,3 +157,13 @@ def test_assembler_below_a_driver_whose_command_changed_does_not_tell_the_machin
     comparison = compared(before, now)
     assert comparison.verdict == "regression"
     assert comparison.sentence.startswith("cc1 f20.c: cpu +99.8 %")
+
+
+def test_costlier_optimisation_is_found_on_a_machine_that_was_busy_while_calibrating() -> None:
+    """The drivers do as before, and together they tell how fast the machine was."""
+    parts = {"compute": [0.01, 0.03, 0.01], "fork": [0.008, 0.02, 0.01], "file": [0.012, 0.03, 0.02]}
+    busy = Calibration({part: [2 * value for value in values] for part, values in parts.items()}, parts)
+    before, now = [build(("-O1",))] * 5, [build(("-O2",), cpu=0.32)] * 5
+    comparison = compare([before], now, baseline_calibration=[busy], current_calibration=busy)
+    assert comparison.verdict == "regression"
+    assert comparison.sentence.startswith("cc1 f20.c: cpu +")
