@@ -134,6 +134,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "share": finding.share,
         "part": finding.part,
         "cause": finding.cause,
+        "work": finding.work,
         "waited": finding.waited,
         "waited_for": finding.waited_for,
         "matters": finding.matters,

@@ -80,7 +80,7 @@ def test_remedy_of_a_plugins_tracer_is_what_it_says() -> None:
 
 
 def test_recorder_names_no_obstacle_that_has_no_remedy() -> None:
-    sources = Path(__file__).parents[1].joinpath("libptreetime", "recorder").glob("*.c")
+    sources = Path(__file__).parents[2].joinpath("libptreetime", "recorder").glob("*.c")
     code = "".join(source.read_text(encoding="utf-8") for source in sources)
     used = re.findall(r'PTREETIME_OBSTACLE\(.*?"([^"]+)"\)', code, re.DOTALL)
     assert set(used) == set(get_args(Obstacle)) - {"native-helper"}

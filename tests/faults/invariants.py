@@ -21,6 +21,7 @@ BUILD_SECONDS = 20.0  # for a build that goes on by itself to its end
 
 _OUR_FRAME = re.compile(r'(File ".*/pytest_ptreetime/.*", line \d+|^\S*pytest_ptreetime/\S+\.py:\d+: )', re.MULTILINE)
 _CTRL_C = re.compile(r"^\S+\.py:\d+: KeyboardInterrupt\r?$", re.MULTILINE)  # pytest's own notice
+_KEPT_RECORDING = re.compile(r"recording-\w+\.ptreetime")
 _BUILDS = re.compile(r"cc\w{6}\.\w+|GMfifo\d+")  # of a gcc or a make (from 4.4 on) that was killed
 _SAID_ALL = re.compile(r"^\S*=+ \S*1 passed\S* in .*=+\S*\r?$", re.MULTILINE)
 _CRASHES = ("Fatal Python error", "Segmentation fault", "Exception ignored", "never awaited", "Verifier")
@@ -71,8 +72,9 @@ def _processes(trial: Trial, before: set[int]) -> Iterator[str]:
 
 
 def temporary_files(project: Project) -> list[str]:
-    """Files that are nobody's result."""
+    """Files that are nobody's result; a recording that could not be written to its place is kept and told of."""
     found = [path for path in project.temporary.iterdir() if not _BUILDS.fullmatch(path.name)]
+    found = [path for path in found if not _KEPT_RECORDING.fullmatch(path.name)]
     for directory in (project.store, project.recordings, project.reports, project.source):
         found += [path for path in directory.rglob(".*") if path.name != ".gitattributes"]
     return [str(path.relative_to(project.directory)) for path in found]

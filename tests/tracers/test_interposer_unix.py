@@ -101,6 +101,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-o",
         str(output),
         *SHARED,
+        "listing_linux.c",
         str(system),
         "-ldl",
     ]
