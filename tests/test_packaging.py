@@ -171,7 +171,8 @@ def test_wheel_built_without_cmake_ninja_and_clang_has_all_helpers_with_their_ru
     for name in HELPERS_WITH_RUN_BIT:
         assert modes[f"pytest_ptreetime/native/{name}"] & 0o111 == 0o111
     assert "ptreetime = pytest_ptreetime.plugin" in entry_points
-    assert "ptreetime = pytest_ptreetime.cli:main" in entry_points
+    assert "ptreetime-main = pytest_ptreetime.cli:main_after_start" in entry_points
+    assert [mode & 0o111 for name, mode in modes.items() if name.endswith(".data/scripts/ptreetime")] == [0o111]
     assert {name.partition("/")[0].partition("-")[0] for name in modes} == {"pytest_ptreetime"}
 
 
