@@ -5,19 +5,22 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-import hypothesis
 import numpy  # noqa: F401 # pytester takes what a run has imported away again, and numpy can't be imported twice
 import pytest
 
 pytest_plugins = ["pytester"]
 
-# The machine is shared: how long an example takes says nothing about the code.
-hypothesis.settings.register_profile(
-    "ptreetime", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("ptreetime")
+with suppress(ImportError):  # a user's environment, in which one test may be run, need not have it
+    import hypothesis
+
+    # The machine is shared: how long an example takes says nothing about the code.
+    hypothesis.settings.register_profile(
+        "ptreetime", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("ptreetime")
 
 # A shell starts what runs in the background with SIGINT ignored, and every process that a test starts would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
