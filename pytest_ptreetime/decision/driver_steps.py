@@ -6,6 +6,7 @@ two have nothing in common, as a whole they do the same work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +28,8 @@ def with_whole_drivers(panel: Panel, structure: Structure) -> tuple[Panel, npt.N
     drivers = {_driver_above(change.position, change.kind, panel) for change in structure.changes} - {-1}
     if not drivers:
         return panel, accounted
-    steps = {driver: _below(driver, panel) for driver in drivers}
+    sides = [_children(parents) for parents in (panel.parents_before, panel.parents_now)]
+    steps = {driver: _below(driver, sides) for driver in drivers}
     tables = [[table.copy() for table in panel.baseline], [panel.current.copy()]]
     if panel.pinned is not None:
         tables.append([panel.pinned.copy()])
@@ -57,13 +59,18 @@ def _driver_above(position: int, kind: str, panel: Panel) -> int:
     return top
 
 
-def _below(driver: int, panel: Panel) -> list[int]:
+def _children(parents: npt.NDArray[np.intp]) -> dict[int, list[int]]:
+    """Of each position those that hang on it."""
+    children: dict[int, list[int]] = {}
+    for position, parent in enumerate(parents.tolist()):
+        children.setdefault(parent, []).append(position)
+    return children
+
+
+def _below(driver: int, sides: Sequence[Mapping[int, list[int]]]) -> list[int]:
     """All that hangs on ``driver``, on either side."""
     members: set[int] = set()
-    for parents in (panel.parents_before, panel.parents_now):
-        children: dict[int, list[int]] = {}
-        for position, parent in enumerate(parents.tolist()):
-            children.setdefault(parent, []).append(position)
+    for children in sides:
         reached = [driver]
         for position in reached:
             reached += children.get(position, ())

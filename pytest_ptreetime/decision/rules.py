@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -331,12 +332,12 @@ def _note_waiting(findings: list[Finding], waiting: Waiting, panel: Panel) -> No
 
 def _note_commands(findings: Sequence[Finding], commands: Mapping[str, str], panel: Panel) -> None:
     """What a changed command has to do with it; how many more changed in the same way."""
+    alike = Counter((_program(key, panel), text) for key, text in commands.items())
     for finding in findings:
         text = commands.get(finding.key)
         if text is None or finding.metric == "count":
             continue
-        name = _program(finding.key, panel)
-        more = sum(other == text and _program(key, panel) == name for key, other in commands.items()) - 1
+        more = alike[_program(finding.key, panel), text] - 1
         finding.cause = f"its command has {text}" + (f" (as {more} more)" if more else "")
 
 

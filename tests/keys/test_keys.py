@@ -160,7 +160,7 @@ class TestCompilers:
                 "rustc[serde lib ~/.cargo/crates.io-6f17d22bba15001f/serde/lib.rs]",
             ),
             (
-                "rustc --crate-name syn /root/.cargo/registry/src/index.crates.io-6f17/syn-2.0.1/src/lib.rs",
+                "rustc --crate-name syn /root/.cargo/registry/src/index.example-6f17/syn-2.0.1/src/lib.rs",
                 "rustc[syn syn-2.0.1/src/lib.rs]",
             ),
         ],
@@ -240,7 +240,7 @@ class TestCompilers:
         assert [key.partition("[")[2] for key in keys(simulation.exit(2).exit(1))[1:]] == ["app src/main.rs]"] * 3
 
     def test_build_scripts_of_two_packages_have_keys_of_their_own(self) -> None:
-        registry = "/root/.cargo/registry/src/index.crates.io-6f17d22bba15001f"
+        registry = "/root/.cargo/registry/src/index.example-6f17d22bba15001f"
         found = {key_of("/b/x/build-script-build", cwd=f"{registry}/{name}") for name in ("libc-0.2.5", "syn-2.0.1")}
         assert found == {"build-script-build[libc-0.2.5]", "build-script-build[syn-2.0.1]"}
 
