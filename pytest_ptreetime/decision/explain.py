@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY, Finding
 from pytest_ptreetime.decision.metric_noise import metric_noise
 
-__all__ = ["BuildChange", "explain", "label_of", "mark_contention"]
+__all__ = ["BuildChange", "explain", "label_of", "mark_contention", "subtree_sums"]
 
 Array = npt.NDArray[np.float64]
 
@@ -67,22 +67,32 @@ class BuildChange:
         difference = self.difference(metric)
         if difference is None:
             return None
-        sums: Array = difference.copy()
-        for position in self.deepest_first():
-            parent = self.parents[position]
-            if parent >= 0:
-                sums[parent] += sums[position]
-        return sums
+        return subtree_sums(difference, self.parents)
 
     def deepest_first(self) -> list[int]:
         """All keys, children before their parents."""
-        children: dict[int, list[int]] = {}
-        for position, parent in enumerate(self.parents.tolist()):
-            children.setdefault(parent if parent >= 0 else -1, []).append(position)
-        levels = [children.get(-1, [])]
-        while levels[-1]:
-            levels.append(sorted(child for parent in levels[-1] for child in children.get(parent, ())))
-        return [position for level in reversed(levels) for position in level]
+        return deepest_first(self.parents)
+
+
+def subtree_sums(amounts: Array, parents: npt.NDArray[np.intp]) -> Array:
+    """Of each position and everything below it."""
+    sums: Array = amounts.copy()
+    for position in deepest_first(parents):
+        parent = int(parents[position])
+        if parent >= 0:
+            sums[parent] += sums[position]
+    return sums
+
+
+def deepest_first(parents: npt.NDArray[np.intp]) -> list[int]:
+    """All positions, children before their parents."""
+    children: dict[int, list[int]] = {}
+    for position, parent in enumerate(parents.tolist()):
+        children.setdefault(parent if parent >= 0 else -1, []).append(position)
+    levels = [children.get(-1, [])]
+    while levels[-1]:
+        levels.append(sorted(child for parent in levels[-1] for child in children.get(parent, ())))
+    return [position for level in reversed(levels) for position in level]
 
 
 def label_of(key: str, parent: str | None) -> str:

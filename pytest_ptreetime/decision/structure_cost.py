@@ -22,6 +22,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from pytest_ptreetime.decision.explain import subtree_sums
 from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.profile import Identity
 from pytest_ptreetime.decision.programs import is_driver, is_told_by_its_file, program_class
@@ -85,12 +86,12 @@ class Sides:
     @cached_property
     def below_before(self) -> Array:
         """The cpu of each key and everything below it, before."""
-        return _subtree_sums(self.cpu_before, self.parents_before)
+        return subtree_sums(self.cpu_before, self.parents_before)
 
     @cached_property
     def below_now(self) -> Array:
         """The same now."""
-        return _subtree_sums(self.cpu_now, self.parents_now)
+        return subtree_sums(self.cpu_now, self.parents_now)
 
     def name(self, position: int) -> str:
         """The program's."""
@@ -354,22 +355,3 @@ def _growth_of_driver(position: int, sides: Sides) -> float:
     if top < 0:
         return float("inf")
     return max(float(sides.below_now[top] - sides.below_before[top]), 0.0)
-
-
-def _subtree_sums(amounts: Array, parents: Parents) -> Array:
-    """Of each position and everything below it."""
-    sums: Array = amounts.copy()
-    for position in _deepest_first(parents):
-        parent = int(parents[position])
-        if parent >= 0:
-            sums[parent] += sums[position]
-    return sums
-
-
-def _deepest_first(parents: Parents) -> list[int]:
-    depths = np.zeros(len(parents), dtype=np.intp)
-    reached = parents.copy()
-    while (reached >= 0).any():
-        depths[reached >= 0] += 1
-        reached = np.where(reached >= 0, parents[np.maximum(reached, 0)], -1)
-    return [int(position) for position in np.argsort(-depths, kind="stable")]
