@@ -330,6 +330,15 @@ OPTIONS: tuple[Option, ...] = (
         metavar="{true,false,log}",
         marker=True,
     ),
+    Option(
+        "no-aslr",
+        "run the build without randomised addresses (`setarch -R`): counts of faults and instructions vary less; its "
+        "times may differ from those of an ordinary run",
+        parse_bool,
+        default=False,
+        switch=True,
+        marker=True,
+    ),
     Option("sudo", "allow privileged tracers to be started by `sudo -n`", parse_bool, default=False, switch=True),
     Option(
         "min-effect",
@@ -415,6 +424,7 @@ class Settings:
     timeout: float | None = None
     tracer: str = "auto"
     interpose: bool | Literal["log"] = True
+    no_aslr: bool = False
     sudo: bool = False
     #: By ``METRIC``, or by ``PATTERN@METRIC`` for some nodes.
     min_effect: Mapping[str, MinEffect] = field(default_factory=dict)

@@ -1,8 +1,9 @@
 /* The gate: stands where the command will, waits until it may run, and becomes it by exec.
  *
- *     ptreetime-gate [-i SIGNALS] [-G GIDS] [-g GID] [-u UID] SOCKET -- PROGRAM [ARGUMENT...]
+ *     ptreetime-gate [-i SIGNALS] [-R] [-G GIDS] [-g GID] [-u UID] SOCKET -- PROGRAM [ARGUMENT...]
  *
  *     -i  signals to ignore, as 13,17: those that Python has changed and the command is to have ignored
+ *     -R  no randomised addresses in the command and all that descends from it (ADDR_NO_RANDOMIZE of personality(2))
  *     -G, -g, -u  supplementary groups (maybe none), group and user to become when the gate opens: before, this program
  *         might not be reachable for that user
  *
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #endif
 
@@ -57,6 +59,22 @@ static size_t numbers_in(const char *text, gid_t *numbers, size_t room) {
   return count;
 }
 
+/* Whether addresses are not randomised from the next exec on; errno otherwise. A container may forbid it. */
+static int fix_addresses(void) {
+#ifdef __linux__
+  int persona = personality(0xffffffff);
+  return persona != -1 && personality((unsigned long)persona | ADDR_NO_RANDOMIZE) != -1;
+#else
+  errno = ENOSYS;
+  return 0;
+#endif
+}
+
+/* The last word to the tracer: the errno of the exec, or less than 0: minus that of fix_addresses. */
+static int fail(int gate, int32_t number) {
+  return write(gate, &number, sizeof number) == (ssize_t)sizeof number ? 127 : 126;
+}
+
 struct identity {
   const char *groups, *group, *user; /* NULL where it stays */
 };
@@ -89,11 +107,14 @@ static void ignore(const char *signals) {
 
 int main(int argc, char **argv) {
   struct identity identity = {0};
-  int option;
-  while ((option = getopt(argc, argv, "+i:G:g:u:")) != -1) {
+  int option, fixed_addresses = 0;
+  while ((option = getopt(argc, argv, "+i:RG:g:u:")) != -1) {
     switch (option) {
     case 'i':
       ignore(optarg);
+      break;
+    case 'R':
+      fixed_addresses = 1;
       break;
     case 'G':
       identity.groups = optarg;
@@ -126,10 +147,9 @@ int main(int argc, char **argv) {
     if (write(gate, "p", 1) != 1)
       return 127;
   }
+  if (fixed_addresses && !fix_addresses())
+    return fail(gate, -errno);
   if (become(&identity))
     execvp(words[2], words + 2);
-  int32_t number = errno;
-  if (write(gate, &number, sizeof number) != (ssize_t)sizeof number)
-    return 126;
-  return 127;
+  return fail(gate, errno);
 }

@@ -150,6 +150,7 @@ class PtreetimeFixture:
             **rest,
             "timeout": settings.timeout,
             "interpose": settings.interpose,
+            "no_aslr": settings.no_aslr,
             "redact": settings.redact,
         }
 

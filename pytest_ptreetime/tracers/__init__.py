@@ -43,6 +43,8 @@ Interpose: TypeAlias = bool | Literal["log"]
 class ChildOptions:
     """How a command is started: the parameters of ``subprocess.run`` of the same names, with the same defaults.
 
+    ``no_aslr`` starts it without randomised addresses, all that descends from it too (personality(2)).
+
     ``inherit`` starts it as a shell would have started it in our place: with the descriptors, the ignored signals and
     (where the command has no ``env``) the environment that this process was started with, whatever Python has changed
     of them since. The others are not for use with it.
@@ -56,6 +58,7 @@ class ChildOptions:
     start_new_session: bool = False
     process_group: int | None = None
     inherit: bool = False
+    no_aslr: bool = False
 
 
 @dataclass(frozen=True)

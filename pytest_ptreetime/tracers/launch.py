@@ -6,7 +6,8 @@ not give it (see the gate's options). Over its socket::
 
     us -> gate   "p" int32    let the process with this pid trace you (Yama's PR_SET_PTRACER); answered by "p"
     us -> gate   "g"          go: exec the command
-    gate -> us   int32        errno of the exec that failed; the end of the stream without it means that it succeeded
+    gate -> us   int32        errno of the exec that failed, or minus that of personality(2), which no_aslr needs;
+                              the end of the stream without it means that the exec succeeded
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Launched:
         """Let the command run; returns when its exec has happened.
 
         :raises CommandFailed: the exec failed.
+        :raises UsageError: addresses must not be fixed here.
         """
         try:
             self.gate.sendall(b"g")
@@ -88,6 +90,11 @@ class Launched:
         if answer:
             (number,) = _INT32.unpack(answer)
             self.process.wait()
+            if number < 0:
+                raise UsageError(
+                    f"addresses can't be fixed here ({os.strerror(-number)}), as a container's seccomp profile may "
+                    "say: leave --ptreetime-no-aslr out, or allow personality(2)"
+                )
             program = os.fsdecode(self.command.args[0])
             raise CommandFailed(f"can't run {program}: {os.strerror(number)}")
 
@@ -196,6 +203,8 @@ def _gate(child: ChildOptions) -> list[str]:
     """
     ignored = first_ignored_signals() if child.inherit else ignored_signals() & {signal.SIGCHLD}
     options = ["-i", _list(ignored)] if ignored else []
+    if child.no_aslr:
+        options.append("-R")
     if child.extra_groups is not None:
         options += ["-G", _list(map(_group, child.extra_groups))]
     if child.group is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytest_ptreetime.settings import OPTIONS, Option
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 HEAD = "| option | meaning |\n|---|---|\n"
 
 

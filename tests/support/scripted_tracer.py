@@ -49,6 +49,7 @@ class ScriptedTracer:
             "input": None if command.stdin is None or isinstance(command.stdin, int) else command.stdin.read().decode(),
             "timeout": command.timeout,
             "interpose": command.interpose,
+            "no_aslr": command.child.no_aslr,
         }
         with self.log.open("a") as log:
             log.write(json.dumps(asked) + "\n")

@@ -169,6 +169,13 @@ def test_interpose(project: Project, place: str) -> None:
     assert [run["interpose"] for run in project.runs] == [True, False, "log"]
 
 
+@places("no-aslr")
+def test_no_aslr(project: Project, place: str) -> None:
+    project.run().assert_outcomes(passed=1)
+    project.run(given=(place, "no-aslr", "true")).assert_outcomes(passed=1)
+    assert [run["no_aslr"] for run in project.runs] == [False, True]
+
+
 @places("sudo")
 def test_sudo(project: Project, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def tracers(*, sudo: bool) -> dict[str, Callable[[], ScriptedTracer]]:

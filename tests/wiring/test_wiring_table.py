@@ -31,6 +31,7 @@ PYTEST_OPTIONS = {
     "timeout": ["test_timeout"],
     "tracer": ["test_tracer"],
     "interpose": ["test_interpose"],
+    "no-aslr": ["test_no_aslr"],
     "sudo": ["test_sudo"],
     "min-effect": ["test_min_effect"],
     "metrics": ["test_metrics"],
