@@ -47,7 +47,7 @@ test-dtrace: $(STAMP) ## the tracer dtrace for real, in a Debian root of its own
 	  tests/dtrace_root.sh python3 -m pytest -ra -q -n 2 -p no:cacheprovider --ptreetime-tracer=dtrace -k '$(DTRACE_TESTS)' \
 	  tests/tracers/test_tracer_contract.py tests/tracers/test_tracer_dtrace.py tests/test_faults.py || test $$? -eq 77
 
-goldens: $(STAMP) ## write the reports' golden files and README's table of options anew, to read the difference
+goldens: $(STAMP) ## write the reports' golden files and the table of options anew, to read the difference
 	PYTHONPATH=. $(BIN)/python tests/support/report_goldens.py
 	PYTHONPATH=. $(BIN)/python tests/support/option_table.py
 

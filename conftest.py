@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes a minute or a package index; runs with --slow, as .ci/run does")
-    config.addinivalue_line("markers", "promise(name): holds a promise that docs/reliability.md makes under this name")
+    config.addinivalue_line("markers", "promise(name): holds this promise of docs/explanation/reliability.md")
     config.addinivalue_line("markers", "seconds: starts no process but takes seconds; --fast leaves it out")
     if config.getoption("--fast"):
         config.pluginmanager.register(NoProcesses())

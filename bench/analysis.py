@@ -3,8 +3,8 @@
 ``python bench/analysis.py [--processes N]...`` generates recordings in both formats (ours, swift-llbuild's), five
 events a process and one million in all by default, and analyses each in a process of its own, several times; the best
 time counts, because everything that disturbs makes it longer. One thread does it all, so that where the machine is busy
-otherwise the processor time says what the wall time would be. Bars (docs/architecture.md): reading and rebuilding
-1,000,000 events
+otherwise the processor time says what the wall time would be. Bars (docs/explanation/architecture.md): reading and
+rebuilding 1,000,000 events
 takes at most 2 s and 1 GB.
 """
 

@@ -5,7 +5,8 @@
 Each round runs every variant once, in an order that is turned round and shifted from round to round. A time is all that
 the caller waits for: for a tracer from the start of the build to its finished events, for strace and perf from their
 start to their end. A ratio is taken within its round; the table shows the median of the rounds' ratios and their
-range. The bars (docs/architecture.md): at most 1.01 with ebpf, 1.02 with ptrace, with what they load into the build.
+range. The bars (docs/explanation/architecture.md): at most 1.01 with ebpf, 1.02 with ptrace, with what they load into
+the build.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 A generated C project of tiny files under ninja (make where there is none): a shell, gcc, cc1 and as for each file. A
 round is untraced, traced, traced, untraced. The two traced ones are compared with each other, and shown as HTML in a
 browser where playwright is installed. Bar of overhead: 1.01 with ebpf, 1.02 with ptrace, of real files
-(docs/architecture.md).
+(docs/explanation/architecture.md).
 """
 
 from __future__ import annotations

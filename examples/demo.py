@@ -33,7 +33,7 @@ REPORTS = {
     "session.trace.json": ("chrome-trace", "for Perfetto or speedscope"),
     "wall.folded": ("folded", "stacks for a flame graph: wall time"),
     "cpu.folded": ("folded-cpu", "and processor time"),
-    "session.json": ("json", "for programs (docs/json.md)"),
+    "session.json": ("json", "for programs (docs/reference/json.md)"),
     "metrics.txt": ("openmetrics", "for GitLab or Prometheus"),
     "lnt.json": ("lnt", "for an LNT server, suite compile"),
     "lnt-ptreetime.json": ("lnt-ptreetime", "for an LNT server, our own suite"),

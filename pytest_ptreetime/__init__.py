@@ -1,4 +1,4 @@
-"""Build-performance regression tests for pytest; README.md is the manual.
+"""Build-performance regression tests for pytest; README.md and docs/ are the manual.
 
 The names below can be imported from here and are loaded when they are first used: importing this package costs a
 pytest run that does not trace nothing.

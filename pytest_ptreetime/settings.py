@@ -227,7 +227,7 @@ def parse_redaction(text: str) -> str:
 
 @dataclass(frozen=True)
 class Option:
-    """One row of the table. ``meaning`` is Markdown, as README has it.
+    """One row of the table. ``meaning`` is Markdown, as docs/reference/options.md has it.
 
     ``implied`` is the value of a flag that is given without one, ``split`` finds the values in a text that may hold
     several of a repeatable option.
@@ -385,7 +385,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "redact",
         "hide what matches in command lines (of a pattern with groups, what they match), besides what "
-        "looks like a password or a token ([how](docs/security.md#secrets)); an empty pattern, or `off`, "
+        "looks like a password or a token ([how](../explanation/security.md#secrets)); an empty pattern, or `off`, "
         "takes this default away",
         parse_redaction,
         default=(),
@@ -394,7 +394,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "report",
-        "any [report](#reports)",
+        "any [report](reports.md)",
         metavar="NAME[:FILE]",
         repeatable=True,
         split=reports_in,

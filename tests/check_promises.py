@@ -1,4 +1,4 @@
-"""Hold docs/reliability.md and the tests to each other; `make lint` runs this.
+"""Hold docs/explanation/reliability.md and the tests to each other; `make lint` runs this.
 
     python tests/check_promises.py
 
@@ -61,12 +61,12 @@ def faults(promises: dict[str, set[str]], tests: dict[str, set[str]]) -> Iterato
     """What does not fit, a line each. Both map a promise to its tests."""
     for promise, named in sorted(promises.items()):
         if not named:
-            yield f"docs/reliability.md: {promise}: no test holds it; name one in the row's last column"
+            yield f"docs/explanation/reliability.md: {promise}: no test holds it; name one in the row's last column"
         for test in sorted(named - tests.get(promise, set())):
-            yield f'docs/reliability.md: {promise}: {test} is not there, or not marked promise("{promise}")'
+            yield f'docs/explanation/reliability.md: {promise}: {test} is not there, or not marked promise("{promise}")'
     for promise, holding in sorted(tests.items()):
         if promise not in promises:
-            yield f"{min(holding)}: the promise {promise} is not made in docs/reliability.md"
+            yield f"{min(holding)}: the promise {promise} is not made in docs/explanation/reliability.md"
 
 
 def main() -> int:
@@ -74,7 +74,7 @@ def main() -> int:
     for path in sorted((REPOSITORY / "tests").rglob("test_*.py")):
         for promise, test in marked(path.read_text(encoding="utf-8"), path.relative_to(REPOSITORY).as_posix()):
             tests.setdefault(promise, set()).add(test)
-    promises = made((REPOSITORY / "docs" / "reliability.md").read_text(encoding="utf-8"))
+    promises = made((REPOSITORY / "docs" / "explanation" / "reliability.md").read_text(encoding="utf-8"))
     found = list(faults(promises, tests))
     sys.stdout.write("\n".join(found or [f"{len(promises)} promises, each held by a test"]) + "\n")
     return 1 if found else 0

@@ -1,4 +1,4 @@
-"""The script that holds docs/reliability.md and the tests to each other finds each way in which they can part."""
+"""The script that compares docs/explanation/reliability.md with the tests finds every kind of disagreement."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.tree.node import ProcessNode
 
 ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
 
 
 def names_of_list(macro: str) -> list[str]:
@@ -38,10 +39,10 @@ def test_metric_is_an_attribute_of_a_node_with_a_word_about_it(metric: Metric) -
 
 def test_documents_name_every_metric() -> None:
     (row,) = re.findall(
-        r"^\| `--ptreetime-metrics NAME`.*: (.*); repeatable \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+        r"^\| `--ptreetime-metrics NAME`.*: (.*); repeatable \|$", (REFERENCE / "options.md").read_text(), re.MULTILINE
     )
     assert tuple(row.split()) == METRICS
-    document = (ROOT / "docs" / "json.md").read_text()
+    document = (REFERENCE / "json.md").read_text()
     assert [name for name in METRICS if f"`{name}`" not in document] == []
 
 

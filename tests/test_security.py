@@ -1,4 +1,4 @@
-"""What docs/security.md says of the package's own code and files."""
+"""What docs/explanation/security.md says of the package's own code and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the decision, which comparing.py puts together. docs/architecture.md explains them in this order.
+"""The parts of the decision, which comparing.py puts together, in the order of docs/explanation/architecture.md.
 
 ``alignment`` puts sessions under one set of keys (``starring``, ``matching``, ``stepping_over``, ``likeness``);
 ``panel`` lines profiles up as arrays; ``structure`` compares counts and ``structure_cost`` judges what they cost;

@@ -119,7 +119,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 def ptreetime(request: pytest.FixtureRequest) -> Iterator[PtreetimeFixture]:
     """Run a build under a kernel-level tracer and return its process tree.
 
-    ``tree = ptreetime(["make", "-j8"], cwd="src", setup=["make", "clean"])``; see README.md.
+    ``tree = ptreetime(["make", "-j8"], cwd="src", setup=["make", "clean"])``; see docs/reference/fixture.md.
     """
     from pytest_ptreetime.plugin.fixture import PtreetimeFixture
 

@@ -1,4 +1,4 @@
-"""The session as one JSON document, for programs. docs/json.md describes it; it changes by its version.
+"""The session as one JSON document, for programs. docs/reference/json.md describes it; it changes by its version.
 
 Version history:
 

@@ -1,7 +1,7 @@
 """Events, in order, to nodes: one method for each kind of event.
 
 What contradicts what came before is counted in the certificate and otherwise let be: a build's recording is worth
-showing even where part of it is missing. The rules are in docs/architecture.md; beyond them:
+showing even where part of it is missing. The rules are in docs/explanation/architecture.md; beyond them:
 
 - An event of the root's pid before its first exec is the gate's, and is ignored.
 - A process whose creation was not seen is put under the process that its first user event names as its parent, else

@@ -144,7 +144,9 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
 
     @property
     def startlag(self) -> float | None:
-        """Seconds from the start to the first user constructor, or to the program's first instruction (see README).
+        """Seconds from the start to the first user constructor, or to the program's first instruction.
+
+        docs/reference/tracers.md says which.
 
         None for a process that never execed.
         """

@@ -1,7 +1,7 @@
 """A recording's events, rebuilt as the tree of its processes.
 
 :func:`build_tree` puts the events in order (recording/event_order.py) and lets the builder (builder.py) make the nodes
-(node.py). The rules are "Tree rules" in docs/architecture.md. What they leave open:
+(node.py). The rules are "Tree rules" in docs/explanation/architecture.md. What they leave open:
 
 - The root has no siblings: its later images are its children. The root node stands for the whole process, from the
   first exec to the process's end, so that ``tree.wall`` is the build's; its cpu time is its first image's own.

@@ -1,4 +1,4 @@
-"""README's table of options, made of the one in settings.py. `make goldens` writes it."""
+"""The table in docs/reference/options.md, made of the one in settings.py. `make goldens` writes it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytest_ptreetime.settings import OPTIONS, Option
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"
 HEAD = "| option | meaning |\n|---|---|\n"
 
 
@@ -15,9 +15,10 @@ def option_table() -> str:
 
 
 def with_table(text: str) -> str:
-    """``text``, README's, with the table in place of the one that it has."""
+    """The page's ``text`` with the table in place of the one that it has."""
     before, _, rest = text.partition(HEAD)
-    return f"{before}{option_table()}\n{rest.partition(chr(10) * 2)[2]}"
+    _, blank, after = rest.partition("\n\n")
+    return f"{before}{option_table()}{blank[1:]}{after}"
 
 
 def _row(option: Option) -> str:
@@ -27,7 +28,7 @@ def _row(option: Option) -> str:
 
 
 def main() -> None:
-    README.write_text(with_table(README.read_text()))
+    PAGE.write_text(with_table(PAGE.read_text()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The queries of docs/scale.md run, on files that are written as it says."""
+"""The queries of docs/how-to/large-builds.md run, on files that are written as it says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from report_sessions import build, measurement, session
 
 from pytest_ptreetime.reports import find_report, write_report
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "how-to" / "large-builds.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
 
 
