@@ -7,7 +7,7 @@ BENCH_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backend -type f -not -path '*/__pycache__/*' -not -path '*/native/*')
-C_SOURCES := $(shell find libptreetime tests/programs tests/fuzz examples -name '*.[ch]')
+C_SOURCES := $(shell find libptreetime tests/programs tests/fuzz examples bench -name '*.[ch]')
 
 .DEFAULT_GOAL := help
 .PHONY: help venv native demo test test-fast test-dtrace test-faults test-kernels fuzz mutants goldens lint format bench bench-decision bench-real-decision bench-scale build clean

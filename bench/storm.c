@@ -1,4 +1,5 @@
-/* storm COUNT PROGRAM: posix_spawns PROGRAM so many times, one after the other, and prints the nanoseconds that it took.
+/* storm COUNT PROGRAM: posix_spawns PROGRAM so many times, one after the other, and prints the nanoseconds that it
+ * took.
  *
  * The time is taken inside of the storm: the start and the end of a tracer are not in it.
  */
