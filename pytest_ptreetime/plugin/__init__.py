@@ -6,7 +6,7 @@ Imported in every pytest run where the package is installed, so it imports nothi
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,10 +234,12 @@ def _finish(config: pytest.Config) -> Outcome:
 
     for harvest in config.stash[_harvests_key]:
         _session(config).add_harvest(harvest)
+    write, _ = _writer(config)
     return finish(
         _session(config),
         reports=answers.reports(config.hook) if config.stash[_settings_key].report else [],
         amend_lnt=lambda report: config.hook.pytest_ptreetime_lnt_report(report=report),
+        tell=lambda line: write(f"\nptreetime: {line}"),
     )
 
 
@@ -278,6 +280,15 @@ def _progress(config: pytest.Config, item: pytest.Item) -> Progress:
     """A progress line where there is a terminal to show it on, and nobody asked for quiet; a wait is always told."""
     from pytest_ptreetime.session.progress import ProgressLine, WaitingLine
 
+    write, writer = _writer(config)
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if writer is None or not getattr(reporter, "isatty", False) or config.option.verbose < 0:
+        return WaitingLine(write, item.nodeid)
+    return ProgressLine(write, writer.fullwidth, item.name, lambda: int(writer.width_of_current_line))
+
+
+def _writer(config: pytest.Config) -> tuple[Callable[[str], object], Any]:
+    """What shows a text at once, captured or not, and pytest's terminal; None in a worker, which has none."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
     worker = reporter is None or hasattr(config, "workerinput")
@@ -290,9 +301,7 @@ def _progress(config: pytest.Config, item: pytest.Item) -> Progress:
             file.write(text)
             file.flush()
 
-    if writer is None or not getattr(reporter, "isatty", False) or config.option.verbose < 0:
-        return WaitingLine(write, item.nodeid)
-    return ProgressLine(write, writer.fullwidth, item.name, lambda: int(writer.width_of_current_line))
+    return write, writer
 
 
 def _settings(config: pytest.Config, marker: dict[str, Any]) -> Settings:

@@ -50,12 +50,17 @@ class Outcome:
 
 
 def finish(
-    session: MeasuringSession, *, reports: list[Report], amend_lnt: Callable[[dict[str, Any]], object]
+    session: MeasuringSession,
+    *,
+    reports: list[Report],
+    amend_lnt: Callable[[dict[str, Any]], object],
+    tell: Callable[[str], object],
 ) -> Outcome:
     """Store the baselines and write every report that was asked for.
 
     :param reports: those of plugins.
     :param amend_lnt: may change the LNT report before it is written.
+    :param tell: shows a line at once: what is waited for.
     """
     outcome = Outcome()
     settings = session.settings
@@ -86,7 +91,7 @@ def finish(
         if settings.lnt_submit is not None:
             from pytest_ptreetime.reports.lnt_submit import submit
 
-            outcome.written.append(submit(path, settings.lnt_submit, suite=settings.lnt_suite))
+            outcome.written.append(submit(path, settings.lnt_submit, suite=settings.lnt_suite, tell=tell))
 
     if settings.lnt_report is not None or settings.lnt_submit is not None:
         outcome.attempt("the LNT report is", lnt)

@@ -4,9 +4,8 @@ The files are in a directory that only this user can look into, below the tempor
 nobody else can put a symbolic link where a lock will be, hold it, or see when builds are measured. Who releases a lock
 removes its file, and the directory when it is empty; who waited for a file that has been removed meanwhile begins anew.
 
-The file says who has it: the pid, the thread and the process's birth. Who is started by the one that has it, such as a
-test suite that is measured and measures, does not wait for it: they would wait for each other for ever. The library
-filelock can't do that: it empties the file whenever it tries to lock it.
+Who is started by the one that has it, such as a test suite that is measured and measures, does not wait for it: they
+would wait for each other for ever. Who has it is asked for that (lock_holder.py).
 """
 
 from __future__ import annotations
@@ -23,13 +22,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.system.ancestors import birth_of, is_ancestor
+from pytest_ptreetime.system.lock_holder import answering, ask
 from pytest_ptreetime.system.os_errors import refused_as
 
 __all__ = ["user_lock"]
 
 QUIET_SECONDS = 1.0  # a wait that is shorter is not told
 POLL_SECONDS = 0.05
+ASK_SUFFIX = ".ask"
+_held: set[tuple[Path, int]] = set()  # with the thread that has it
 
 Waiting = Callable[[int | None], object]
 
@@ -55,11 +56,19 @@ def user_lock(name: str, *, waiting: Waiting | None = None) -> Iterator[float]:
             pass  # who had it before has removed it
     descriptor, ours = acquired
     try:
-        yield time.monotonic() - began
-    finally:
-        if ours:
+        if not ours:
+            yield time.monotonic() - began
+            return
+        us = path, threading.get_ident()
+        _held.add(us)
+        try:
+            with answering(path.with_suffix(ASK_SUFFIX)):
+                yield time.monotonic() - began
+        finally:
+            _held.discard(us)
             with suppress(OSError):
                 path.unlink()
+    finally:
         os.close(descriptor)
         with suppress(OSError):
             path.parent.rmdir()
@@ -96,7 +105,7 @@ def _acquired(path: Path, untold: list[Waiting], began: float) -> tuple[int, boo
         _make_private(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            ours = _locked(descriptor, untold, began)
+            ours = _locked(descriptor, path, untold, began)
             if not ours or os.path.samestat(path.lstat(), os.fstat(descriptor)):
                 return descriptor, ours
         except BaseException:
@@ -106,34 +115,24 @@ def _acquired(path: Path, untold: list[Waiting], began: float) -> tuple[int, boo
     return None
 
 
-def _locked(descriptor: int, untold: list[Waiting], began: float) -> bool:
+def _locked(descriptor: int, path: Path, untold: list[Waiting], began: float) -> bool:
     """Lock the file, when it can be; False where the one that has it waits for us."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
+            return True
         except BlockingIOError:
-            holder, waits_for_us = _holder(descriptor)
-        if waits_for_us:
+            pass
+        answer = ask(path.with_suffix(ASK_SUFFIX), QUIET_SECONDS)
+        if answer.descends or (path, threading.get_ident()) in _held:
             return False
         if time.monotonic() - began >= QUIET_SECONDS:
-            if untold:
-                untold.pop()(holder)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             break
         time.sleep(POLL_SECONDS)
-    with suppress(OSError):  # a full disk: nobody can be told then
-        os.ftruncate(descriptor, 0)
-        us = f"{os.getpid()}\n{threading.get_native_id()}\n{birth_of(os.getpid()) or '-'}\nend"
-        os.pwrite(descriptor, us.encode(), 0)
+    if untold:
+        untold.pop()(answer.holder)
+    # who does not answer yet, as it is stopped or very busy, would be waited for anyway
+    if answer.holder is not None and answer.descends is None and ask(path.with_suffix(ASK_SUFFIX), None).descends:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     return True
-
-
-def _holder(descriptor: int) -> tuple[int | None, bool]:
-    """The pid that the file names, and whether it can't let go before this thread is done; None where it names none."""
-    pid, thread, birth, end = [*os.pread(descriptor, 1000, 0).decode(errors="replace").split("\n"), *[""] * 4][:4]
-    if not (pid.isdecimal() and thread.isdecimal() and end == "end"):
-        return None, False
-    if int(pid) == os.getpid():
-        return int(pid), int(thread) == threading.get_native_id()
-    return int(pid), is_ancestor(int(pid), birth)

@@ -60,9 +60,22 @@ def test_wait_is_told_while_it_lasts_and_in_the_summary_and_no_time_out_counts_i
     assert float(waited[1]) >= 2.5
 
 
-def test_measured_test_suite_may_measure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("namespace", [[], ["unshare", "-pf", "--mount-proc"]], ids=" ".join)
+def test_measured_test_suite_may_measure(tmp_path: Path, namespace: list[str]) -> None:
+    if namespace and subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("no pid namespace can be made here")
     (tmp_path / "inner.py").write_text(BUILD)
-    inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ptreetime-tracer=interpose", "inner.py"]
+    inner = [
+        *namespace,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--ptreetime-tracer=interpose",
+        "inner.py",
+    ]
     (tmp_path / "test_outer.py").write_text(f"def test_suite(ptreetime):\n    ptreetime({inner!r}, timeout=60)\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ptreetime-tracer=ptrace"]
     done = subprocess.run(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def test_lock_is_in_a_private_directory_and_nothing_is_left_of_it(shared: Path) 
     with user_lock("one"), user_lock("two"):
         (directory,) = shared.iterdir()
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-        assert sorted(path.name for path in directory.iterdir()) == ["one.lock", "two.lock"]
+        assert sorted(path.name for path in directory.iterdir()) == ["one.ask", "one.lock", "two.ask", "two.lock"]
         assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in directory.iterdir())
     assert not list(shared.iterdir())
     with machine_lock(SilentProgress()):
@@ -129,30 +130,46 @@ def started_from_a_shell(script: str) -> list[str]:
     return ["/bin/sh", "-c", '"$0" -c "$1"; exit $?', sys.executable, script]
 
 
-def test_descendant_of_who_has_the_lock_does_not_wait_for_it(shared: Path) -> None:
+@pytest.mark.parametrize("namespace", [[], ["unshare", "-pf"], ["unshare", "-pf", "--mount-proc"]], ids=" ".join)
+@pytest.mark.parametrize("length", [1, 150])
+def test_descendant_of_who_has_the_lock_does_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, namespace: list[str], length: int
+) -> None:
+    if namespace and subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("no pid namespace can be made here")
+    shared = tmp_path / ("x" * length)
+    shared.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
     environment = {**os.environ, "TMPDIR": str(shared)}
     with user_lock("one"):
-        done = subprocess.run(started_from_a_shell(NESTED), env=environment, stdout=subprocess.PIPE, timeout=60)
+        done = subprocess.run(
+            [*namespace, *started_from_a_shell(NESTED)], env=environment, stdout=subprocess.PIPE, timeout=60
+        )
         assert done.stdout == b"has it\n"
         assert done.returncode == 0
-        assert [path.name for path in shared.glob("*/*")] == ["one.lock"], "it is still ours"
+        assert sorted(path.name for path in shared.glob("*/*")) == ["one.ask", "one.lock"], "it is still ours"
         with user_lock("one"):  # a set-up that measures, in the same thread
             pass
     assert not list(shared.iterdir())
 
 
-@pytest.mark.parametrize("said", ["another birth", "nothing"])
-def test_lock_of_a_process_that_has_an_ancestors_number_is_waited_for(shared: Path, said: str) -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+def test_who_was_started_by_another_process_waits(shared: Path, stopped: bool) -> None:
     environment = {**os.environ, "TMPDIR": str(shared)}
-    holder = os.getpid() if said == "another birth" else None
-    with user_lock("one"):
-        (file,) = shared.glob("*/*")
-        file.write_text("" if holder is None else f"{holder}\n1\n7\nend")
-        with subprocess.Popen(started_from_a_shell(NESTED), env=environment, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == f"waits for {holder}\n".encode()
-            process.terminate()
-    # the shell is dead; what it started gets the lock, and ends
+    hold = [sys.executable, "-c", f"{NESTED}    sys.stdin.read()"]
+    with subprocess.Popen(hold, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"has it\n"
+        if stopped:  # it can't answer
+            holder.send_signal(signal.SIGSTOP)
+        with subprocess.Popen(started_from_a_shell(NESTED), env=environment, stdout=subprocess.PIPE) as waiter:
+            assert waiter.stdout is not None
+            assert waiter.stdout.readline() == f"waits for {holder.pid}\n".encode()
+            holder.send_signal(signal.SIGCONT)
+            holder.stdin.close()
+            assert waiter.stdout.readline() == b"has it\n"
+    assert not list(shared.iterdir())
 
 
 def test_wait_that_nobody_was_named_for_is_told_on_standard_error(

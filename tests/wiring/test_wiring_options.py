@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -313,27 +314,49 @@ def test_lnt_suite(project: Project, place: str) -> None:
     assert "Tests" not in report
 
 
+class Answering(BaseHTTPRequestHandler):
+    """Answers with the statuses of the server one after the other, the last one again and again."""
+
+    statuses: list[int]
+    asked: list[str]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append(self.path)
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(b"busy" if status == 503 else b'{"error": "read, and thrown away"}')
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def server_answering(*statuses: int) -> Iterator[tuple[str, list[str]]]:
+    """Its address, and the paths that it was asked for."""
+    asked: list[str] = []
+    handler = type("Handler", (Answering,), {"statuses": list(statuses), "asked": asked})
+    with HTTPServer(("127.0.0.1", 0), handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}", asked
+        http.shutdown()
+
+
 @places("lnt-submit")
 def test_lnt_submit(project: Project, place: str) -> None:
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append(self.path)
-            self.send_response(400)
-            self.end_headers()
-            self.wfile.write(b'{"error": "read, and thrown away"}')
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{http.server_port}"
+    with server_answering(400) as (url, asked):
         project.run("--ptreetime-lnt-suite=ptreetime", given=(place, "lnt-submit", url))
-        http.shutdown()
     assert asked == ["/db_default/v4/ptreetime/submitRun"]
+
+
+def test_each_attempt_to_send_the_lnt_report_is_told(project: Project) -> None:
+    with server_answering(503, 400) as (url, asked):
+        result = project.run(f"--ptreetime-lnt-submit={url}")
+    assert len(asked) == 2
+    told = [line for line in result.outlines if "attempt 2 of 5 in 1 s" in line]
+    assert len(told) == 1
+    assert told[0].startswith(f"ptreetime: {url}{asked[0]}: 503 Service Unavailable")
 
 
 @places("machine")
