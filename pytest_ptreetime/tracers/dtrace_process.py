@@ -16,7 +16,7 @@ from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, Record
 from pytest_ptreetime.tracers.dtrace_probes import remove_probes_of_the_dead
 from pytest_ptreetime.tracers.interposer_log import FollowedLog
 from pytest_ptreetime.tracers.launch import Launched
-from pytest_ptreetime.tracers.proc_members import end_members
+from pytest_ptreetime.tracers.proc_members import Seen, end_members, kill_if_the_same, look
 from pytest_ptreetime.tracers.wait import Wait
 
 __all__ = ["DtraceProcess", "DtraceWait"]
@@ -28,6 +28,7 @@ LEAVE_SECONDS = 2.0  # for it to see by itself that the command is dead
 QUIET_SECONDS = 0.5  # several of the script's switchrate: what lives is known by then
 END_SECONDS = 30.0
 POLL_SECONDS = 0.02  # where a death can't be waited for
+_HAS_PROC = Path("/proc/self/stat").exists()
 
 
 class DtraceProcess:
@@ -198,23 +199,37 @@ class DtraceWait(Wait):
     def end_tree(self) -> None:
         """Kill every process of the build. The root comes last, and stands still until then: dtrace ends with it."""
         deadline = time.monotonic() + END_SECONDS
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.child.pid, signal.SIGSTOP)
+        self._signal_root(signal.SIGSTOP)
+        seen: dict[int, Seen | None] = {}
         while self.dtrace.open and time.monotonic() < deadline:
             self._read_for(QUIET_SECONDS)
             living = DtraceOutput.parse(self.dtrace.output()).living()
-            for pid in living:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            # One that lived still after it had been looked at is the one that was looked at.
+            for pid in living.intersection(seen):
+                _kill(pid, seen[pid])
             if not living:
                 break
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.child.pid, signal.SIGKILL)
-        if Path("/proc/self").is_dir():
+            seen = {pid: look(pid) for pid in living}
+        self._signal_root(signal.SIGKILL)
+        if _HAS_PROC:
             end_members(self.child.log_entry, self.child.pid, END_SECONDS)
+
+    def _signal_root(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            self.child.process.send_signal(number)
 
     def _read_for(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while self.dtrace.open and time.monotonic() < until:
             for descriptor in readable(self.dtrace.open, until):
                 self.dtrace.read(descriptor)
+
+
+def _kill(pid: int, seen: Seen | None) -> None:
+    """Kill the process that was seen; without /proc there is nothing to tell it by but its number."""
+    if _HAS_PROC:
+        if seen is not None:
+            kill_if_the_same(seen)
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Seen", "end_members", "kill_if_the_same", "members", "processes"]
+__all__ = ["Seen", "end_members", "kill_if_the_same", "look", "members", "processes"]
 
 _PROC = Path("/proc")
 
@@ -64,11 +64,11 @@ def end_members(entry: bytes | None, root_pid: int, seconds: float) -> set[int]:
 def processes() -> Iterator[Seen]:
     """Every process that is not dead."""
     for directory in _PROC.iterdir():
-        if directory.name.isdigit() and (seen := _look(int(directory.name))) is not None:
+        if directory.name.isdigit() and (seen := look(int(directory.name))) is not None:
             yield seen
 
 
-def _look(pid: int) -> Seen | None:
+def look(pid: int) -> Seen | None:
     """The process with this number; None where there is none, or it is dead."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
@@ -98,7 +98,7 @@ def kill_if_the_same(seen: Seen) -> bool:
     except OSError:  # a kernel before 5.3, or a sandbox
         descriptor = -1
     try:
-        now = _look(seen.pid)  # after the descriptor was opened: it is of this process, or of one that is dead by now
+        now = look(seen.pid)  # after the descriptor was opened: it is of this process, or of one that is dead by now
         if now is not None and now.began == seen.began:
             if descriptor < 0:
                 os.kill(seen.pid, signal.SIGKILL)

@@ -76,7 +76,7 @@ def test_measured_test_suite_may_measure(tmp_path: Path, namespace: list[str]) -
         "--ptreetime-tracer=interpose",
         "inner.py",
     ]
-    (tmp_path / "test_outer.py").write_text(f"def test_suite(ptreetime):\n    ptreetime({inner!r}, timeout=60)\n")
+    (tmp_path / "test_outer.py").write_text(f"def test_suite(ptreetime):\n    ptreetime({inner!r}, timeout=300)\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ptreetime-tracer=ptrace"]
     done = subprocess.run(
         [*command, "test_outer.py"], cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True
