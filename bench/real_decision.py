@@ -167,7 +167,7 @@ def remark_on(comparison: Comparison) -> str | None:
     """What was found falsely, or why nothing could be said, without its figures."""
     if comparison.findings:
         return f"FALSE {comparison.sentence}"
-    return comparison.reasons[0].partition(":")[0] if comparison.reasons else None
+    return comparison.reasons[0].kind if comparison.reasons else None
 
 
 def slower_compiler(bench: Bench) -> Row:

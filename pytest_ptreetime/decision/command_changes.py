@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from pytest_ptreetime.decision.finding import CommandDifference
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.words import WORD, is_drawn, shape, starred, without_words
 from pytest_ptreetime.keys.program_arguments import is_temporary
-from pytest_ptreetime.system.untrusted_text import middle
 
 __all__ = ["CommandChange", "command_changes"]
 
@@ -59,19 +59,17 @@ class CommandChange:
             pairs.append((others[0], rest[0]))
         return tuple(pairs)
 
-    def describe(self) -> str:
-        """``clang instead of gcc, -O2 instead of -O1, + -DVERSION=123, - -g``.
+    @cached_property
+    def difference(self) -> CommandDifference:
+        """Another program first, then other directories, values, new words, missing words.
 
-        Empty where nothing changed but order and noise.
+        Without parts where nothing changed but order and noise.
         """
         old, new = Counter(word for word, _ in self.replaced), Counter(word for _, word in self.replaced)
-        replaced = [*self._program_replaced(), *self._moved, *self.replaced]
-        parts = [f"{after} instead of {before}" for before, after in replaced]
-        parts += [f"+ {word}" for word in (Counter(self.added) - new).elements()]
-        parts += [f"- {word}" for word in (Counter(self.removed) - old).elements()]
-        shown = [middle(part, LONGEST_PART) for part in parts[:MOST_PARTS]]
-        left_out = len(parts) - MOST_PARTS
-        return ", ".join([*shown, f"{left_out} more"] if left_out > 0 else shown)
+        parts: list[tuple[str | None, str | None]] = [*self._program_replaced(), *self._moved, *self.replaced]
+        parts += [(None, word) for word in (Counter(self.added) - new).elements()]
+        parts += [(word, None) for word in (Counter(self.removed) - old).elements()]
+        return CommandDifference(tuple(parts[:MOST_PARTS]), max(len(parts) - MOST_PARTS, 0))
 
     @cached_property
     def _moved(self) -> list[tuple[str, str]]:
@@ -166,9 +164,8 @@ def _is_drawn_component(one: str, other: str) -> bool:
     return alike and any("*" in part or "@" in shape(part) for part in masked)
 
 
-#: What is told of a change.
+#: So many parts of a difference are told.
 MOST_PARTS = 4
-LONGEST_PART = 60
 
 
 def _option(word: str) -> str:
@@ -189,7 +186,7 @@ def command_changes(before: Sequence[Profile], after: Sequence[Profile]) -> list
         old = ours.get(key)
         if old is not None and (old.name, old.words) != (new.name, new.words):
             change = CommandChange(key, old, new, _noise(key, before) | _noise(key, after))
-            if change.describe():
+            if change.difference.parts:
                 changes.append(change)
     return changes
 

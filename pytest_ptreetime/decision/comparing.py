@@ -17,28 +17,28 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_ptreetime.decision.alignment import Alignment, align
-from pytest_ptreetime.decision.changes import changes_in_words
-from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding, Power, PowerLevel
-from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.decision.rounds import Rounds
-from pytest_ptreetime.decision.sentences import (
-    NOTABLE_SHIFT,
-    OK_RESOLUTION,
-    SIZEABLE,
-    comparison_sentence,
-    finding_sentence,
-    little_power,
-    power_statement,
+from pytest_ptreetime.decision.changes import changes_of
+from pytest_ptreetime.decision.finding import (
+    COMMON_KEY,
+    CommandDifference,
+    Comparison,
+    Finding,
+    Power,
+    PowerLevel,
+    Remark,
 )
+from pytest_ptreetime.decision.power import SIZEABLE, power_of_levels
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.remarks import add_remarks
+from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import COMPARED, METRICS, MIN_EFFECTS, unknown_names
-from pytest_ptreetime.system.figures import change, part
 from pytest_ptreetime.system.os_errors import refuse_without_room_for
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.host_speed import Calibrations
     from pytest_ptreetime.decision.panel import Panel
-    from pytest_ptreetime.decision.rules import Decision, Terms
+    from pytest_ptreetime.decision.rules import Terms
     from pytest_ptreetime.decision.structure_cost import StructureLimits
     from pytest_ptreetime.system.calibration import Calibration
 
@@ -98,19 +98,19 @@ def compare(
     :raises MemoryError: a limit of address space leaves no room for numpy and scipy.
     """
     _check(baseline, current, paired, fdr)
-    reasons: list[str] = []
-    notes: list[str] = []
+    reasons: list[Remark] = []
+    notes: list[Remark] = []
     sessions, kept = _complete_sessions(baseline, notes)
-    rounds = _complete(current, "", reasons)
+    rounds = _complete(current, "current", reasons)
     result = Comparison("inconclusive", reasons=reasons, notes=notes, rounds=len(rounds), paired=paired)
     result.sessions = len(sessions)
     if not any(baseline):
         result.verdict = "no-baseline"
     elif not sessions:
-        reasons.append("no round of the baseline is complete: " + "; ".join(notes))
+        reasons += [Remark("no-complete-baseline"), *notes]
     elif rounds:
         calibrations = None if baseline_calibration is None else [baseline_calibration[n] for n in kept]
-        complete_pinned = _complete(pinned or (), "pinned session, ", notes) or None
+        complete_pinned = _complete(pinned or (), "pinned", notes) or None
         aligned = align(sessions, rounds, complete_pinned)
         sessions, rounds, complete_pinned = list(aligned.baseline), aligned.current, aligned.pinned
         request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {}, tracing_cost)
@@ -119,7 +119,6 @@ def compare(
         if not paired:
             terms = replace(terms, calibrations=_calibrations(calibrations, current_calibration))
         _decide(result, panel, terms, rounds)
-    result.sentence = comparison_sentence(result)
     return result
 
 
@@ -146,12 +145,11 @@ def power_of_baseline(
 
     panel, terms = _prepare(complete, complete[-1][-1:], None, _Request(False, min_effect, fdr, metrics))
     levels = decide(panel, replace(terms, planned=rounds)).levels
-    power = power_statement(levels, sessions=len(complete), rounds=rounds, paired=False, planned=True)
+    power = power_of_levels(levels, sessions=len(complete), rounds=rounds, paired=False, planned=True)
     if power is None:
-        return Power(math.inf, 0.0, "", [], "no times are stored: only changes of counts can be found, all of them")
+        return Power(math.inf, 0.0, "", [])
     if len(complete) == 1:
-        noise = terms.models[power.metric].between
-        power.sentence += f", if sessions differ by {part(noise)} a node: that is an assumption until there are more"
+        power.assumed_noise = terms.models[power.metric].between
     return power
 
 
@@ -168,21 +166,22 @@ def _check(baseline: Sequence[Sequence[Profile]], current: Sequence[Profile], pa
 
 
 def _complete_sessions(
-    baseline: Sequence[Sequence[Profile]], notes: list[str]
+    baseline: Sequence[Sequence[Profile]], notes: list[Remark]
 ) -> tuple[list[Sequence[Profile]], list[int]]:
     """The complete rounds of the sessions that have any, and these sessions' positions."""
-    complete = [_complete(rounds, "baseline, ", notes) for rounds in baseline]
+    complete = [_complete(rounds, "baseline", notes) for rounds in baseline]
     kept = [position for position, rounds in enumerate(complete) if rounds]
     return [complete[position] for position in kept], kept
 
 
-def _complete(rounds: Sequence[Profile], where: str, remarks: list[str]) -> Sequence[Profile]:
+def _complete(rounds: Sequence[Profile], side: str, remarks: list[Remark]) -> Sequence[Profile]:
     """The complete rounds; the others are left out, and why."""
     if isinstance(rounds, Rounds):  # stored ones are complete
         return rounds
     incomplete = [profile.incomplete_reason for profile in rounds if profile.incomplete_reason is not None]
     if incomplete:
-        remarks.append(f"{where}{len(incomplete)} of {len(rounds)} rounds incomplete: {incomplete[0]}")
+        counts = {"incomplete": len(incomplete), "rounds": len(rounds)}
+        remarks.append(Remark("incomplete-rounds", {"side": side, "reason": incomplete[0], **counts}))
     return [profile for profile in rounds if profile.incomplete_reason is None]
 
 
@@ -268,10 +267,10 @@ def _prepare(
     )
 
 
-def _commands(aligned: Alignment) -> dict[str, str]:
+def _commands(aligned: Alignment) -> dict[str, CommandDifference]:
     """By key, how its command differs from the baseline's; order and noise are no difference."""
-    told = {change.key: change.describe() for change in aligned.pairs}
-    return {key: text for key, text in told.items() if text}
+    differences = {change.key: change.difference for change in aligned.pairs}
+    return {key: difference for key, difference in differences.items() if difference.parts}
 
 
 def _structure_limits(min_effect: MinEffect | Mapping[str, MinEffect] | None) -> StructureLimits:
@@ -316,10 +315,9 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
     on_path = [set(profile.critical_path) for profile in rounds]
     for finding in [*decision.findings, *decision.differences]:
         finding.on_critical_path = sum(finding.key in path for path in on_path) > len(on_path) / 2
-        finding.sentence = finding_sentence(finding)
     result.structure = decision.differences
     parents = {panel.keys[n]: panel.keys[above] for n, above in enumerate(panel.parents_now.tolist()) if above >= 0}
-    result.changes = changes_in_words(decision.differences, terms.commands, panel.identities, parents)
+    result.changes = changes_of(decision.differences, terms.commands, panel.identities, parents)
     result.comparable = _comparable(panel)
     result.findings, result.contentions = _sorted_out(decision.findings)
     result.host_shifts = {metric: math.exp(shift.total) for metric, shift in decision.shifts.items()}
@@ -328,8 +326,8 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
         (result.host_shifts[m] for m in ("cpu", "wall", *result.host_shifts) if m in result.host_shifts), 1.0
     )
     pairs = min(len(rounds), len(panel.baseline[0])) if terms.paired else len(rounds)
-    result.power = power_statement(decision.levels, sessions=result.sessions, rounds=pairs, paired=terms.paired)
-    _add_remarks(result, panel, decision, terms)
+    result.power = power_of_levels(decision.levels, sessions=result.sessions, rounds=pairs, paired=terms.paired)
+    add_remarks(result, panel, decision, terms)
     worse = any(finding.is_worse for finding in result.findings)
     if worse:
         result.verdict = "regression"
@@ -377,74 +375,3 @@ def _sorted_out(findings: Sequence[Finding]) -> tuple[list[Finding], list[Findin
         )
 
     return sorted(own, key=rank), sorted(contentions, key=rank)
-
-
-def _add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Terms) -> None:
-    """Why nothing can be said, and what should be known besides."""
-    reasons, notes = result.reasons, result.notes
-    if result.contentions:
-        reasons.append(
-            "contention: other work on the machine kept the processors busy ("
-            + next(finding for finding in result.contentions if finding.is_cause).sentence
-            + "); repeat it on a quieter machine"
-        )
-    if result.rounds == 1 and len(panel.baseline) == 1 and len(panel.baseline[0]) == 1 and terms.models:
-        reasons.append("one round on each side can't tell a change from noise; measure more rounds")
-    elif result.power is not None and _sees_little(result.power) and not _build_improved(result, panel):
-        advice = "measure more rounds" if terms.paired or result.sessions > 2 else "store more sessions or interleave"
-        reasons.append(f"too little data for the noise: {little_power(result.power)}; {advice}")
-    if terms.paired and len(panel.baseline[0]) != len(panel.current):
-        notes.append(f"{len(panel.baseline[0])} rounds were paired with {len(panel.current)}; the surplus was left out")
-    for position in decision.structure.unsteady[:3]:
-        counts = sorted({f"{count:g}" for count in panel.current_counts[:, position].tolist()})
-        notes.append(f"{panel.keys[position]}: the count differs between rounds now ({', '.join(counts)})")
-    if not terms.paired:
-        _add_remarks_on_machine(result, decision, terms)
-    if decision.inflation > 1.5:
-        notes.append(f"nodes scatter {decision.inflation:.1f} times as much as in the baseline; judged accordingly")
-
-
-def _sees_little(power: Power) -> bool:
-    return power.above >= SIZEABLE and power.effect > OK_RESOLUTION
-
-
-def _build_improved(result: Comparison, panel: Panel) -> bool:
-    """Whether the build as a whole is seen to be faster: then no process's noise leaves that open."""
-    roots = {panel.keys[n] for n, parent in enumerate(panel.parents_now.tolist()) if parent < 0}
-    return any(finding.key in roots and finding.kind == "improvement" for finding in result.findings)
-
-
-def _moved(shifts: Mapping[str, float]) -> str:
-    """``moved by +2.1 % in cpu, +41.0 % in wall``: each metric by its own."""
-    told = {metric: change(shifts[metric]) for metric in ("cpu", "wall") if metric in shifts} or {"time": change(1.0)}
-    if len(set(told.values())) == 1:
-        return f"moved by {next(iter(told.values()))}"
-    return "moved by " + ", ".join(f"{text} in {metric}" for metric, text in told.items())
-
-
-def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms) -> None:
-    """What became of the shift that everything shares, and what the calibration has to do with it."""
-    shifts = decision.shifts.values()
-    all_moved = _moved(result.host_shifts)
-    moved = f"everything {all_moved}"
-    notable = abs(math.log(result.host_shift)) >= NOTABLE_SHIFT
-    busy = terms.calibrations.disturbance if terms.calibrations is not None else None
-    disturbed = f"the machine was busy while calibrating ({busy})"
-    if any(finding.key == COMMON_KEY for finding in result.findings):
-        result.notes.append(f"{moved}, which the calibration does not explain")
-    elif any(shift.doubt == "disturbed" and not shift.calibrated for shift in shifts):
-        result.reasons.append(f"{moved}; can't tell whether the machine or the build did: {disturbed}")
-    elif any(shift.doubt == "split" for shift in shifts):
-        result.reasons.append(
-            f"most processes {all_moved}, many did not; can't tell whether the machine or the build did: "
-            "interleave (--ptreetime-against)"
-        )
-    elif busy is not None:
-        result.notes.append(f"{moved}, taken out; {disturbed}, so that nothing more is known of its speed")
-    elif any(shift.doubt == "contradicted" for shift in shifts):
-        text = f"{moved}, but the calibration by another one; either it was disturbed, or the build changed as a whole"
-        result.reasons.append(f"{text}: repeat it, or interleave")
-    elif notable and any(shift.calibrated for shift in shifts):
-        result.notes.append(f"{moved}; the calibration agrees within its noise, so it was the machine and is taken out")
-    elif notable:
-        result.notes.append(f"{moved}, taken out; without calibrations machine and build can't be told apart")

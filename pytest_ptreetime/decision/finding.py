@@ -1,6 +1,7 @@
 """What a comparison says: its findings, how sure it is, and what it could not have seen.
 
-Plain data, which workers send and reports take; nothing here computes, and numpy is not needed to read it.
+Plain data, which workers send and reports take; nothing here computes, and numpy is not needed to read it. The words
+for it are made in ``wording``.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ __all__ = [
     "BUILD_KEY",
     "COMMON_KEY",
     "Against",
+    "Change",
+    "CommandDifference",
     "Comparison",
     "CountKind",
     "Finding",
     "Kind",
     "Power",
     "PowerLevel",
+    "Remark",
+    "RemarkKind",
     "Verdict",
 ]
 
@@ -26,11 +31,44 @@ Verdict: TypeAlias = Literal["ok", "regression", "improvement", "inconclusive", 
 CountKind: TypeAlias = Literal["added", "removed", "count"]
 Kind: TypeAlias = Literal["regression", "improvement"] | CountKind
 Against: TypeAlias = Literal["baseline", "pinned"]
+#: What a remark says; wording/remarks.py has a sentence for each.
+RemarkKind: TypeAlias = Literal[
+    "text",  # text: a plugin's own words
+    "incomplete-rounds",  # side (current, baseline, pinned), incomplete, rounds, reason
+    "no-complete-baseline",
+    "contention",
+    "single-rounds",
+    "little-data",
+    "unpaired-rounds",  # before, now
+    "unsteady-count",  # key, counts
+    "scatter",  # factor
+    # What became of the shift that all processes share; ``busy`` says what kept the machine busy.
+    "shift-unexplained",
+    "shift-undecided-busy",  # busy
+    "shift-undecided-split",
+    "shift-contradicted",
+    "shift-removed-busy",  # busy
+    "shift-confirmed",
+    "shift-removed",
+    "other-machine",  # difference
+    "other-kernel",  # before, now
+]
 
 #: The key of a finding that most processes share: everything got slower, and the machine did not.
 COMMON_KEY = "(every process)"
 #: The key of the build as a whole: its cpu time is the sum over all processes.
 BUILD_KEY = "(the build)"
+
+
+class CommandDifference(msgspec.Struct, frozen=True):
+    """How a command differs from the baseline's.
+
+    Each part is a word before and the word that stands in its place now, None where one side has no such word.
+    ``more`` counts the parts that are left out.
+    """
+
+    parts: tuple[tuple[str | None, str | None], ...]
+    more: int = 0
 
 
 class Finding(msgspec.Struct):
@@ -60,6 +98,8 @@ class Finding(msgspec.Struct):
     explained_by_metric: str | None = None
     #: The key without what its parent's key already says: ``cc1 lvm.c``.
     label: str = ""
+    #: The name of the node's program: ``cc1``.
+    program: str = ""
     #: What the change costs a round, in ``cost_metric`` (seconds; for counts that of cpu or wall, None if unknown, and
     #: of a cause the cpu time of all the processes that come or go with it).
     cost: float | None = None
@@ -77,10 +117,11 @@ class Finding(msgspec.Struct):
     again: bool = False
     #: A program that stands on one side only above programs of both: a wrapper.
     level: bool = False
-    #: Why, where the command tells: ``its command has -O2 instead of -O1``.
-    cause: str | None = None
-    #: What its input and output say, where they are the same in all rounds of a side: ``it reads 124 KiB more``.
-    work: str | None = None
+    #: How the node's command differs, where that explains the finding; ``alike`` more commands differ in the same way.
+    cause: CommandDifference | None = None
+    alike: int = 0
+    #: Of a time: the metrics of input and output before and now, of which each side's rounds all have the same value.
+    work: dict[str, tuple[float, float]] | None = None
     #: Of wall time: the seconds that the build waited longer, and for whom.
     waited: float | None = None
     waited_for: str | None = None
@@ -88,8 +129,13 @@ class Finding(msgspec.Struct):
     within_disturbance: bool = False
     #: ``baseline``, or ``pinned`` for a change that only the pinned session shows (slow creep).
     against: Against = "baseline"
-    #: The finding in words.
-    sentence: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        from pytest_ptreetime.wording.sentences import finding_sentence
+
+        return finding_sentence(self)
 
     @property
     def is_cause(self) -> bool:
@@ -104,6 +150,27 @@ class Finding(msgspec.Struct):
             and self.matters
             and (self.kind in ("regression", "added") or (self.kind == "count" and self.current > self.baseline))
         )
+
+
+class Change(msgspec.Struct):
+    """What is different in the build without being a reason to fail: ``count`` processes of one program.
+
+    Of kind ``command`` their commands have the ``difference``; else they are programs that came, went or run another
+    number of times (``wrapper``: that stand in front of others), and ``findings`` are theirs, the costliest first.
+    """
+
+    kind: Literal["command", "wrapper"] | CountKind
+    program: str
+    count: int
+    difference: CommandDifference | None = None
+    findings: list[Finding] = []
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """Why a verdict is inconclusive, or what should be known besides. ``values`` are what its sentence names."""
+
+    kind: RemarkKind
+    values: dict[str, str | float | list[float]] = {}
 
 
 class PowerLevel(msgspec.Struct):
@@ -121,14 +188,29 @@ class PowerLevel(msgspec.Struct):
 
 class Power(msgspec.Struct):
     """What this comparison could have seen. ``levels`` go from small nodes to large ones, metric by metric;
-    ``effect`` and ``above`` are the one that ``sentence`` names, and the verdict depends on.
+    ``effect`` and ``above`` are the one that the verdict depends on: with infinite ``effect`` no time is compared.
+
+    ``sessions``, ``rounds`` and ``paired`` are the data that it takes; ``planned`` are those of a session to come.
+    ``assumed_noise`` is the noise between sessions where one session can't tell it.
     """
 
     effect: float
     above: float
     metric: str
     levels: list[PowerLevel]
-    sentence: str
+    sessions: int = 0
+    rounds: int = 0
+    paired: bool = False
+    planned: bool = False
+    probability: float = 0.9
+    assumed_noise: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What would have been found, in words."""
+        from pytest_ptreetime.wording.sentences import power_sentence
+
+        return power_sentence(self)
 
 
 class Comparison(msgspec.Struct):
@@ -146,15 +228,16 @@ class Comparison(msgspec.Struct):
     #: The part of each that is taken for the machine's, and taken out of every change.
     machine_shifts: dict[str, float] = {}
     power: Power | None = None
-    sentence: str = ""
-    reasons: list[str] = []
-    notes: list[str] = []
+    #: What a plugin that made the decision says of it, in place of our words.
+    message: str | None = None
+    reasons: list[Remark] = []
+    notes: list[Remark] = []
     #: Slower only because of other work on the machine: shown, never failed.
     contentions: list[Finding] = []
     #: Every difference of structure, those that are no reason to fail too.
     structure: list[Finding] = []
-    #: What changed in the build besides, in sentences: commands, wrappers, small programs that came or went.
-    changes: list[str] = []
+    #: What changed in the build besides: commands, wrappers, small programs that came or went.
+    changes: list[Change] = []
     #: The part of the processes of this session that have a counterpart in the baseline.
     comparable: float | None = None
     #: More rounds would not change the verdict: something was found, or 5 % would have been.
@@ -162,6 +245,13 @@ class Comparison(msgspec.Struct):
     sessions: int = 0
     rounds: int = 0
     paired: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The verdict and its cause in one sentence."""
+        from pytest_ptreetime.wording.verdicts import comparison_sentence
+
+        return comparison_sentence(self)
 
     @property
     def causes(self) -> list[Finding]:

@@ -12,7 +12,14 @@ import numpy.typing as npt
 from pytest_ptreetime.decision.driver_steps import with_whole_drivers
 from pytest_ptreetime.decision.effects import Effects, Samples, effects_of_pairs, effects_since
 from pytest_ptreetime.decision.explain import BuildChange, explain, label_of, mark_contention
-from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY, Against, Finding, PowerLevel
+from pytest_ptreetime.decision.finding import (
+    BUILD_KEY,
+    COMMON_KEY,
+    Against,
+    CommandDifference,
+    Finding,
+    PowerLevel,
+)
 from pytest_ptreetime.decision.host_speed import Calibrations, CommonShift
 from pytest_ptreetime.decision.metric_noise import MetricNoise
 from pytest_ptreetime.decision.panel import Panel
@@ -70,8 +77,8 @@ class Terms:
     overrides: Mapping[str, Sequence[tuple[npt.NDArray[np.bool_], MetricNoise]]] = field(default_factory=dict)
     #: Seconds that tracing adds to a process.
     tracing_cost: float = 0.0
-    #: By key, in words, how a command differs from the baseline's.
-    commands: Mapping[str, str] = field(default_factory=dict)
+    #: By key, how a command differs from the baseline's.
+    commands: Mapping[str, CommandDifference] = field(default_factory=dict)
     #: Whether the user says what the smallest change is that matters; else the build as a whole has its own.
     min_effect_given: bool = False
     structure: StructureLimits = field(default_factory=StructureLimits)
@@ -132,7 +139,7 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     if waiting is not None and terms.planned is None:
         _note_waiting(findings, waiting, panel)
     findings += _common_findings(tested, build, machine)
-    _describe([*findings, *differences], build)
+    _describe([*findings, *differences], build, panel)
     if findings:
         explain(findings, build)
         mark_contention(findings, build)
@@ -234,7 +241,7 @@ def _test_group(
     return parts
 
 
-def _suspects(panel: Panel, commands: Mapping[str, str]) -> npt.NDArray[np.bool_]:
+def _suspects(panel: Panel, commands: Mapping[str, CommandDifference]) -> npt.NDArray[np.bool_]:
     """Whose command changed, and what a driver runs whose command changed: its assembler gets more to assemble."""
     suspects = np.array([key in commands for key in panel.keys], dtype=bool)
     if not commands:
@@ -330,19 +337,18 @@ def _note_waiting(findings: list[Finding], waiting: Waiting, panel: Panel) -> No
     finding.waited_for = label_of(waiter, panel.keys[parent] if parent >= 0 else None)
 
 
-def _note_commands(findings: Sequence[Finding], commands: Mapping[str, str], panel: Panel) -> None:
+def _note_commands(findings: Sequence[Finding], commands: Mapping[str, CommandDifference], panel: Panel) -> None:
     """What a changed command has to do with it; how many more changed in the same way."""
-    alike = Counter((_program(key, panel), text) for key, text in commands.items())
+    alike = Counter((program_class(_program(key, panel)), difference) for key, difference in commands.items())
     for finding in findings:
-        text = commands.get(finding.key)
-        if text is None or finding.metric == "count":
-            continue
-        more = alike[_program(finding.key, panel), text] - 1
-        finding.cause = f"its command has {text}" + (f" (as {more} more)" if more else "")
+        difference = commands.get(finding.key)
+        if difference is not None and finding.metric != "count":
+            finding.cause = difference
+            finding.alike = alike[program_class(finding.program), difference] - 1
 
 
 def _program(key: str, panel: Panel) -> str:
-    return program_class((panel.identities.get(key) or Identity.of_key(key)).name)
+    return (panel.identities.get(key) or Identity.of_key(key)).name
 
 
 def _common_findings(tested: Sequence[_Tested], build: BuildChange, machine: Mapping[str, float]) -> list[Finding]:
@@ -413,10 +419,11 @@ def _without_repetitions(findings: list[Finding]) -> list[Finding]:
     return [f for f in findings if f.against == "baseline" or (f.key, f.metric) not in known]
 
 
-def _describe(findings: Sequence[Finding], build: BuildChange) -> None:
-    """Fill in labels, costs and shares."""
+def _describe(findings: Sequence[Finding], build: BuildChange, panel: Panel) -> None:
+    """Fill in labels, programs, costs and shares."""
     index = {key: position for position, key in enumerate(build.keys)}
     for finding in findings:
+        finding.program = _program(finding.key, panel)
         position = index.get(finding.key)
         if position is not None:
             parent = int(build.parents[position])

@@ -12,7 +12,6 @@ import numpy as np
 from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.panel import Panel
 from pytest_ptreetime.metrics import metric_of
-from pytest_ptreetime.system.figures import amount
 
 __all__ = ["WORK", "note_work"]
 
@@ -28,7 +27,15 @@ def note_work(findings: Sequence[Finding], panel: Panel) -> None:
         position = index.get(finding.key)
         own_time = metric.unit == "s" and not metric.cumulative and finding.against == "baseline"
         if own_time and finding.is_cause and position is not None:
-            finding.work = _work_in_words([_change(panel, name, position) for name in WORK])
+            finding.work = _work(panel, position)
+
+
+def _work(panel: Panel, position: int) -> dict[str, tuple[float, float]] | None:
+    """None where nothing can be said: nothing differs, and not everything is known."""
+    changes = {name: change for name in WORK if (change := _change(panel, name, position)) is not None}
+    differs = any(before != now for before, now in changes.values())
+    does_any = len(changes) == len(WORK) and any(before for before, _ in changes.values())
+    return changes if differs or does_any else None
 
 
 def _change(panel: Panel, metric: str, position: int) -> tuple[float, float] | None:
@@ -41,37 +48,3 @@ def _change(panel: Panel, metric: str, position: int) -> tuple[float, float] | N
     if (before == before[0]).all() and (now == now[0]).all():  # what is unknown, NaN, is no number's equal
         return float(before[0]), float(now[0])
     return None
-
-
-def _work_in_words(changes: list[tuple[float, float] | None]) -> str | None:
-    """As ``it reads 124 KiB more in 14 more reads``."""
-    texts = [
-        _direction(verb, *pair)
-        for verb, pair in zip(("read", "write"), (changes[:2], changes[2:]), strict=True)
-        if any(change is not None and change[0] != change[1] for change in pair)
-    ]
-    if texts:
-        return f"it {' and '.join(texts)}"
-    known = [change for change in changes if change is not None]
-    if len(known) < len(changes) or not any(before for before, _ in known):
-        return None
-    return "it does the same input and output"
-
-
-def _direction(verb: str, amounts: tuple[float, float] | None, calls: tuple[float, float] | None) -> str:
-    parts = []
-    if amounts is not None:
-        parts.append(_more(amounts, "read_bytes") or "as much")
-    if calls is not None and calls[0] != calls[1]:
-        count = f"{_more(calls, 'reads')} {verb}{'s' if abs(calls[1] - calls[0]) != 1 else ''}"
-        parts.append(f"in {count}" if amounts is not None else f"with {count}")
-    return " ".join([f"{verb}s", *parts])
-
-
-def _more(change: tuple[float, float], metric: str) -> str:
-    """``124 KiB more`` of bytes, ``14 more`` of calls; empty where nothing changed."""
-    difference = change[1] - change[0]
-    if difference == 0:
-        return ""
-    comparative = "more" if difference > 0 else "less" if metric == "read_bytes" else "fewer"
-    return f"{amount(abs(difference), metric_of(metric).unit)} {comparative}"

@@ -16,7 +16,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.metrics import MAIN, metric_of
 from pytest_ptreetime.reports.html_data import column_block, command_blocks, diff_rows
-from pytest_ptreetime.reports.wording import (
+from pytest_ptreetime.system.figures import UNKNOWN, amounts, change, counted
+from pytest_ptreetime.system.untrusted_text import clip, shell_line, shown
+from pytest_ptreetime.wording.measurements import (
     APPEARED,
     MEASURED,
     Changes,
@@ -30,8 +32,7 @@ from pytest_ptreetime.reports.wording import (
     untold_changes,
     untold_reasons,
 )
-from pytest_ptreetime.system.figures import UNKNOWN, amounts, change, counted
-from pytest_ptreetime.system.untrusted_text import clip, shell_line, shown
+from pytest_ptreetime.wording.remarks import notes_in_words
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -93,7 +94,8 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
     comparison = measurement.comparison
     lines = []
     if comparison is not None:
-        lines = [*untold_changes(comparison), *untold_reasons(comparison), *certainty(comparison), *comparison.notes]
+        lines = [*untold_changes(comparison), *untold_reasons(comparison)]
+        lines += [*certainty(comparison), *notes_in_words(comparison)]
         if measurement.message is not None:
             lines.insert(0, measurement.message)
     lines[:0] = [f"Warning: {warning}" for warning in measurement.warnings]

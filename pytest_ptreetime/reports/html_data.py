@@ -18,8 +18,8 @@ import msgspec
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.metrics import TABLE, Metric
 from pytest_ptreetime.reports.lanes import end_of, places
-from pytest_ptreetime.reports.wording import Changes
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
+from pytest_ptreetime.wording.measurements import Changes
 
 if TYPE_CHECKING:
     from pytest_ptreetime.reports.results import Measurement

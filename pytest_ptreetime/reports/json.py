@@ -13,6 +13,11 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from pytest_ptreetime.system.untrusted_text import valid_unicode
+from pytest_ptreetime.wording.causes import difference_in_words, work_in_words
+from pytest_ptreetime.wording.changes import changes_in_words
+from pytest_ptreetime.wording.remarks import notes_in_words, reasons_in_words
+from pytest_ptreetime.wording.sentences import finding_sentence, power_sentence
+from pytest_ptreetime.wording.verdicts import comparison_sentence
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.finding import Comparison, Finding
@@ -85,7 +90,7 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
 def _comparison(comparison: Comparison) -> dict[str, Any]:
     return {
         "verdict": comparison.verdict,
-        "sentence": comparison.sentence,
+        "sentence": comparison_sentence(comparison),
         "host_shift": comparison.host_shift,
         "host_shifts": comparison.host_shifts,
         "machine_shifts": comparison.machine_shifts,
@@ -93,9 +98,9 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "decided": comparison.decided,
         "sessions": comparison.sessions,
         "rounds": comparison.rounds,
-        "reasons": comparison.reasons,
-        "notes": comparison.notes,
-        "changes": comparison.changes,
+        "reasons": reasons_in_words(comparison),
+        "notes": notes_in_words(comparison),
+        "changes": changes_in_words(comparison),
         "comparable": comparison.comparable,
         "power": None
         if comparison.power is None
@@ -103,7 +108,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
             "metric": comparison.power.metric,
             "effect": comparison.power.effect,
             "above": comparison.power.above,
-            "sentence": comparison.power.sentence,
+            "sentence": power_sentence(comparison.power),
             "levels": [
                 {name: getattr(level, name) for name in level.__struct_fields__} for level in comparison.power.levels
             ],
@@ -118,6 +123,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "key": finding.key,
         "label": finding.label,
+        "program": finding.program,
         "metric": finding.metric,
         "kind": finding.kind,
         "baseline": finding.baseline,
@@ -133,8 +139,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "cost_metric": finding.cost_metric,
         "share": finding.share,
         "part": finding.part,
-        "cause": finding.cause,
-        "work": finding.work,
+        "cause": None if finding.cause is None else difference_in_words(finding.cause),
+        "alike": finding.alike,
+        "work": None if finding.work is None else work_in_words(finding.work),
         "waited": finding.waited,
         "waited_for": finding.waited_for,
         "matters": finding.matters,
@@ -144,7 +151,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "contention": finding.contention,
         "within_disturbance": finding.within_disturbance,
         "against": finding.against,
-        "sentence": finding.sentence,
+        "sentence": finding_sentence(finding),
     }
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.reports.wording import (
+from pytest_ptreetime.system.figures import change, seconds
+from pytest_ptreetime.system.untrusted_text import shown
+from pytest_ptreetime.wording.measurements import (
     MEASURED,
     Changes,
     certainty,
@@ -18,8 +20,7 @@ from pytest_ptreetime.reports.wording import (
     sentence,
     untold_reasons,
 )
-from pytest_ptreetime.system.figures import change, seconds
-from pytest_ptreetime.system.untrusted_text import shown
+from pytest_ptreetime.wording.remarks import reasons_in_words
 
 if TYPE_CHECKING:
     from pytest_ptreetime.reports.results import Measurement, SessionResult
@@ -102,7 +103,7 @@ def _details(measurement: Measurement) -> Iterator[str]:
     if measurement.incomplete_reason is not None:
         notes.append(f"not complete: {measurement.incomplete_reason}")
     if comparison is not None:
-        notes += untold_reasons(comparison) if comparison.findings else comparison.reasons
+        notes += untold_reasons(comparison) if comparison.findings else reasons_in_words(comparison)
     if not notes and (comparison is None or not comparison.findings):
         return
     yield from ("", f"### {_text(measurement.name)}: {measurement.verdict}", "")

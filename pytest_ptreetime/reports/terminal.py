@@ -14,7 +14,10 @@ from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
 from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
-from pytest_ptreetime.reports.wording import (
+from pytest_ptreetime.system.figures import UNKNOWN, amount, change, counted, seconds
+from pytest_ptreetime.system.untrusted_text import middle, shown
+from pytest_ptreetime.wording.changes import changes_in_words
+from pytest_ptreetime.wording.measurements import (
     Changes,
     certainty,
     figures_of,
@@ -23,8 +26,8 @@ from pytest_ptreetime.reports.wording import (
     untold_changes,
     untold_reasons,
 )
-from pytest_ptreetime.system.figures import UNKNOWN, amount, change, counted, seconds
-from pytest_ptreetime.system.untrusted_text import middle, shown
+from pytest_ptreetime.wording.remarks import notes_in_words
+from pytest_ptreetime.wording.sentences import finding_sentence
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.finding import Comparison, Finding, Verdict
@@ -158,10 +161,10 @@ def _details(measurement: Measurement, width: int, colour: bool, verbosity: int)
         if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
             lines += [sentence(measurement), *untold_changes(comparison)]
         else:
-            lines += comparison.changes
-        lines += [finding.sentence for finding in comparison.contentions if finding.sentence]
+            lines += changes_in_words(comparison)
+        lines += [finding_sentence(finding) for finding in comparison.contentions]
         if verbosity > 0:
-            lines += [*comparison.notes, *certainty(comparison)]
+            lines += [*notes_in_words(comparison), *certainty(comparison)]
         if verbosity > 0 and measurement.baseline_source is not None:
             lines.append(f"compared with {measurement.baseline_source}")
     if verbosity > 0 and measurement.tracer_explained:
@@ -210,7 +213,7 @@ def failure_text(
     if comparison is not None:
         parts.append(findings_table(comparison.findings, width=columns))
         untold = [*untold_changes(comparison), *untold_reasons(comparison)]
-        parts.append(_paragraph([*untold, *certainty(comparison), *comparison.notes], columns))
+        parts.append(_paragraph([*untold, *certainty(comparison), *notes_in_words(comparison)], columns))
         if measurement.message is not None:
             parts.append(_paragraph([measurement.message], columns))
     parts.append(_paragraph([f"Warning: {warning}" for warning in measurement.warnings], columns))
@@ -269,7 +272,7 @@ def properties(measurement: Measurement) -> list[tuple[str, object]]:
     ]
     if measurement.comparison is not None:
         facts.append(("ptreetime.host_shift", round(measurement.comparison.host_shift, 6)))
-        facts += [("ptreetime.finding", shown(cause.sentence or cause.key)) for cause in measurement.comparison.causes]
+        facts += [("ptreetime.finding", shown(finding_sentence(cause))) for cause in measurement.comparison.causes]
     return facts
 
 

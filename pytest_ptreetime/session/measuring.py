@@ -18,6 +18,7 @@ import msgspec
 from pytest_ptreetime.baselines import lines as baseline_lines
 from pytest_ptreetime.baselines import store as store
 from pytest_ptreetime.decision.comparing import Comparison, compare
+from pytest_ptreetime.decision.finding import Remark
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.errors import BaselineError, BaselineMissing, RecordingFailed, ReportFailed, StoreMissing
@@ -285,11 +286,10 @@ class MeasuringSession:
             )
         elif measurement.comparison is not None:
             if difference is not None:
-                measurement.comparison.notes.append(f"the baseline is from another machine ({difference})")
+                measurement.comparison.notes.append(Remark("other-machine", {"difference": difference}))
             if stored.host.kernel != self.host.kernel:
-                measurement.comparison.notes.append(
-                    f"the kernel was {stored.host.kernel}, and is {self.host.kernel} now"
-                )
+                kernels = {"before": stored.host.kernel, "now": self.host.kernel}
+                measurement.comparison.notes.append(Remark("other-kernel", {**kernels}))
 
     def _compare(
         self,

@@ -8,6 +8,7 @@ from pytest_ptreetime.decision.alignment import Level, Unit, align
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.decision.starring import starred
+from pytest_ptreetime.wording.causes import difference_in_words
 
 BUILD = """
 make
@@ -108,7 +109,7 @@ def test_all_sessions_get_the_newest_ones_keys() -> None:
 def test_a_changed_command_is_told_by_its_words() -> None:
     new = BUILD.replace("-O1", "-O2").replace("-c a.c", "-DVERSION=123 -c a.c").replace("-o prog a.o", "a.o -o prog")
     alignment = align([[build(BUILD)]], [build(new)])
-    told = {change.key: change.describe() for change in alignment.pairs}
+    told = {change.key: difference_in_words(change.difference) for change in alignment.pairs}
     assert told == {
         "make/gcc[a.c]": "-O2 instead of -O1, + -DVERSION=123",
         "make/gcc/cc1[a.c]": "-O2 instead of -O1",
@@ -121,7 +122,9 @@ def test_a_changed_word_of_a_shells_text_is_told_alone() -> None:
     before, after = build("make\n  sh x\n"), build("make\n  sh x\n")
     for profile, text in ((before, "gcc -O1 -c a.c"), (after, "gcc -O2 -c a.c")):
         profile.identities["make/sh[x]"] = Identity("sh", "x", ("-c", text))
-    assert [change.describe() for change in align([[before]], [after]).pairs] == ["-O2 instead of -O1"]
+    assert [difference_in_words(change.difference) for change in align([[before]], [after]).pairs] == [
+        "-O2 instead of -O1"
+    ]
 
 
 def test_files_with_drawn_names_are_no_changed_command() -> None:

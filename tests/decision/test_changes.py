@@ -7,6 +7,7 @@ import pytest
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.system.calibration import Calibration
+from pytest_ptreetime.wording.changes import changes_in_words
 
 
 def build(flags: tuple[str, ...], *, make: tuple[str, ...] = ("-j2",), cpu: float = 0.2, files: int = 21) -> Profile:
@@ -32,7 +33,7 @@ def compared(before: Profile, now: Profile, rounds: int = 5) -> Comparison:
 def test_added_define_is_a_note_that_counts_the_drivers_and_the_verdict_is_ok() -> None:
     comparison = compared(build(("-O1",)), build(("-O1", "-DVERSION=123")))
     assert comparison.verdict == "ok"
-    assert comparison.changes == ["command changed: 21 x gcc, + -DVERSION=123"]
+    assert changes_in_words(comparison) == ["command changed: 21 x gcc, + -DVERSION=123"]
     assert comparison.sentence.startswith("command changed: 21 x gcc, + -DVERSION=123; no change; ")
 
 
@@ -41,12 +42,12 @@ def test_moved_option_and_another_temporary_file_are_no_change() -> None:
     now.identities["make/gcc/cc1[f0.c]"] = Identity(
         "cc1", "f0.c", ("-quiet", "f0.c", "-g", "-O1", "-o", "TMP/ccXy99Zz.s")
     )
-    assert compared(build(("-g", "-O1")), now).changes == []
+    assert changes_in_words(compared(build(("-g", "-O1")), now)) == []
 
 
 def test_jobs_of_make_are_a_note() -> None:
     comparison = compared(build(("-O1",)), build(("-O1",), make=("-j3",)))
-    assert (comparison.verdict, comparison.changes) == ("ok", ["command changed: make, -j3 instead of -j2"])
+    assert (comparison.verdict, changes_in_words(comparison)) == ("ok", ["command changed: make, -j3 instead of -j2"])
 
 
 def test_costlier_optimisation_names_the_dearest_compiler_and_its_command_as_the_cause() -> None:
@@ -67,7 +68,7 @@ def test_other_compiler_of_the_same_options_is_told() -> None:
     for key, identity in now.identities.items():
         if identity.name == "gcc":
             now.identities[key] = Identity("clang", identity.subject, identity.words)
-    assert compared(build(("-O1",)), now).changes == ["command changed: 21 x gcc, clang instead of gcc"]
+    assert changes_in_words(compared(build(("-O1",)), now)) == ["command changed: 21 x gcc, clang instead of gcc"]
 
 
 def test_program_with_a_drawn_name_is_no_other_program() -> None:
@@ -76,7 +77,7 @@ def test_program_with_a_drawn_name_is_no_other_program() -> None:
         profile.identities["make"] = Identity(name, "", ("-j2",))
         return profile
 
-    assert compared(probe("conf8863-425"), probe("conf8874-27517")).changes == []
+    assert changes_in_words(compared(probe("conf8863-425"), probe("conf8874-27517"))) == []
 
 
 def test_number_of_a_step_in_a_progress_display_is_no_change() -> None:
@@ -89,12 +90,13 @@ def test_number_of_a_step_in_a_progress_display_is_no_change() -> None:
             profile.identities[f"make/cmake[{key}]"] = Identity("cmake", key, words)
         return profile
 
-    assert compared(steps(4), steps(5)).changes == []
+    assert changes_in_words(compared(steps(4), steps(5))) == []
 
 
 def test_only_word_that_differs_is_told_as_another_value() -> None:
     now = build(("-O1",), make=("-C", "new"))
-    assert compared(build(("-O1",), make=("-C", "old")), now).changes == ["command changed: make, new instead of old"]
+    comparison = compared(build(("-O1",), make=("-C", "old")), now)
+    assert changes_in_words(comparison) == ["command changed: make, new instead of old"]
 
 
 def test_renamed_directory_is_told_once_for_all_its_files() -> None:
@@ -106,7 +108,7 @@ def test_renamed_directory_is_told_once_for_all_its_files() -> None:
                 profile.identities[key] = Identity(identity.name, f"{name}/{identity.subject}", words)
         return profile
 
-    assert compared(in_directory("src"), in_directory("code")).changes == [
+    assert changes_in_words(compared(in_directory("src"), in_directory("code"))) == [
         "command changed: 21 x gcc, code instead of src"
     ]
 
@@ -119,7 +121,7 @@ def test_directory_with_a_drawn_name_is_no_other_directory() -> None:
         profile.identities["make/gcc[f0.c]"] = Identity("gcc", file, ("-c", file, f"/t/am4t{drawn}_/x"))
         return profile
 
-    assert compared(probe("Go1dhi"), probe("khKNHj")).changes == []
+    assert changes_in_words(compared(probe("Go1dhi"), probe("khKNHj"))) == []
 
 
 @pytest.mark.parametrize("file", ["/scratch/me/tmp/ccXy99Zz.s", "/scratch/me/tmp/*.s", "tmp/*.s"])
@@ -128,7 +130,7 @@ def test_another_directory_for_temporary_files_is_no_change(file: str) -> None:
     for key, identity in now.identities.items():
         if identity.name == "cc1":
             now.identities[key] = Identity("cc1", identity.subject, (*identity.words[:-1], file))
-    assert compared(build(("-O1",)), now).changes == []
+    assert changes_in_words(compared(build(("-O1",)), now)) == []
 
 
 def test_wrappers_of_one_program_are_told_together() -> None:
@@ -137,7 +139,7 @@ def test_wrappers_of_one_program_are_told_together() -> None:
         launcher = f"make/distcc[gcc f{number}.c]"
         now.totals[launcher] = {"count": 1.0, "cpu": 0.001}
         now.parents |= {launcher: "make", f"make/gcc[f{number}.c]": launcher}
-    assert compared(before, now).changes == [
+    assert changes_in_words(compared(before, now)) == [
         "3 x distcc stand in front now: +3 ms of processor time, 0.5 % of the build"
     ]
 

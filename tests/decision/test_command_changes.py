@@ -6,6 +6,11 @@ import pytest
 
 from pytest_ptreetime.decision.command_changes import CommandChange, command_changes
 from pytest_ptreetime.decision.profile import Identity, Profile
+from pytest_ptreetime.wording.causes import difference_in_words
+
+
+def told(command_change: CommandChange) -> str:
+    return difference_in_words(command_change.difference)
 
 
 def change(before: str, after: str, noise: frozenset[str] = frozenset()) -> CommandChange:
@@ -43,11 +48,11 @@ def profile(*words: str, incomplete_reason: str | None = None) -> Profile:
     ],
 )
 def test_changed_words_are_named_and_another_value_of_an_option_as_a_pair(before: str, after: str, said: str) -> None:
-    assert change(before, after).describe() == said
+    assert told(change(before, after)) == said
 
 
 def test_part_that_is_long_is_cut_in_its_middle() -> None:
-    (shown,) = change("-g", "-g;-DTEXT=" + 100 * "x").describe().split(", ")
+    (shown,) = told(change("-g", "-g;-DTEXT=" + 100 * "x")).split(", ")
     assert len(shown) == 60
     assert shown.startswith("+ -DTEXT=x")
     assert shown.endswith("x")
@@ -83,7 +88,7 @@ def test_word_that_differs_between_rounds_of_one_build_is_no_change() -> None:
     assert command_changes([before[0]] * 2, before) == []
     (one,) = command_changes(before, [profile("-DRUN=17", "-O2")] * 2)
     assert one.noise == {"17", "18"}
-    assert one.describe() == "+ -O2, - -g"
+    assert told(one) == "+ -O2, - -g"
 
 
 def test_commands_are_those_of_the_first_complete_round() -> None:
@@ -96,4 +101,4 @@ def test_commands_are_those_of_the_first_complete_round() -> None:
 
 def test_word_that_was_only_added_is_a_change() -> None:
     (one,) = command_changes([profile("-c")], [profile("-c", "-g")])
-    assert one.describe() == "+ -g"
+    assert told(one) == "+ -g"

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from pytest_ptreetime.decision.comparing import COMMON_KEY, Comparison, compare, power_of_baseline
 from pytest_ptreetime.decision.finding import PowerLevel
+from pytest_ptreetime.decision.power import power_of_levels
 from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.decision.sentences import power_statement
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.system.calibration import Calibration
+from pytest_ptreetime.wording.remarks import notes_in_words, reasons_in_words
 
 FILES = 30
 LARGE = FILES - 3
@@ -148,7 +149,7 @@ def test_unchanged_build_is_ok_and_says_what_would_have_been_found(
     ],
 )
 def test_power_is_told_in_words_that_mean_something(effect: float, words: str) -> None:
-    power = power_statement([PowerLevel("cpu", 0.05, 3, effect)], sessions=1, rounds=2, paired=True)
+    power = power_of_levels([PowerLevel("cpu", 0.05, 3, effect)], sessions=1, rounds=2, paired=True)
     assert power is not None
     assert power.effect == effect
     assert power.sentence == f"with these 2 interleaved rounds {words}"
@@ -270,7 +271,7 @@ def test_slow_machine_without_calibration_moves_the_host_shift_only(
     comparison = compare(baseline, builds.session(machine=1.3))
     assert (comparison.verdict, comparison.findings) == ("ok", [])
     assert comparison.host_shift == pytest.approx(1.3, abs=0.05)
-    assert any("can't be told apart" in note for note in comparison.notes)
+    assert any("can't be told apart" in note for note in notes_in_words(comparison))
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.3, "ok"), (1.0, "regression")])
@@ -303,7 +304,7 @@ def test_calibration_that_is_off_while_the_processes_agree_accuses_nobody(
         current_calibration=calibrated(wrong, wall=wall, spread=spread),
     )
     assert comparison.findings == []
-    said = " ".join([*comparison.notes, *comparison.reasons])
+    said = " ".join([*notes_in_words(comparison), *reasons_in_words(comparison)])
     assert "calibration" in said or "calibrating" in said
     if wall > 1 or spread > 0.1:
         assert comparison.verdict == "ok"
@@ -524,7 +525,7 @@ def test_counts_are_exact_where_they_are_constant_and_judged_by_their_range_else
 
 def test_count_that_varies_between_rounds_is_noted() -> None:
     comparison = compare([counted(1, 1)], counted(1, 1, 2))
-    assert comparison.notes == ["make/sh: the count differs between rounds now (1, 2)"]
+    assert notes_in_words(comparison) == ["make/sh: the count differs between rounds now (1, 2)"]
 
 
 def test_times_after_an_accepted_process_are_compared_with_the_sessions_since(builds: Builds) -> None:
@@ -613,8 +614,9 @@ def test_noise_that_hides_a_quarter_is_inconclusive_and_says_what_it_could_have_
 
     comparison = compare([session(), session()], session())
     assert comparison.verdict == "inconclusive"
-    assert comparison.reasons[0].startswith("too little data for the noise: ")
-    assert " may have been missed; " in comparison.reasons[0]
+    (reason,) = reasons_in_words(comparison)
+    assert reason.startswith("too little data for the noise: ")
+    assert " may have been missed; " in reason
     assert not comparison.decided
 
 
@@ -646,7 +648,7 @@ def test_chain_of_programs_is_not_taken_for_the_machine() -> None:
 
 def test_surplus_round_of_a_pair_is_left_out_and_noted(builds: Builds) -> None:
     comparison = compare([builds.session(5, machine=1.0)], builds.session(4, machine=1.0), paired=True)
-    assert "5 rounds were paired with 4; the surplus was left out" in comparison.notes
+    assert "5 rounds were paired with 4; the surplus was left out" in notes_in_words(comparison)
 
 
 # Settings

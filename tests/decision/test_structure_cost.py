@@ -8,6 +8,7 @@ import pytest
 
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Identity, Profile
+from pytest_ptreetime.wording.changes import changes_in_words
 
 COMPILE = 0.2  # seconds of each of ten compilers
 
@@ -46,7 +47,7 @@ def test_unit_of_a_trifle_is_told_and_fails_nothing() -> None:
     assert comparison.verdict != "regression"
     assert comparison.findings == []
     assert [finding.key for finding in comparison.structure] == ["make/touch[stamp]"]
-    assert comparison.changes == ["touch stamp is new: +1 ms of processor time, less than 0.1 % of the build"]
+    assert changes_in_words(comparison) == ["touch stamp is new: +1 ms of processor time, less than 0.1 % of the build"]
 
 
 def test_many_small_units_of_one_program_fail_as_what_they_cost_together() -> None:
@@ -103,8 +104,8 @@ def test_wrapper_is_a_level_that_fails_nothing_and_says_what_it_costs() -> None:
     )
     comparison = compared(inside, wrapped)
     assert not any(finding.kind == "added" for finding in comparison.findings)
-    assert comparison.changes == ["strace stands in front now: +200 ms of processor time, 9.5 % of the build"]
-    assert compared(wrapped, inside).changes == [
+    assert changes_in_words(comparison) == ["strace stands in front now: +200 ms of processor time, 9.5 % of the build"]
+    assert changes_in_words(compared(wrapped, inside)) == [
         "strace no longer stands in front: -200 ms of processor time, 8.7 % of the build"
     ]
 
@@ -119,7 +120,7 @@ def test_shell_that_becomes_the_build_stands_in_front_of_it_too(text: str, subje
         {**inside.parents, "flock": None, "flock/sh": "flock", "make": "flock"},
         identities={**inside.identities, "flock/sh": Identity("sh", subject, ("-c", *text.split()))},
     )
-    assert compared(inside, wrapped).changes == [
+    assert changes_in_words(compared(inside, wrapped)) == [
         "sh stands in front now: +2 ms of processor time, less than 0.1 % of the build",
         "flock stands in front now: +1 ms of processor time, less than 0.1 % of the build",
     ]

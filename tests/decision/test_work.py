@@ -45,7 +45,6 @@ def compared(baseline: list[Profile], now: list[Profile]) -> Comparison:
 )
 def test_time_that_changed_says_how_the_work_did(work: dict[str, float], said: str) -> None:
     comparison = compared(rounds(1), rounds(2, slower=1.2, **work))
-    assert comparison.causes[0].work == said
     assert f"; {said}" in comparison.sentence
 
 

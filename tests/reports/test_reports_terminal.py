@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_sessions import BuildEvents, build, measurement, regressed_session, rounds, session
 
-from pytest_ptreetime.decision.sentences import little_power
+from pytest_ptreetime.decision.finding import Remark
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.reports import find_report
@@ -223,10 +223,8 @@ def test_what_could_have_been_found_is_said_once(verdict: Literal["regression", 
     comparison = told.comparison
     assert comparison is not None
     assert comparison.power is not None
-    comparison.reasons.append(f"too little data for the noise: {little_power(comparison.power)}; measure more rounds")
+    comparison.reasons.append(Remark("little-data"))
     comparison.verdict = verdict
-    if verdict == "inconclusive":
-        comparison.sentence = f"inconclusive: {comparison.reasons[0]}"
     text = " ".join(failure_text(told, width=80).split())
     assert text.count("have been found") == 1, text
     out = io.BytesIO()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_ptreetime.decision.finding import Comparison, Finding
-from pytest_ptreetime.reports.wording import Changes, figures_of
+from pytest_ptreetime.wording.measurements import Changes, figures_of
 
 FOUND = Finding("make/cc1[a.c]", "cpu", "regression", 0.08, 0.125, measured=0.1275, ratio=1.559)
 

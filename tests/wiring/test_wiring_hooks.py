@@ -51,7 +51,7 @@ def pytest_ptreetime_compare(measurement, baseline, current, settings):
     from pytest_ptreetime import Comparison
     assert measurement.name == "test_build::test_build"
     assert len(baseline) == 3 and len(current) == 3 and settings.rounds == 3
-    return Comparison("regression", sentence="the moon is full")
+    return Comparison("regression", message="the moon is full")
 """
     )
     result = project.run(*COMPARED, JSON)

@@ -8,6 +8,10 @@ from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY
 from pytest_ptreetime.metrics import metric_of
 from pytest_ptreetime.system.figures import UNKNOWN, amount, amounts, change, counted, ratio_of
 from pytest_ptreetime.system.untrusted_text import shown
+from pytest_ptreetime.wording.changes import changes_in_words
+from pytest_ptreetime.wording.remarks import reasons_in_words
+from pytest_ptreetime.wording.sentences import power_sentence
+from pytest_ptreetime.wording.verdicts import comparison_sentence
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.finding import Comparison, Finding
@@ -87,20 +91,18 @@ def sentence(measurement: Measurement) -> str:
     comparison = measurement.comparison
     if comparison is None:
         return shown(measurement.message or "Nothing was to be compared.")
-    if comparison.sentence:
-        return shown(comparison.sentence)
-    causes = [finding.sentence for finding in comparison.causes if finding.sentence]
-    return shown(causes[0]) if causes else f"The verdict is {comparison.verdict}."
+    return shown(comparison_sentence(comparison))
 
 
 def untold_changes(comparison: Comparison) -> list[str]:
     """What changed besides, as far as the verdict's sentence has not told it."""
-    return comparison.changes[1:] if comparison.verdict == "ok" else comparison.changes
+    changes = changes_in_words(comparison)
+    return changes[1:] if comparison.verdict == "ok" else changes
 
 
 def untold_reasons(comparison: Comparison) -> list[str]:
     """Why nothing can be said of some of it; the sentence of an inconclusive verdict has told that."""
-    return [] if comparison.verdict == "inconclusive" else comparison.reasons
+    return [] if comparison.verdict == "inconclusive" else reasons_in_words(comparison)
 
 
 def certainty(comparison: Comparison) -> list[str]:
@@ -121,7 +123,7 @@ def certainty(comparison: Comparison) -> list[str]:
     elif comparison.causes:
         lines.append("The numbers of processes are exact: no noise is involved.")
     if comparison.power is not None and comparison.verdict != "ok":  # its sentence tells it
-        lines.append(comparison.power.sentence)
+        lines.append(power_sentence(comparison.power))
     return [shown(line) for line in lines]
 
 

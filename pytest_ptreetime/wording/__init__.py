@@ -1,0 +1,1 @@
+"""Findings, comparisons and measurements in words: the only place where sentences about them are made."""

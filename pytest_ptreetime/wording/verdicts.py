@@ -1,0 +1,62 @@
+"""A comparison in one sentence: its verdict and the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_ptreetime.decision.finding import Comparison, Finding
+from pytest_ptreetime.decision.power import OK_RESOLUTION, SIZEABLE
+from pytest_ptreetime.system.figures import counted
+from pytest_ptreetime.wording.changes import changes_in_words
+from pytest_ptreetime.wording.remarks import reasons_in_words
+from pytest_ptreetime.wording.sentences import finding_sentence, power_sentence, together_in_words
+
+__all__ = ["comparison_sentence"]
+
+#: Programs of one kind that each cost less than this part of the build are told together.
+SMALL_PART = 0.01
+
+
+def comparison_sentence(comparison: Comparison) -> str:
+    """The verdict's reason in one line."""
+    if comparison.message is not None:
+        return comparison.message
+    causes = comparison.causes
+    worse = [finding for finding in causes if finding.is_worse]
+    if comparison.verdict == "regression" and worse:
+        return _with_others(worse)
+    if comparison.verdict == "improvement" and causes:
+        return _with_others(causes)
+    if comparison.verdict == "inconclusive":
+        found = f"; found all the same: {_with_others(causes)}" if causes else ""
+        return f"inconclusive: {'; '.join(reasons_in_words(comparison))}{found}"
+    if comparison.verdict == "no-baseline":
+        return "there is no baseline to compare with"
+    if comparison.verdict != "ok":
+        return f"The verdict is {comparison.verdict}."
+    changes = "".join(f"{text}; " for text in changes_in_words(comparison)[:1])
+    if comparison.power is None:
+        return f"{changes}no change of the counts"
+    if comparison.power.above < SIZEABLE and comparison.power.effect > OK_RESOLUTION:
+        short = "the times are too short to be judged well"
+        return f"{changes}no change of the counts; {short}: {power_sentence(comparison.power)}"
+    return f"{changes}no change; {power_sentence(comparison.power)}"
+
+
+def _with_others(findings: Sequence[Finding]) -> str:
+    first = findings[0]
+    alike = [finding for finding in findings if _is_small(first) and _is_small(finding) and _kin(first, finding)]
+    if len(alike) > 1:  # none of them would be worth a word by itself
+        text = f"{together_in_words(alike, first.program, 'are new')}; the dearest: {first.label or first.key}"
+        others = len(findings) - len(alike)
+    else:
+        text, others = finding_sentence(first), len(findings) - 1
+    return text + (f" (and {counted(others, 'other cause')})" if others else "")
+
+
+def _is_small(finding: Finding) -> bool:
+    return finding.kind == "added" and finding.part is not None and finding.part < SMALL_PART
+
+
+def _kin(one: Finding, other: Finding) -> bool:
+    return one.program == other.program
