@@ -9,6 +9,7 @@
     +-- RecordingFailed        the build ran, but its recording could not be made
     +-- CommandFailed          the build could not be started, failed, or ran out of time
     |   +-- CommandTimedOut
+    +-- ScenarioError          a step of a build's set-up can't be done or undone
     +-- FileUnreadable         a recording, log or report input is not what it should be
     +-- BaselineError          the store has no usable baseline
     |   +-- StoreMissing
@@ -41,6 +42,7 @@ __all__ = [
     "RecordingFailed",
     "ReportFailed",
     "RepositoryError",
+    "ScenarioError",
     "StoreMissing",
     "TracerUnavailable",
     "UsageError",
@@ -97,6 +99,10 @@ class CommandTimedOut(CommandFailed):
     """
 
     recording: Any = None
+
+
+class ScenarioError(PtreetimeError):
+    """A step of a build's set-up (scenarios.py) can't be done or undone."""
 
 
 class FileUnreadable(PtreetimeError):

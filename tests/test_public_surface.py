@@ -115,7 +115,7 @@ def test_help_of_an_option_is_plain_text() -> None:
 
 def test_marker_names_every_argument_that_it_takes() -> None:
     arguments = MARKER[MARKER.index("(") + 1 : MARKER.index(")")].split(", ")
-    assert arguments == [f"{option.attribute}=None" for option in OPTIONS if option.marker]
+    assert arguments == [f"{option.attribute}=None" for option in OPTIONS if option.marker] + ["setup=None"]
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -21,7 +21,15 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.session.evaluation import evaluate
-from pytest_ptreetime.session.measure import Build, Progress, Round, measure_interleaved, run_once, run_untraced
+from pytest_ptreetime.session.measure import (
+    Build,
+    Progress,
+    Round,
+    measure_interleaved,
+    preparation_of,
+    run_once,
+    run_untraced,
+)
 from pytest_ptreetime.session.progress import ProgressLine, WaitingLine
 from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.settings import parse_natural, parse_positive
@@ -101,12 +109,12 @@ def _cost_of_tracing(build: Build, tracer: Tracer, rounds: int) -> tuple[str, fl
     for number in range(rounds):
         walls: dict[bool, float] = {}
         for traced in (True, False) if number % 2 else (False, True):
-            build.prepare()
-            if traced:
-                tree = run_once(build, tracer, capture=True).tree
-                walls[traced], processes = tree.wall or 0.0, max(len(tree), 1)
-            else:
-                walls[traced] = run_untraced(build)
+            with preparation_of(build, lambda: run_untraced(build)).around():
+                if traced:
+                    tree = run_once(build, tracer, capture=True).tree
+                    walls[traced], processes = tree.wall or 0.0, max(len(tree), 1)
+                else:
+                    walls[traced] = run_untraced(build)
         ratios.append(walls[True] / walls[False])
         costs.append((walls[True] - walls[False]) / processes)
     quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3

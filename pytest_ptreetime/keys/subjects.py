@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from pytest_ptreetime.keys.program_arguments import ProgramArguments, is_temporary, words_of
 
-__all__ = ["File", "Rule", "Subject", "is_driver", "rule_of", "subject"]
+__all__ = ["COMPILERS", "File", "Rule", "Subject", "is_driver", "rule_of", "subject"]
 
 
 class File(str):
@@ -382,3 +382,5 @@ _RULES = _CROSS | _table(
     (_ninja, "ninja samu"),
     (_cmake, "cmake"),
 )
+#: The rules of what compiles its subject.
+COMPILERS = frozenset((_driver, _gcc_compiler, _clang, _rustc, _go_tool, _java, _swift, _ocaml, _typescript))

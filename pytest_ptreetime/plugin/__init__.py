@@ -6,7 +6,7 @@ Imported in every pytest run where the package is installed, so it imports nothi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from pytest_ptreetime.session.measure import Progress
     from pytest_ptreetime.session.measuring import MeasuringSession
 
-__all__ = ["ptreetime"]
+__all__ = ["ptreetime", "ptreetime_module", "ptreetime_session"]
 
+FIXTURES = frozenset(__all__)
 MARKER = (
-    f"ptreetime({', '.join(f'{option.attribute}=None' for option in OPTIONS if option.marker)}): "
+    f"ptreetime({', '.join(f'{option.attribute}=None' for option in OPTIONS if option.marker)}, setup=None): "
     "how the builds of this test are measured and judged"
 )
 _session_key: pytest.StashKey[MeasuringSession] = pytest.StashKey()
@@ -89,9 +90,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str | None:
     """Which tracer was taken and why, once, where there is a test that will use it."""
-    if config.stash[_settings_key].disable or not any(
-        "ptreetime" in getattr(item, "fixturenames", ()) for item in items
-    ):
+    if config.stash[_settings_key].disable or not any(map(_measures, items)):
         return None
     try:
         return f"ptreetime: tracer {_session(config).choice(config.stash[_settings_key]).explain()}"
@@ -106,7 +105,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if config.stash[_settings_key].disable or hasattr(config, "workerinput"):
         return
     from_workers = config.pluginmanager.hasplugin("dsession")  # xdist's controller collects nothing
-    if from_workers or any("ptreetime" in getattr(item, "fixturenames", ()) for item in session.items):
+    if from_workers or any(map(_measures, session.items)):
         from pytest_ptreetime.plugin.known_names import check
 
         try:
@@ -115,44 +114,87 @@ def pytest_runtestloop(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from None
 
 
+def _measures(item: pytest.Item) -> bool:
+    return not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture
-def ptreetime(request: pytest.FixtureRequest) -> Iterator[PtreetimeFixture]:
+def ptreetime(request: pytest.FixtureRequest) -> PtreetimeFixture:
     """Run a build under a kernel-level tracer and return its process tree.
 
     ``tree = ptreetime(["make", "-j8"], cwd="src", setup=["make", "clean"])``; see docs/reference/fixture.md.
     """
+    return _fixture(request)
+
+
+@pytest.fixture(scope="module")
+def ptreetime_module(request: pytest.FixtureRequest) -> PtreetimeFixture:
+    """The same for a fixture of a module, whose build several tests make assertions about.
+
+    What is measured bears the module's name, and is judged with the first test that uses it.
+    """
+    return _fixture(request)
+
+
+@pytest.fixture(scope="session")
+def ptreetime_session(request: pytest.FixtureRequest) -> PtreetimeFixture:
+    """The same for a fixture of the session; what is measured is called ``session``."""
+    return _fixture(request)
+
+
+def _fixture(request: pytest.FixtureRequest) -> PtreetimeFixture:
     from pytest_ptreetime.plugin.fixture import PtreetimeFixture
 
-    config = request.config
+    config, node = request.config, request.node
     if config.stash[_settings_key].disable:
         pytest.skip("builds are not measured: --ptreetime-disable")
     marker: dict[str, Any] = {}
-    for mark in reversed(list(request.node.iter_markers("ptreetime"))):
+    for mark in reversed(list(node.iter_markers("ptreetime"))):
         marker.update(mark.kwargs)
+    setup = marker.pop("setup", None)
     try:
         settings = _settings(config, marker)
         session = _session(config)
     except PtreetimeError as error:
         pytest.fail(str(error), pytrace=False)
-    fixture = PtreetimeFixture(session, settings, request.node.nodeid, _progress(config, request.node))
-    request.node.stash[_fixture_key] = fixture
-    yield fixture
+    test = request.scope if request.scope == "session" else node.nodeid
+    fixture = PtreetimeFixture(session, settings, test, _progress(config, node), setup, str(request.fixturename))
+    node.stash[_fixture_key] = fixture
+    return fixture
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, None]:
+    """Tell what keeps a fixture of a wider scope from building as a test's own failure is told."""
+    outcome = yield
+    _without_traceback(outcome)
+
+
+def _without_traceback(outcome: Any) -> BaseException | None:
+    """The error of a phase; one of ours is told in its own words."""
+    error: BaseException | None = outcome.excinfo[1] if outcome.excinfo is not None else None
+    if isinstance(error, PtreetimeError):
+        outcome.force_exception(pytest.fail.Exception(str(error), pytrace=False))
+    return error
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
-    """Judge what the test has measured, in its call phase: a regression is the test's failure."""
+    """Judge what the test has measured, in its call phase: a regression is the test's failure.
+
+    What a fixture of a module or of the session measured is judged with the first test that uses it.
+    """
     outcome = yield
-    fixture = item.stash.get(_fixture_key, None)
-    error = outcome.excinfo[1] if outcome.excinfo is not None else None
-    if isinstance(error, PtreetimeError):
-        outcome.force_exception(pytest.fail.Exception(str(error), pytrace=False))
-    if fixture is None:
-        return
-    try:
-        failures = _judge(item, fixture, keep=error is None)
-    except PtreetimeError as refused:
-        failures = [str(refused)]
+    error = _without_traceback(outcome)
+    failures = []
+    for node in item.listchain():
+        fixture = node.stash.get(_fixture_key, None)
+        if fixture is None or not (fixture.unjudged or fixture.name in getattr(item, "fixturenames", ())):
+            continue
+        try:
+            failures += _judge(item, fixture, keep=error is None)
+        except PtreetimeError as refused:
+            failures.append(str(refused))
     if failures and error is None:
         outcome.force_exception(pytest.fail.Exception("\n\n".join(failures), pytrace=False))
 
@@ -167,15 +209,27 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
         from pytest_ptreetime.reports.terminal import failure_text, properties
 
         for judged in fixture.unjudged:
-            judged.keep = keep
             session.judge(judged)
         for judged in (*fixture.judged, *fixture.unjudged):
             item.user_properties.extend(properties(judged.measurement))
             if judged.fails:
                 failures.append(failure_text(judged.measurement, settings=judged.settings, node_id=item.nodeid))
+    fixture.done += fixture.unjudged
+    if not keep:  # a build of a module is kept where all tests of it pass
+        for judged in fixture.done:
+            judged.keep = False
     fixture.unjudged.clear()
     fixture.judged.clear()
     return failures
+
+
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    """Say what ran and must not, where an assertion about ``tree.ran()`` or ``tree.compiled()`` fails."""
+    programs_run = sys.modules.get("pytest_ptreetime.keys.programs_run")  # else neither is one of them
+    if programs_run is None:
+        return None
+    explained: list[str] | None = programs_run.explained(op, left, right, verbose=config.option.verbose > 1)
+    return explained
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -276,7 +330,7 @@ def _tell(terminalreporter: pytest.TerminalReporter, config: pytest.Config, outc
         terminalreporter.write_line(f"error: {error}", red=True)
 
 
-def _progress(config: pytest.Config, item: pytest.Item) -> Progress:
+def _progress(config: pytest.Config, item: pytest.Item | pytest.Collector) -> Progress:
     """A progress line where there is a terminal to show it on, and nobody asked for quiet; a wait is always told."""
     from pytest_ptreetime.session.progress import ProgressLine, WaitingLine
 

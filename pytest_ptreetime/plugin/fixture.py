@@ -10,8 +10,9 @@ from typing import IO, Any
 from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.session.label import Label
-from pytest_ptreetime.session.measure import Build, Progress, Setup, representative
+from pytest_ptreetime.session.measure import Build, Progress, representative
 from pytest_ptreetime.session.measuring import Judged, MeasuringSession
+from pytest_ptreetime.session.preparation import Setup, is_incremental
 from pytest_ptreetime.settings import Settings, parse_fail_on
 from pytest_ptreetime.tracers import Interpose, Tracer
 from pytest_ptreetime.tree.process_tree import ProcessTree
@@ -31,14 +32,25 @@ class PtreetimeFixture:
     regression fails the test.
     """
 
-    def __init__(self, session: MeasuringSession, settings: Settings, test: str, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        session: MeasuringSession,
+        settings: Settings,
+        test: str,
+        progress: Progress | None,
+        setup: Setup = None,
+        name: str = "ptreetime",
+    ) -> None:
+        self.name = name
         self._session = session
         self._settings = settings
         self._test = test
         self._progress = progress
+        self._setup = setup  # the marker's
         self._names: set[str] = set()
         self.unjudged: list[Judged] = []
         self.judged: list[Judged] = []
+        self.done: list[Judged] = []
 
     def __call__(
         self,
@@ -72,7 +84,9 @@ class PtreetimeFixture:
         :param rounds: measured runs. The flag ``--ptreetime-rounds`` wins, then this, then marker, ini and default (5
             where something is compared, saved or reported to LNT, else 1). ``warmup`` and ``timeout`` likewise.
         :param warmup: runs before the measured ones.
-        :param setup: what to do before every run, untraced and untimed: a command, or something to call.
+        :param setup: what to do before every run, untraced and untimed: a command, something to call, a step of
+            ``pytest_ptreetime.scenarios``, or a list of these. What ran after a ``touch`` or an ``edit`` is compared
+            exactly, as ``--ptreetime-fail-on structure`` does.
         :param timeout: seconds after which the whole process tree of a run is ended.
         :param stdin: an open file, a descriptor or ``subprocess.DEVNULL``; a regular file is read anew in
             every round. By default it is pytest's own.
@@ -94,6 +108,8 @@ class PtreetimeFixture:
             del options[taken]
         settings, options = self._decided(options)
         build = Build.from_arguments(args, **options)
+        if "regression" in settings.fail_on and is_incremental(build.setup):
+            settings = replace(settings, fail_on=settings.fail_on | {"structure"})
         label = Label.unique(self._test, name, self._names)
         judged, done = self._session.measure(build, settings, label=label, tracer=tracer, progress=self._progress)
         self.unjudged.append(judged)
@@ -146,6 +162,8 @@ class PtreetimeFixture:
         said = {name: options[name] for name in _SETTINGS if options.get(name) is not None}
         settings = self._settings.with_call(said)
         rest = {name: value for name, value in options.items() if name not in _SETTINGS}
+        if rest.get("setup") is None:
+            rest["setup"] = self._setup
         return settings, {
             **rest,
             "timeout": settings.timeout,

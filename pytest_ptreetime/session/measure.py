@@ -14,13 +14,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pytest_ptreetime.errors import CommandFailed, CommandTimedOut, RecordingFailed, UsageError
 from pytest_ptreetime.recording.events import Event
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.redactor import Redactor
+from pytest_ptreetime.scenarios import Occasion
 from pytest_ptreetime.session.leak_check import failed_leak_check, leak_check_advice
+from pytest_ptreetime.session.preparation import Preparation, Setup, steps_of
 from pytest_ptreetime.system.host import host_facts
 from pytest_ptreetime.system.inherited import given_environment, waiting_for_children
 from pytest_ptreetime.system.os_errors import refused_as
@@ -37,6 +40,7 @@ __all__ = [
     "machine_lock",
     "measure",
     "measure_interleaved",
+    "preparation_of",
     "record",
     "representative",
     "run_once",
@@ -44,7 +48,6 @@ __all__ = [
 ]
 
 _CHILD_OPTIONS = frozenset(option.name for option in fields(ChildOptions))
-Setup = str | Sequence[str] | Callable[[], object] | None
 LAST_LINES_SHOWN = 20
 
 
@@ -53,9 +56,10 @@ class Build(Command):
     """A command that can be run again and again.
 
     ``input`` is what its standard input has; a regular file that is given as ``stdin`` instead is read from
-    ``stdin_position`` in every round. ``setup`` runs before every round, untraced and untimed: a command, or something
-    to call. ``check`` makes a build that does not end with exit status 0 an error. ``redact`` are the patterns of what
-    is hidden besides the default (redaction/redactor.py).
+    ``stdin_position`` in every round. ``setup`` is done before every round, untraced and untimed: a command, something
+    to call, a step (scenarios.py), or a list of these. ``check`` makes a build that does not end with exit status 0 an
+    error. ``redact`` are the patterns of what is hidden besides the default (redaction/redactor.py). ``whose`` begins
+    the message of its failure.
     """
 
     args: Sequence[str]
@@ -64,6 +68,7 @@ class Build(Command):
     setup: Setup = None
     check: bool = True
     redact: Sequence[str] = ()
+    whose: str = ""
 
     @cached_property
     def redactor(self) -> Redactor:
@@ -98,26 +103,22 @@ class Build(Command):
             words = ["/bin/sh", "-c", *words]
         if not words or not words[0]:
             raise UsageError("there is no command to run: give at least the program's name")
+        steps_of(rest.get("setup"))  # what can't be used is told now
         data = input.encode() if isinstance(input, str) else input
         directory = os.fspath(cwd) if cwd is not None else None
         position = _position(stdin)
         return cls(words, cwd=directory, input=data, stdin=stdin, stdin_position=position, child=child, **rest)
 
-    def prepare(self) -> None:
-        """Run ``setup``.
+    def run_setup(self, command: str | Sequence[str]) -> None:
+        """Run a command of the set-up.
 
         :raises CommandFailed: it failed.
         """
-        if self.setup is None:
-            return
-        if callable(self.setup):
-            self.setup()
-            return
         try:
             with waiting_for_children():
                 done = subprocess.run(
-                    self.setup,
-                    shell=isinstance(self.setup, str),  # a text is a shell command because its author wrote it so
+                    command,
+                    shell=isinstance(command, str),  # a text is a shell command because its author wrote it so
                     cwd=self.cwd,
                     env=given_environment() if self.env is None and self.child.inherit else self.env,
                     stdin=subprocess.DEVNULL,
@@ -125,10 +126,10 @@ class Build(Command):
                     stderr=subprocess.STDOUT,
                 )
         except OSError as error:
-            raise CommandFailed(f"the set-up {self._shown(self.setup)} can't be run: {error}") from None
+            raise CommandFailed(f"the set-up {self._shown(command)} can't be run: {error}") from None
         if done.returncode != 0:
             raise CommandFailed(
-                f"the set-up {self._shown(self.setup)} {_how_it_ended(done.returncode)}" + self._last_lines(done.stdout)
+                f"the set-up {self._shown(command)} {_how_it_ended(done.returncode)}" + self._last_lines(done.stdout)
             )
 
     def check_end(self, returncode: int, output: bytes | None, *, timed_out: bool = False) -> None:
@@ -354,13 +355,13 @@ def measure(
     """
     shown = progress or SilentProgress()
     done: list[Round] = []
-    with _finishing(shown), machine_lock(progress, on_waited):
+    with _finishing(shown), machine_lock(progress, on_waited), _prepared(build, shown) as setup:
         for number in range(1, warmup + 1):
-            warm = _one(build, tracer, shown, "warm-up", number, warmup)
+            warm = _one(build, setup, tracer, shown, "warm-up", number, warmup)
             if on_warmup is not None:
                 on_warmup(warm)
         for number in range(1, rounds + 1):
-            done.append(_one(build, tracer, shown, "round", number, rounds))
+            done.append(_one(build, setup, tracer, shown, "round", number, rounds))
             if on_round is not None:
                 on_round(done[-1])
             if enough is not None and enough(done):
@@ -392,16 +393,22 @@ def measure_interleaved(
     shown = progress or SilentProgress()
     sides: tuple[list[Round], list[Round]] = ([], [])
     builds = ((baseline, "baseline"), (candidate, "candidate"))
-    with _finishing(shown), machine_lock(progress, on_waited):
+    with (
+        _finishing(shown),
+        machine_lock(progress, on_waited),
+        _prepared(baseline, shown) as baseline_setup,
+        _prepared(candidate, shown) as candidate_setup,
+    ):
+        setups = (baseline_setup, candidate_setup)
         for number in range(1, warmup + 1):
-            for build, label in builds:
-                warm = _one(build, tracer, shown, f"warm-up of the {label}", number, warmup)
+            for (build, label), setup in zip(builds, setups, strict=True):
+                warm = _one(build, setup, tracer, shown, f"warm-up of the {label}", number, warmup)
                 if on_warmup is not None:
                     on_warmup(warm)
         for number in range(1, rounds + 1):
             for side in (0, 1) if number % 2 else (1, 0):
                 build, label = builds[side]
-                sides[side].append(_one(build, tracer, shown, label, number, rounds))
+                sides[side].append(_one(build, setups[side], tracer, shown, label, number, rounds))
                 if on_round is not None:
                     on_round(sides[side][-1])
             if enough is not None and enough(*sides):
@@ -438,9 +445,42 @@ def _finishing(progress: Progress) -> Iterator[None]:
         progress.finished()
 
 
-def _one(build: Build, tracer: Tracer, progress: Progress, label: str, number: int, total: int) -> Round:
-    build.prepare()
-    with refused_as(RecordingFailed, f"the {label} can't be measured"):
+@contextmanager
+def _prepared(build: Build, progress: Progress) -> Iterator[Preparation]:
+    """The build's set-up for one measurement, which may run the build before its first round and after its last."""
+
+    def run() -> None:
+        progress.round_started("untraced run", 1, 1)
+        run_untraced(build)
+
+    preparation = preparation_of(build, run)
+    with _whose(build):
+        preparation.start()
+    yield preparation
+    with _whose(build):
+        preparation.finish()
+
+
+def preparation_of(build: Build, run: Callable[[], object]) -> Preparation:
+    """The set-up of ``build``; ``run`` runs it untraced."""
+    return Preparation(build.setup, Occasion(Path(build.cwd or Path.cwd()), run), build.run_setup)
+
+
+@contextmanager
+def _whose(build: Build) -> Iterator[None]:
+    """Say whose build failed, where there are two."""
+    try:
+        yield
+    except CommandFailed as error:
+        if build.whose:
+            error.args = (f"{build.whose}: {error}",)
+        raise
+
+
+def _one(
+    build: Build, setup: Preparation, tracer: Tracer, progress: Progress, label: str, number: int, total: int
+) -> Round:
+    with _whose(build), setup.around(), refused_as(RecordingFailed, f"the {label} can't be measured"):
         progress.round_started(label, number, total)
         done = run_once(build, tracer, capture=True, on_progress=progress.processes)
         _ = done.tree  # built here, where the lack of memory for it is told

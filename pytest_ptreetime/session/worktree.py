@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_ptreetime.errors import RepositoryError
 from pytest_ptreetime.session.measure import Build
+from pytest_ptreetime.session.preparation import moved_setup
 from pytest_ptreetime.system.inherited import waiting_for_children
 from pytest_ptreetime.system.os_errors import refused_as, words_of
 from pytest_ptreetime.system.temporary_files import private_directory
@@ -78,19 +79,13 @@ class Worktree:
         here = self.directory / cwd.relative_to(self.repository)
         if not here.is_dir():
             raise RepositoryError(f"{cwd.relative_to(self.repository)} does not exist in {self.revision}")
-        setup = build.setup
         return replace(
             build,
             cwd=str(here),
             args=[self._moved(word) for word in build.args],
             env=self._moved_environment(build.env),
-            setup=(
-                _called_in(here, setup)
-                if callable(setup)
-                else setup
-                if setup is None or isinstance(setup, str)
-                else [self._moved(word) for word in setup]
-            ),
+            setup=moved_setup(build.setup, self._moved, lambda function: _called_in(here, function)),
+            whose=f"the build of {self.revision}, in a worktree",
         )
 
     def _moved(self, text: str) -> str:

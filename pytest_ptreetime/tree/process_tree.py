@@ -114,6 +114,27 @@ class ProcessTree:
             and (where is None or where(node))
         ]
 
+    def ran(self) -> list[str]:
+        """What ran, by label: the root's name, then ``cc1 src/lvm.c`` and the like in alphabetical order.
+
+        Where an assertion about it fails, the message lists what ran and must not. A program that
+        ran twice is there twice; the forks of a program, which run it on, are not programs that ran.
+
+        :raises RecordingFailed: the tree is not complete.
+        """
+        from pytest_ptreetime.keys.programs_run import ran
+
+        return ran(self)
+
+    def compiled(self) -> frozenset[str]:
+        """The main source files that compilers worked on, relative to the build's directory.
+
+        :raises RecordingFailed: the tree is not complete.
+        """
+        from pytest_ptreetime.keys.programs_run import compiled
+
+        return compiled(self)
+
     def critical_path(self) -> list[ProcessNode]:
         """The chain of nodes that the end of the root waited for, by time; see critical_path.py."""
         from pytest_ptreetime.tree.critical_path import critical_path

@@ -21,7 +21,8 @@ from pytest_ptreetime.recording.events import Exec, UserStartup
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.names import Name, is_harmless
 from pytest_ptreetime.redaction.redactor import Redactor
-from pytest_ptreetime.session.measure import Build, record
+from pytest_ptreetime.session.measure import Build, measure, record
+from pytest_ptreetime.tracers.ptrace import PtraceTracer
 
 # Every way in which the default finds a secret in an argument list.
 IN_ARGUMENTS: dict[str, Callable[[str], list[str]]] = {
@@ -265,7 +266,7 @@ def test_record_hides_by_default_and_what_it_is_told(tmp_path: Path) -> None:
 
 def test_set_up_that_fails_shows_no_secret() -> None:
     with pytest.raises(CommandFailed, match=r"--token=\*\*\*"):
-        Build.from_arguments("true", setup=["false", "--token=abc"]).prepare()
+        measure(Build.from_arguments("true", setup=["false", "--token=abc"]), PtraceTracer(), rounds=1, warmup=0)
 
 
 def test_profile_when_told_hides_what_matches(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_exit_status_is_right_where_the_end_of_children_is_ignored(tracer: Trace
         other.join()
     assert found == [3, 4]
     with pytest.raises(CommandFailed, match="exit status 5"):
-        Build.from_arguments("true", setup="exit 5").prepare()
+        measure(Build.from_arguments("true", setup="exit 5"), tracer, rounds=1, warmup=0)
 
 
 @pytest.mark.usefixtures("end_of_children_ignored")
