@@ -200,7 +200,7 @@ class _Clean(Step):
     def around(self, occasion: Occasion) -> AbstractContextManager[None]:
         directory = occasion.directory.resolve()
         for pattern in self.paths:
-            for name in glob.glob(pattern, root_dir=directory, recursive=True):
+            for name in glob.glob(pattern, root_dir=directory, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
                 path = directory / name
                 whole = path.parent.resolve() / path.name if path.name != ".." else path.resolve()
                 if whole == directory or whole in directory.parents:
