@@ -1,22 +1,9 @@
 """How often the decision is wrong: unchanged builds that it flags, slower processes that it misses.
 
-Run it by `make bench-decision`.
-
-A simulated build has 1,000 nodes. The logarithm of a node's cpu time in one round is::
-
-    size  +  machine in session  +  node in session  +  node in round
-
-- size: lognormal, median 100 ms, sigma 1.3 (a tenth of the nodes are below 20 ms, a tenth above half a second);
-- between sessions 2.7 % in all: its variance is split between the machine (common to all nodes) and the node by
-  session; the share of the latter is given as "node share" and is swept;
-- within a session 1 % by node, and another 1 % by round that all nodes share; the node's is normal, Student's t with 3
-  degrees of freedom (same standard deviation), or normal with spikes (1 % of the values are 5 to 50 % slower);
-- each process has another 0.3 ms of noise whatever its size; wall is cpu with a second, independent 1 %; user and
-  system time are dealt by 4 ms ticks.
-
-All four metrics are compared: 4,000 questions a session. The changed node is one above 50 ms, 5 % slower.
-The other rules see cpu times only (1,000 questions), as they would be used: on the last stored session or
-the other side. "Also others" are sessions with the slower node in which another one was flagged too.
+Run it by `make bench-decision`. The worlds are those of worlds.py; all four metrics are compared, so a build of 300
+nodes is 1,200 questions. The changed node is one above 50 ms, 5 % slower. The other rules see cpu times only, as they
+would be used: on the last stored session or the other side. "Also others" are sessions with the slower node in which
+another one was flagged too.
 """
 
 from __future__ import annotations
@@ -24,11 +11,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
+from worlds import METRICS, WORLDS, Array, Build, World
 
 from pytest_ptreetime.decision.comparing import DEFAULT_FDR, compare
 from pytest_ptreetime.decision.metric_noise import metric_noise
@@ -36,76 +25,27 @@ from pytest_ptreetime.decision.panel import Panel, with_build
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rules import Terms, decide
 
-Array = npt.NDArray[np.float64]
-
-NODES = 1000
-METRICS = ("wall", "user", "sys", "cpu")
-BETWEEN, WITHIN, GRAIN, TICK = 0.027, 0.01, 0.0003, 0.004
 EFFECT = 0.05
-
-
-@dataclass(frozen=True)
-class World:
-    """One kind of noise."""
-
-    name: str
-    node_share: float = 0.01
-    tails: str = "normal"
-    session_tails: str = "normal"
-
-
-class Build:
-    """The nodes of one simulated build; each trial makes a new one."""
-
-    def __init__(self, random: np.random.Generator, world: World) -> None:
-        self.random, self.world = random, world
-        self.sizes = np.exp(np.log(0.1) + 1.3 * random.standard_normal(NODES)).clip(0.002, 20)
-        self.sys_share = random.beta(2, 12, NODES)
-        self.slowed = int(random.choice(np.flatnonzero(self.sizes >= 0.05)))
-
-    def session(self, rounds: int) -> Array:
-        """Rounds x metrics x nodes in seconds."""
-        world, random = self.world, self.random
-        machine = BETWEEN * (1 - world.node_share) ** 0.5 * random.standard_normal()
-        by_session = BETWEEN * world.node_share**0.5 * self._noise(world.session_tails, (NODES,))
-        return self.rounds(rounds, machine + by_session)
-
-    def rounds(self, rounds: int, level: Array) -> Array:
-        """Rounds of one session whose nodes have these levels (logarithms on top of their sizes)."""
-        shape, random = (rounds, NODES), self.random
-        level = level + WITHIN * random.standard_normal((rounds, 1))
-        cpu = self.sizes * np.exp(level + WITHIN * self._noise(self.world.tails, shape))
-        cpu = np.maximum(cpu + GRAIN * random.standard_normal(shape), 1e-4)
-        wall = cpu * np.exp(WITHIN * self._noise(self.world.tails, shape))
-        ticks = np.maximum(np.rint(cpu / TICK), 1).astype(np.int64)
-        sys = cpu * random.binomial(ticks, self.sys_share) / ticks
-        return np.stack([wall, cpu - sys, sys, cpu], axis=1)
-
-    def _noise(self, tails: str, shape: tuple[int, ...]) -> Array:
-        if tails == "t3":
-            return self.random.standard_t(3, shape) / 3**0.5
-        values = self.random.standard_normal(shape)
-        if tails == "spikes":
-            spikes = self.random.random(shape) < 0.01
-            values[spikes] += self.random.uniform(5, 50, int(spikes.sum()))
-        return values
+#: Sessions of the baseline (0: interleaved) and rounds of each session.
+DESIGNS = ((0, 5), (0, 10), (1, 5), (1, 10), (3, 5), (10, 5), (10, 10))
 
 
 def panel(baseline: list[Array], current: Array) -> Panel:
-    nobody = np.full(NODES, -1, dtype=np.intp)
-    nodes = Panel(
-        keys=[f"n{n}" for n in range(NODES)],
+    nodes = current.shape[2]
+    nobody = np.full(nodes, -1, dtype=np.intp)
+    table = Panel(
+        keys=[f"n{n}" for n in range(nodes)],
         metrics=METRICS,
         baseline=baseline,
         current=current,
-        baseline_counts=[np.ones((len(session), NODES)) for session in baseline],
-        current_counts=np.ones((len(current), NODES)),
+        baseline_counts=[np.ones((len(session), nodes)) for session in baseline],
+        current_counts=np.ones((len(current), nodes)),
         parents=nobody,
         parents_before=nobody,
         parents_now=nobody,
         identities={},
     )
-    return with_build(nodes, np.zeros(NODES, dtype=bool))
+    return with_build(table, np.zeros(nodes, dtype=bool))
 
 
 def ours(baseline: list[Array], current: Array, *, paired: bool) -> set[int]:
@@ -168,7 +108,7 @@ def share_with_interval(hits: int, trials: int) -> str:
 
 
 def run(
-    world: World, sessions: int, trials: int, *, rivals: Sequence[str] = (), rounds: int = 10, seed: int = 1
+    world: World, sessions: int, rounds: int, trials: int, *, rivals: Sequence[str] = (), seed: int = 1
 ) -> dict[str, Score]:
     """Trials of one world; ``sessions`` 0 is the interleaved comparison."""
     random = np.random.default_rng([seed, sessions, rounds])
@@ -178,11 +118,9 @@ def run(
         if sessions:
             baseline, current = [build.session(rounds) for _ in range(sessions)], build.session(rounds)
         else:
-            both = build.session(2 * rounds)
-            turns = np.arange(2 * rounds) % 4  # A B B A
-            baseline, current = [both[(turns == 0) | (turns == 3)]], both[(turns == 1) | (turns == 2)]
-        slower = current.copy()
-        slower[:, (0, 1, 3), build.slowed] *= 1 + EFFECT
+            before, current = build.interleaved(rounds)
+            baseline = [before]
+        slower = build.slower(current, EFFECT)
         for name, score in scores.items():
             score.trials += 1
             unchanged, changed = (_flagged(name, baseline, values, paired=not sessions) for values in (current, slower))
@@ -223,31 +161,37 @@ def speed(keys: int = 10_000, rounds: int = 10, sessions: int = 1) -> float:
     return time.perf_counter() - began
 
 
+def _title(sessions: int, rounds: int) -> str:
+    return f"{sessions} sessions of {rounds} rounds" if sessions else f"interleaved, {rounds} rounds"
+
+
+def _sweep(worlds: Sequence[World], designs: Sequence[tuple[int, int]], trials: int) -> None:
+    asked = [(design, world) for design in designs for world in worlds]
+    with ProcessPoolExecutor() as pool:
+        scores = pool.map(run, *zip(*((world, *design, trials) for design, world in asked), strict=True))
+        for (design, world), score in zip(asked, scores, strict=True):
+            print(f"  {_title(*design) + ', ' + world.name:66}{score['ours'].row()}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=400, help="for the bars; the sweeps take an eighth of it")
-    arguments = parser.parse_args()
-    few = max(arguments.trials // 8, 20)
-    print(f"{'':44}{'false sessions':>26}{'+5 % found':>26}  also others")
-    for title, sessions, world, trials in (
-        ("interleaved, 10 rounds", 0, World("bar"), arguments.trials),
-        ("10 sessions of 10 rounds", 10, World("bar"), arguments.trials),
-    ):
-        print(f"\n{title}; node share {world.node_share:.0%}, normal")
-        for name, score in run(world, sessions, trials, rivals=tuple(RIVALS)).items():
-            print(f"  {name:42}{score.row()}", flush=True)
-    print("\nOther noise (ours alone)")
-    for sessions in (0, 10):
-        title = f"{sessions} sessions" if sessions else "interleaved"
-        for world in (
-            World("t3 within", tails="t3"),
-            World("1 % spikes within", tails="spikes"),
-            World("t3 by session, node share 1 %", session_tails="t3"),
-            *(World(f"node share {share:.1%}", node_share=share) for share in (0.0, 0.02, 0.05, 0.1, 0.25, 1.0)),
-        ):
-            print(f"  {title + ', ' + world.name:42}{run(world, sessions, few)['ours'].row()}", flush=True)
-    for sessions in (1, 3, 5):
-        print(f"  {f'{sessions} sessions of 10 rounds':42}{run(World('few'), sessions, few)['ours'].row()}", flush=True)
+    parser.add_argument("--trials", type=int, default=400, help="sessions of each row; large builds take a tenth of it")
+    parser.add_argument("--world", default="", help="only the worlds that have this in their names")
+    trials, only = (arguments := parser.parse_args()).trials, arguments.world
+    worlds = [world for world in WORLDS if only in world.name]
+    print(f"{'':68}{'false sessions':>26}{'+5 % found':>26}  also others")
+    for sessions, rounds in () if only else ((0, 10), (10, 5)):
+        print(f"\n{_title(sessions, rounds)}, {WORLDS[1].name}, and what others would say")
+        for name, score in run(WORLDS[1], sessions, rounds, trials, rivals=tuple(RIVALS)).items():
+            print(f"  {name:66}{score.row()}", flush=True)
+    print("\nAll worlds, 300 nodes (ours alone)")
+    _sweep(worlds, DESIGNS, trials)
+    print("\n3 rounds")
+    _sweep(worlds, ((0, 3), (1, 3), (10, 3)), trials)
+    for nodes in (30, 3_000, 30_000):
+        print(f"\n{nodes} nodes")
+        some = trials if nodes == 30 else max(trials // 10, 20) if nodes == 3_000 else max(trials // 100, 4)
+        _sweep([replace(world, nodes=nodes) for world in worlds], ((0, 5), (3, 5)), some)
     for sessions in (1, 10):
         print(f"\n10,000 keys x 3 metrics x 10 rounds against {sessions} sessions: {speed(sessions=sessions):.2f} s")
 
