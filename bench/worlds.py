@@ -85,7 +85,7 @@ def drift(total: float) -> Disturbance:
 
     def disturb(random: Generator, rounds: int, nodes: int) -> Array:
         way = np.linspace(0.0, random.uniform(-total, total), rounds)
-        return way[:, None] * random.uniform(0.7, 1.3, nodes)
+        return np.asarray(way[:, None] * random.uniform(0.7, 1.3, nodes))
 
     return disturb
 
@@ -154,12 +154,12 @@ class Build:
 
     def slower(self, rounds: Array, effect: float) -> Array:
         """``rounds`` as they would be with one node slower by ``effect`` (0.05: 5 %)."""
-        changed = rounds.copy()
+        changed: Array = rounds.copy()
         changed[:, (0, 1, 3), self.slowed] *= 1 + effect
         return changed
 
     def _noise(self, df: float, shape: tuple[int, ...]) -> Array:
         """Noise of standard deviation 1."""
         if np.isinf(df):
-            return self.random.standard_normal(shape)
+            return np.asarray(self.random.standard_normal(shape))
         return np.asarray(self.random.standard_t(df, shape) / (df / (df - 2)) ** 0.5)

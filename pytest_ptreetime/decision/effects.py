@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytest_ptreetime.decision import host_speed
+from pytest_ptreetime.decision.disturbances import Disturbances
 from pytest_ptreetime.decision.host_speed import CalibrationShift, CommonShift
 from pytest_ptreetime.decision.metric_noise import HOST_NOISE, MetricNoise
 from pytest_ptreetime.decision.shrinkage import STATED_DF, natural_spline_basis, shrink_with_stated_prior
@@ -56,8 +57,6 @@ SUSPECTED_SHIFT = 2 * HOST_NOISE
 FEWEST_STEADY = 10
 STEADY_GRAINS = 40
 STEADY_DOUBT = float(np.log(1.1))
-#: A round of the baseline that goes this part of the way to a change shows that it can be chance.
-MOST_OF_THE_WAY = 0.7
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
 STATED_BETWEEN_NODES = 20
 
@@ -145,10 +144,19 @@ class Effects:
     machine_allowance: float = 0.0
     #: By how much more than its threshold a node has to change, as the machine may have moved without being seen.
     doubt: Array | float = 0.0
-    #: The same log ratio from the faster half of each side's rounds: what a disturbance of some rounds can't move.
-    undisturbed: Array | float = np.inf
-    #: How likely all rounds are to be this slow (or fast) at once by what single rounds of the baseline did.
-    by_chance: Array | float = 0.0
+    #: The rounds of all nodes, those left out by `only` too; None where there are none to look at.
+    disturbances: Disturbances | None = None
+    #: Where in them these nodes are.
+    positions: Mask | None = None
+
+    def disturbed(self, suspects: Mask, level: float) -> Mask:
+        """Which of the suspects can be disturbances at that level, for any of so many nodes."""
+        if self.disturbances is None or self.positions is None:
+            return np.zeros_like(suspects)
+        every = np.zeros(self.positions.shape)
+        asked = np.zeros(self.positions.shape, dtype=bool)
+        every[self.positions], asked[self.positions] = self.effects, suspects
+        return self.disturbances.explain(every, asked, len(suspects), level)[self.positions]
 
     def only(self, chosen: Mask, thresholds: Array) -> Effects:
         """Those of the chosen nodes, with other thresholds (of all nodes)."""
@@ -160,8 +168,7 @@ class Effects:
             references=None if self.references is None else self.references[chosen],
             round_noise=self.round_noise[chosen],
             doubt=np.broadcast_to(self.doubt, chosen.shape)[chosen],
-            undisturbed=np.broadcast_to(self.undisturbed, chosen.shape)[chosen],
-            by_chance=np.broadcast_to(self.by_chance, chosen.shape)[chosen],
+            positions=chosen,
         )
 
 
@@ -173,10 +180,11 @@ def effects_of_pairs(samples: Samples) -> Effects:
     chosen = samples.reference_nodes()
     common, factors = CommonShift(0.0), None
     if chosen is not None:
-        factors = host_speed.round_factors(samples.reference_logs(now), samples.reference_logs(before), chosen)
-        common = host_speed.shift_of_pairs(factors, float(np.log1p(noise.min_ratio)))
+        plain_now, plain_before = samples.reference_logs(now), samples.reference_logs(before)
+        factors = host_speed.round_factors(plain_now, plain_before, chosen)
+        ratios = (plain_now - plain_before)[:, chosen]
+        common = host_speed.shift_of_pairs(ratios, factors, float(np.log1p(noise.min_ratio)))
     differences = samples.logs(now, factors) - samples.logs(before)
-    undisturbed = _faster_half(samples.logs(now, factors)) - _faster_half(samples.logs(before))
     log_sizes = np.log(samples.sizes)
     medians = median_of_rounds(differences)
     scales = _robust_scales(differences - medians, 1, log_sizes, 2.0 * noise.sampling(samples.sizes))
@@ -192,7 +200,7 @@ def effects_of_pairs(samples: Samples) -> Effects:
         common,
         chosen,
         np.sqrt(variances / 2.0),
-        undisturbed=undisturbed,
+        disturbances=Disturbances.of([samples.logs(before)], samples.logs(now, factors), samples.sizes),
     )
     return _with_common_shift(_inflated(_with_error_of_median(result)))
 
@@ -239,11 +247,8 @@ def effects_since(
     if len(sessions) == 1 and planned is None:
         noise_between = replace(noise_between, df=min(noise_between.df, shrunk_df))
 
-    faster = [_faster_half(logs) for logs in rounds]
-
     def against(of: slice, reference_rounds: float, variance: Array, shift: CommonShift) -> Effects:
         effects = locations[len(sessions)] - np.mean(locations[of], axis=0)
-        undisturbed = faster[len(sessions)] - np.mean(faster[of], axis=0)
         total = np.sqrt(np.maximum(variance + noise_between.of_location(counts[len(sessions)]), grain))
         result = Effects(
             effects,
@@ -253,8 +258,7 @@ def effects_since(
             shift,
             chosen,
             np.sqrt(within),
-            undisturbed=undisturbed,
-            by_chance=_by_chance(np.concatenate(rounds[of]), rounds[len(sessions)], effects),
+            disturbances=Disturbances.of(rounds[of], rounds[len(sessions)], samples.sizes),
         )
         if len(sessions) == 1:
             both = np.maximum(within * (1 / reference_rounds + 1 / counts[1]), grain)
@@ -355,12 +359,6 @@ def _less_machine_allowance(result: Effects, calibration: CalibrationShift | Non
     return replace(result, effects=effects, errors=errors, machine_allowance=reach, doubt=doubt)
 
 
-def _faster_half(logs: Array) -> Array:
-    """The mean of the faster half of the rounds (rounds x nodes), the middle one included."""
-    half = (len(logs) + 1) // 2
-    return np.asarray(np.partition(logs, half - 1, axis=0)[:half].mean(axis=0), dtype=float)
-
-
 def _machine_of_steady(samples: Samples, rounds: list[Array], steady: Mask) -> tuple[list[Array], CommonShift]:
     """As _machine(), by the sum of the nodes that do as before."""
     sessions = len(samples.baseline)
@@ -369,19 +367,6 @@ def _machine_of_steady(samples: Samples, rounds: list[Array], steady: Mask) -> t
     factors = [session - reference for session in sums]
     before = float(np.mean([np.median(session) for session in factors[:sessions]]))
     return factors, CommonShift(float(np.median(factors[sessions])) - before)
-
-
-def _by_chance(before: Array, now: Array, effects: Array) -> Array:
-    """Of nodes that a neighbour slows down now and then: how much of the baseline is as slow as that, for every round.
-
-    The part of the baseline's rounds that go most of the way to the least changed round of now, to the power of the
-    number of rounds now.
-    """
-    usual = median_of_rounds(before)
-    least = np.where(effects > 0, now.min(axis=0), now.max(axis=0))
-    way = np.sign(effects) * (least - usual)
-    reached = (np.sign(effects) * (before - usual) >= MOST_OF_THE_WAY * way).mean(axis=0)
-    return np.asarray(reached ** len(now), dtype=float)
 
 
 def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
@@ -475,7 +460,7 @@ def _with_common_shift(result: Effects) -> Effects:
     return replace(
         result,
         effects=result.effects + result.common.build,
-        undisturbed=result.undisturbed + result.common.build,
+        disturbances=result.disturbances and result.disturbances.shifted(result.common.build),
         errors=errors,
         df=min(result.df, result.common.df),
     )

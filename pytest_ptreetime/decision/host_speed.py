@@ -160,14 +160,19 @@ def round_factors(logs: Array, reference: Array, chosen: npt.NDArray[np.bool_]) 
     return np.asarray(np.median(logs[:, chosen] - reference[..., chosen], axis=1), dtype=float)
 
 
-def shift_of_pairs(factors: Array, threshold: float) -> CommonShift:
-    """The shared difference of interleaved rounds, given the log factor of each pair."""
-    pairs = len(factors)
+def shift_of_pairs(ratios: Array, factors: Array, threshold: float) -> CommonShift:
+    """The shared difference of interleaved rounds, given the log ratios of the reference nodes (pairs x nodes), and
+    their median of each pair.
+    """
+    pairs, nodes = ratios.shape
     total = float(factors.mean())
     if pairs < 3:
         return CommonShift(total)
     df = pairs - 1.0
-    variance = (STATED_DF * PAIR_NOISE**2 + df * float(factors.var(ddof=1))) / (STATED_DF + df)
+    # the variance of a median is pi/2 of a mean's; 1.4826 makes a standard deviation of a median absolute deviation
+    scatter = 1.4826 * np.median(np.abs(ratios - factors[:, None]))
+    stated = PAIR_NOISE**2 + np.pi / 2 * float(scatter) ** 2 / nodes
+    variance = (STATED_DF * stated + df * float(factors.var(ddof=1))) / (STATED_DF + df)
     return _tested(total, total, (variance / pairs) ** 0.5, df + STATED_DF, threshold, calibrated=True)
 
 

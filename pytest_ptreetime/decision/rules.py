@@ -45,8 +45,6 @@ Positions = npt.NDArray[np.intp]
 EVIDENCE = ("wall", "cpu", "run_delay", "waiting", *WORK)
 #: How the error budget is shared out: cpu time decides, user and system time explain it.
 WEIGHTS = {"cpu": 0.8, "wall": 0.16, "user": 0.02, "sys": 0.02}
-#: A finding stays only if the faster half of the rounds moved by at least this part of its effect.
-UNDISTURBED_PART = 0.5
 #: The smallest change of the build as a whole that matters.
 BUILD_MIN_RATIO = 0.01
 #: A node has no share of the build's change where that is less than this part of its own: the rest went the other way.
@@ -387,11 +385,8 @@ def _effect_findings(part: _Tested, panel: Panel, terms: Terms, machine: float) 
     reach = np.minimum(two_sided_quantile(1 - CONFIDENCE, effects.df) * effects.errors, LARGEST_EFFECT)
     findings = []
     counts = np.maximum(np.median(panel.current_counts, axis=0), 1.0)
-    # one-sided disturbances, a neighbour that comes and goes, leave the faster half of the rounds as they were
-    moved = np.sign(effects.effects) * np.broadcast_to(effects.undisturbed, part.q_values.shape)
-    stays = moved >= UNDISTURBED_PART * np.abs(effects.effects)
-    stays &= np.broadcast_to(effects.by_chance, stays.shape) * len(stays) <= terms.fdr
-    for n in np.flatnonzero((part.q_values <= terms.fdr) & stays):
+    small = part.q_values <= terms.fdr
+    for n in np.flatnonzero(small & ~effects.disturbed(small, terms.fdr)):
         effect, before = float(effects.effects[n]), float(part.before[n])
         findings.append(
             Finding(
