@@ -40,7 +40,8 @@ class Unit:
 class Alignment:
     """The sessions under one set of keys, and in what the current one differs from the reference.
 
-    ``renamed`` has for each current round the new key of each key of its own that got another. ``levels`` and
+    ``renamed`` has for each current round the new key of each key of its own that got another, ``renamed_before`` for
+    each round of the reference. ``levels`` and
     ``added`` are of the current session, ``levels_removed`` and ``removed`` of the reference.
     """
 
@@ -48,6 +49,7 @@ class Alignment:
     current: Sequence[Profile]
     pinned: Sequence[Profile] | None = None
     renamed: Sequence[Mapping[str, str]] = ()
+    renamed_before: Sequence[Mapping[str, str]] = ()
     pairs: list[CommandChange] = field(default_factory=list)
     levels: list[Level] = field(default_factory=list)
     levels_removed: list[Level] = field(default_factory=list)
@@ -79,7 +81,7 @@ def align(
         return Alignment(baseline, current, pinned, [{} for _ in current])
     if _have_equal_keys(sessions):
         pairs = command_changes(baseline[-1], current)
-        return Alignment(baseline, current, pinned, [{} for _ in current], pairs)
+        return Alignment(baseline, current, pinned, [{} for _ in current], pairs=pairs)
     return _aligned(sessions, len(baseline))
 
 
@@ -106,6 +108,9 @@ def _aligned(sessions: Sequence[Sequence[Profile]], number: int) -> Alignment:
         current=done[number],
         pinned=done[number + 1] if len(done) > number + 1 else None,
         renamed=[_renamed(profile, alone[number].joined, names[number]) for profile in sessions[number]],
+        renamed_before=[
+            _renamed(profile, alone[number - 1].joined, names[number - 1]) for profile in sessions[number - 1]
+        ],
         pairs=command_changes(done[number - 1], done[number]),
         levels=levels,
         levels_removed=levels_removed,

@@ -15,12 +15,12 @@ from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.metrics import MAIN, metric_of
-from pytest_ptreetime.reports.html_data import column_block, command_blocks, diff_rows
-from pytest_ptreetime.system.figures import UNKNOWN, amounts, change, counted
+from pytest_ptreetime.reports.groups import GROUPINGS, grouped
+from pytest_ptreetime.reports.html_data import FINDINGS_SHOWN, column_block, command_blocks, diff_rows
+from pytest_ptreetime.system.figures import UNKNOWN, amounts, change, counted, part, ratio_of
 from pytest_ptreetime.system.untrusted_text import clip, shell_line, shown
 from pytest_ptreetime.wording.measurements import (
     APPEARED,
-    MEASURED,
     Changes,
     certainty,
     environment,
@@ -39,22 +39,34 @@ if TYPE_CHECKING:
 
     from pytest_ptreetime.decision.finding import Finding
     from pytest_ptreetime.reports.results import Measurement, SessionResult
+    from pytest_ptreetime.tree.process_tree import ProcessTree
 
 __all__ = ["HtmlReport"]
 
-SCRIPTS = ("data.js", "timeline.js", "tables.js", "page.js")
+SCRIPTS = (
+    "data.js",
+    "usage.js",
+    "tables.js",
+    "colours.js",
+    "view.js",
+    "timeline.js",
+    "input.js",
+    "details.js",
+    "flame.js",
+    "page.js",
+)
 ROWS_WITHOUT_SCRIPT = 200
-FINDINGS_SHOWN = 200
+GROUPS_SHOWN = 12
 LONGEST_COMMAND = 2000
 COLOURED_FROM = 0.02  # as in tables.js
 
 _ALWAYS = [("key", "node"), ("count", "processes")]
-_SIDES = ("-before", "", "-change")
+_SIDES, _HEADS = ("-before", "", "-change"), ("before", "now", "change")
 _COMPARED = [
     *(
         (f"{metric}{side}", f"{metric} {head}")
         for metric in ("wall", "cpu")
-        for side, head in zip(_SIDES, MEASURED, strict=True)
+        for side, head in zip(_SIDES, _HEADS, strict=True)
     )
 ]
 _ALONE = [("wall", "wall"), ("cpu", "cpu")]
@@ -77,7 +89,7 @@ class HtmlReport:
         script = "(() => {\n'use strict';\n" + "\n".join(_file(name) for name in SCRIPTS) + "\n})();"
         style = _file("page.css")
         page = _template().render(
-            title=f"Build performance, {started:%Y-%m-%d %H:%M}",
+            title=sections[0]["title"] if sections else "Build performance",
             date=f"{started:%Y-%m-%d %H:%M} UTC",
             machine=shown(session.machine),
             commit=session.commit,
@@ -96,11 +108,11 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
     if comparison is not None:
         lines = [*untold_changes(comparison), *untold_reasons(comparison)]
         lines += [*certainty(comparison), *notes_in_words(comparison)]
-        if measurement.message is not None:
-            lines.insert(0, measurement.message)
-    lines[:0] = [f"Warning: {warning}" for warning in measurement.warnings]
+    urgent = [f"Warning: {warning}" for warning in measurement.warnings]
     if measurement.incomplete_reason is not None:
-        lines.insert(0, f"Not complete: {measurement.incomplete_reason}")
+        urgent.insert(0, f"Not complete: {measurement.incomplete_reason}")
+    if measurement.message is not None and comparison is not None:
+        urgent.append(measurement.message)
     causes = [] if comparison is None else comparison.causes
     explained = 0 if comparison is None else len(comparison.findings) - len(causes)
     rows = diff_rows(measurement)
@@ -109,24 +121,55 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
     rows.sort(key=lambda row: (row["now"] or row["before"] or {}).get("cpu", 0.0), reverse=True)
     shown_rows = rows[:ROWS_WITHOUT_SCRIPT]
     rounds = counted(len(measurement.rounds), "round")
+    before = measurement.tree_before
     return {
         "name": shown(measurement.name),
+        "title": _title(measurement),
         "verdict": measurement.verdict,
-        "sentence": sentence(measurement),
+        "sentence": sentence(measurement).removeprefix(f"{measurement.verdict}: "),
+        "urgent": [shown(line) for line in dict.fromkeys(urgent)],
         "lines": [shown(line) for line in dict.fromkeys(lines)],
         "caption": f"Medians of {rounds}" + (f", against {measurement.baseline_source}" if compared else ""),
         "whole": _whole(measurement),
         "findings": [_finding(finding) for finding in causes[:FINDINGS_SHOWN]],
         "explained": f"{counted(explained, 'further finding')} explained by the above" if explained else "",
-        "processes": len(measurement.tree),
+        "timeline_now": _run_in_words(measurement.tree),
+        "timeline_before": None if before is None else _run_in_words(before),
+        "groups": _groups(measurement),
         "compared": compared,
-        "heads": MEASURED,
         "columns": [{"name": name, "title": title} for name, title in columns],
         "rows": [_row(row, [name for name, _ in columns[1:]]) for row in shown_rows],
         "table_note": f"The {len(shown_rows)} of {len(rows)} nodes that use the processor most.",
         "facts": _facts(session, measurement),
-        "columns_data": column_block(measurement),
+        "columns_data": column_block(measurement, rows),
     }
+
+
+def _title(measurement: Measurement) -> str:
+    """For the browser's tab: the verdict, the first cause, the test."""
+    comparison = measurement.comparison
+    cause = next((f": {one.label or one.key}" for one in comparison.causes), "") if comparison is not None else ""
+    return shown(f"{measurement.verdict}{cause} - {measurement.name}")
+
+
+def _run_in_words(tree: ProcessTree) -> str:
+    return f"{counted(len(tree), 'process')}, {figure('wall', tree.wall)}"
+
+
+def _groups(measurement: Measurement) -> list[dict[str, Any]]:
+    shift = 1.0 if measurement.comparison is None else measurement.comparison.machine_shifts.get("cpu", 1.0)
+    tables = []
+    for by, name_of in GROUPINGS.items():
+        groups = grouped(measurement.now, measurement.before, name_of)
+        rows = []
+        for group in groups[:GROUPS_SHOWN]:
+            before, now = amounts([group.before, group.now], "s")
+            ratio = ratio_of(group.before, group.now)
+            moved = None if ratio is None else ratio / shift
+            figures = {"before": before, "now": now, "change": change(moved), "tint": _tint(moved)}
+            rows.append({"name": shown(group.name), "count": f"{group.count:g}", "share": part(group.share), **figures})
+        tables.append({"by": by, "rows": rows, "more": len(groups) - len(rows)})
+    return tables
 
 
 def _whole(measurement: Measurement) -> list[dict[str, str]]:
@@ -148,6 +191,7 @@ def _finding(finding: Finding) -> dict[str, str]:
     metric, before, now, moved = figures_of(finding)
     return {
         "key": shown(finding.key),
+        "label": shown(finding.label or finding.key),
         "kind": finding.kind,
         "metric": metric,
         "before": before,

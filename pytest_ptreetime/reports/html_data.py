@@ -17,6 +17,7 @@ import msgspec
 
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.metrics import TABLE, Metric
+from pytest_ptreetime.reports.groups import directory_of
 from pytest_ptreetime.reports.lanes import end_of, places
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
 from pytest_ptreetime.wording.measurements import Changes
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     from pytest_ptreetime.reports.results import Measurement
     from pytest_ptreetime.tree.process_tree import ProcessNode
 
-__all__ = ["column_block", "command_blocks", "diff_rows"]
+__all__ = ["FINDINGS_SHOWN", "column_block", "command_blocks", "diff_rows"]
 
 MOST_COMMAND_BYTES = 9_000_000  # of all command lines together, in the file: the whole is to stay below 15 MB
 COMMAND_LENGTHS = (100_000, 4_000, 1_000, 300, 100)  # characters to which each is cut until they fit
 LONGEST_LABEL = 60
+FINDINGS_SHOWN = 200
 _TIMES = ("wall", "cpu")
 _METRICS = ("count", "wall", "cpu", "max_rss")
 _OF_PROCESS = [metric for metric in TABLE if metric.name != "wall"]  # which the page works out
@@ -47,14 +49,42 @@ class _Strings:
         return self.numbers.setdefault(shown(text), len(self.numbers))
 
 
-def column_block(measurement: Measurement) -> str:
-    """Everything but the command lines."""
-    tree = measurement.tree
-    nodes = list(tree)
-    begin = tree.root.start_ns
+def column_block(measurement: Measurement, rows: Sequence[dict[str, Any]]) -> str:
+    """Everything but the command lines: the round that is shown, one of before where there is one, the differences.
+
+    :param rows: those of :func:`diff_rows`.
+    """
+    strings = _Strings()
+    tree, before = measurement.tree, measurement.tree_before
+    comparison = measurement.comparison
+    causes = [] if comparison is None else comparison.causes
+    data: dict[str, Any] = {
+        "now": {
+            **_bars(list(tree), strings, tree.critical_path()),
+            "pid": [node.pid for node in tree],
+            "exe": [strings.number(node.exe) for node in tree],
+            "cwd": [strings.number(node.cwd) for node in tree],
+        },
+        "before": None if before is None else _bars(list(before), strings, before.critical_path()),
+        "metrics": [{"name": metric.name, "label": metric.label, "unit": metric.unit} for metric in _OF_PROCESS],
+        "cpus": tree.host.cpu_count if tree.host is not None else None,
+        "found": [
+            {"key": shown(cause.key), "number": number, "kind": cause.kind}
+            for number, cause in enumerate(causes[:FINDINGS_SHOWN], 1)
+        ],
+        "machine": {} if comparison is None else {name: comparison.machine_shifts.get(name, 1.0) for name in _TIMES},
+        "diff": _diff_columns(rows, strings),
+        "strings": [],
+    }
+    data["strings"] = list(strings.numbers)
+    return _block(data)
+
+
+def _bars(nodes: Sequence[ProcessNode], strings: _Strings, critical: Sequence[ProcessNode]) -> dict[str, Any]:
+    """The columns of one run's processes, in preorder, each with its place in the timeline."""
+    begin = nodes[0].start_ns
     end = max(node.exit_ns or node.start_ns for node in nodes)
     index = {id(node): position for position, node in enumerate(nodes)}
-    strings = _Strings()
     where = places(nodes, end)
     levels: dict[int, int] = {}
     for place in where:
@@ -63,32 +93,24 @@ def column_block(measurement: Measurement) -> str:
     for lane in range(len(levels)):
         first_row.append(first_row[-1] + levels[lane])
     starts = [(node.start_ns - begin) // 1000 for node in nodes]
-    data = {
+    return {
         "name": [strings.number(node.name) for node in nodes],
         "key": [strings.number(node.key) for node in nodes],
         "label": [strings.number(_label(node)) for node in nodes],
-        "exe": [strings.number(node.exe) for node in nodes],
-        "cwd": [strings.number(node.cwd) for node in nodes],
+        "directory": [strings.number(directory_of(node.key)) for node in nodes],
         "parent": [-1 if node.parent is None else index[id(node.parent)] for node in nodes],
-        "pid": [node.pid for node in nodes],
         "start": [starts[0], *(later - earlier for earlier, later in pairwise(starts))],
         "duration": [(end_of(node, end) - begin) // 1000 - start for node, start in zip(nodes, starts, strict=True)],
         "row": [first_row[place.lane] + place.level for place in where],
         "rows": first_row[-1],
-        "critical": [index[id(node)] for node in tree.critical_path()],
+        "critical": [index[id(node)] for node in critical],
         "numbers": {
             **{metric.name: _amounts(nodes, metric) for metric in _OF_PROCESS},
             "exit_code": [node.exit_code for node in nodes],
             "signal": [node.signal for node in nodes],
         },
-        "metrics": [{"name": metric.name, "label": metric.label, "unit": metric.unit} for metric in _OF_PROCESS],
         "marks": [[position, mark] for position, node in enumerate(nodes) if (mark := _mark(node))],
-        "cpus": tree.host.cpu_count if tree.host is not None else None,
-        "diff": _diff_columns(diff_rows(measurement), strings),
-        "strings": [],
     }
-    data["strings"] = list(strings.numbers)
-    return _block(data)
 
 
 def _label(node: ProcessNode) -> str | None:

@@ -63,6 +63,7 @@ class Measurement:
     keys: list[list[str]] = field(default_factory=list)
     round_profiles: list[Profile] = field(default_factory=list)
     names: list[dict[str, str]] = field(default_factory=list)
+    names_before: list[dict[str, str]] = field(default_factory=list)
 
     @cached_property
     def trees(self) -> list[ProcessTree]:
@@ -75,9 +76,15 @@ class Measurement:
                 node._key = names.get(key, key)
         return self._built
 
-    def take(self, trees: Sequence[ProcessTree], profiles: Sequence[Profile]) -> None:
+    def take(
+        self, trees: Sequence[ProcessTree], profiles: Sequence[Profile], before: Sequence[ProcessTree] = ()
+    ) -> None:
         """Use the rounds' trees and profiles that have been made already. They are not sent to another process."""
-        self._built, self._own_profiles = list(trees), list(profiles)
+        self._built, self._own_profiles, self._built_before = list(trees), list(profiles), list(before)
+
+    @cached_property
+    def _built_before(self) -> list[ProcessTree]:
+        return [recording.tree() for recording in self.baseline_rounds]
 
     @cached_property
     def _built(self) -> list[ProcessTree]:
@@ -102,6 +109,19 @@ class Measurement:
         return self.trees[self.median_round]
 
     @cached_property
+    def tree_before(self) -> ProcessTree | None:
+        """The other side's tree with the median wall time; None where no rounds of it are there."""
+        if not self.baseline_rounds:
+            return None
+        number = median_of([tree.wall or 0.0 for tree in self._built_before])
+        tree = self._built_before[number]
+        names = self.names_before[number] if number < len(self.names_before) else {}
+        keys = Keyer(substitutions=self.substitutions).keys_in_preorder(tree)
+        for node, key in zip(tree, keys, strict=True):
+            node._key = names.get(key, key)
+        return tree
+
+    @cached_property
     def profiles(self) -> list[Profile]:
         """A profile for each round."""
         return [rekeyed([profile], self._names_of(number), {})[0] for number, profile in enumerate(self._own_profiles)]
@@ -116,16 +136,15 @@ class Measurement:
         """The typical round of the other side; None where there is nothing to compare with."""
         if self.baseline is None and self.baseline_rounds:
             keyer = Keyer(substitutions=self.substitutions)
-            trees = [recording.tree() for recording in self.baseline_rounds]
-            return typical([[Profile.from_tree(tree, keyer, comparable=False) for tree in trees]])
+            return typical([[Profile.from_tree(tree, keyer, comparable=False) for tree in self._built_before]])
         return self.baseline
 
-    @property
+    @cached_property
     def whole(self) -> dict[str, float]:
         """The typical round's figures for the build as a whole; see :func:`whole_of`."""
         return whole_of(self.now)
 
-    @property
+    @cached_property
     def whole_before(self) -> dict[str, float] | None:
         """The same for the other side; None where there is nothing to compare with."""
         return None if self.before is None else whole_of(self.before)
@@ -200,7 +219,7 @@ def from_recordings(
         substitutions=list(substitutions),
     )
     walls = [tree.wall or 0.0 for tree in measurement._built]
-    measurement.median_round = sorted(range(len(walls)), key=walls.__getitem__)[(len(walls) - 1) // 2]
+    measurement.median_round = median_of(walls)
     starts = [recording.started or 0.0 for recording in recordings]
     host = first.host or host_facts()
     return SessionResult(
@@ -210,6 +229,11 @@ def from_recordings(
         machine=host.hostname,
         measurements=[measurement],
     )
+
+
+def median_of(walls: Sequence[float]) -> int:
+    """Which of the rounds has the median wall time, the lower of two."""
+    return sorted(range(len(walls)), key=walls.__getitem__)[(len(walls) - 1) // 2]
 
 
 def encode(session: SessionResult) -> bytes:

@@ -31,6 +31,7 @@ def evaluate(
     aligned = align(baseline, current, pinned)
     measurement.baseline = typical(aligned.baseline)
     measurement.names = [dict(names) for names in aligned.renamed]
+    measurement.names_before = [dict(names) for names in aligned.renamed_before]
     comparison = None if decide is None else decide(aligned.baseline, aligned.current)
     if comparison is None:
         comparison = compare(aligned.baseline, aligned.current, pinned=aligned.pinned, **terms)

@@ -441,7 +441,7 @@ class MeasuringSession:
             substitutions=list(settings.sub_arg),
         )
         profiles = self.profiles(rounds, settings)
-        measurement.take([done.tree for done in rounds], profiles)
+        measurement.take([done.tree for done in rounds], profiles, [done.tree for done in baseline_rounds])
         if self.hooks.key is not None or self.hooks.normalize_args is not None:
             keyer = self._keyer(settings)
             measurement.keys = [keyer.keys_in_preorder(done.tree) for done in rounds]

@@ -5,21 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opened_page import FOUND, Opened, chromium
 from report_sessions import HOSTILE_SOURCE, build, measurement, regressed_session, rounds, session
 
 from pytest_ptreetime.reports import find_report, write_report
 from pytest_ptreetime.reports.results import SessionResult
-
-CHROMIUM = os.environ.get("PTREETIME_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def page_of(result: SessionResult) -> str:
@@ -108,38 +105,8 @@ def test_page_of_a_session_without_measurements_says_so() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium (apt-get install chromium), or its path as PTREETIME_CHROMIUM")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-class Opened:
-    """A page in the browser, with everything that it complained about."""
-
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
-        self.page = browser.new_page(**options)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-
-    def ready(self) -> Any:
-        self.page.wait_for_selector("section[data-complete]:not([hidden])")
-        return self.page
-
-    def selected(self) -> str:
-        return str(self.page.inner_text("section:not([hidden]) .details"))
-
-    def pixels(self) -> str:
-        """The timeline as it is drawn."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        return str(self.page.evaluate("() => document.querySelector('section:not([hidden]) canvas').toDataURL()"))
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +137,7 @@ def test_verdict_leads_to_the_process(opened: Opened) -> None:
 def test_search_finds_by_argument_and_steps_through_the_matches(opened: Opened) -> None:
     page = opened.ready()
     page.fill("section:not([hidden]) .search", "-dumpbase")
-    assert page.inner_text("section:not([hidden]) [role=status]") == "6 processes match"
+    assert page.inner_text(FOUND) == "6 processes match"
     page.press("section:not([hidden]) .search", "Enter")
     first = opened.selected()
     page.press("section:not([hidden]) .search", "Enter")
@@ -216,16 +183,15 @@ def test_wheel_zooms_with_control_and_scrolls_the_page_without(opened: Opened) -
 def test_timeline_is_used_by_keyboard_and_tells_what_is_selected(opened: Opened) -> None:
     page = opened.ready()
     page.focus("section:not([hidden]) canvas")
-    status = "section:not([hidden]) [role=status]"
     page.keyboard.press("ArrowRight")
-    assert page.inner_text(status).endswith(": make")
+    assert page.inner_text(FOUND).endswith(": make")
     page.keyboard.press("ArrowDown")
-    assert page.inner_text(status).endswith(": sh")
+    assert page.inner_text(FOUND).endswith(": sh gcc a.c")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    assert page.inner_text(status).endswith(": gcc")
+    assert page.inner_text(FOUND).endswith(": gcc c.c")
     page.keyboard.press("ArrowUp")
-    assert page.inner_text(status).endswith(": sh")
+    assert page.inner_text(FOUND).endswith(": sh gcc c.c")
     whole = opened.pixels()
     page.keyboard.press("Enter")
     assert opened.pixels() != whole
@@ -351,6 +317,6 @@ def test_page_of_a_large_build_is_small_and_opens(browser: Any, tmp_path: Path) 
     page.click(".zoom-in")
     assert opened.pixels() != before
     page.fill(".search", "file_3999.c")
-    assert page.inner_text("[role=status]") == "3 processes match"
+    assert page.inner_text(FOUND) == "3 processes match"
     page.close()
     assert opened.complaints == []

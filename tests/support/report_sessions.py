@@ -21,6 +21,7 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import Measurement, SessionResult, typical
+from pytest_ptreetime.session.evaluation import evaluate
 from pytest_ptreetime.system.host import HostFacts
 
 HOST = HostFacts(
@@ -116,10 +117,11 @@ def build(
     slow: Mapping[str, float] | None = None,
     scale: float = 1.0,
     incomplete_reason: str | None = None,
+    jobs: int = 2,
 ) -> Recording:
-    """A recording of the build above, two compiles at a time; ``slow`` multiplies single compiles, ``scale`` all."""
+    """A recording of the build above, ``jobs`` compiles at a time; ``slow`` multiplies single ones, ``scale`` all."""
     events = BuildEvents(scale)
-    free_at = [2.0, 2.5]
+    free_at = [2.0 + 0.5 * job for job in range(jobs)]
     for index, source in enumerate(sources):
         slot = free_at.index(min(free_at))
         begin = free_at[slot]
@@ -175,6 +177,18 @@ def measurement(
         result.baseline = typical(sessions)
         result.comparison = compare(sessions, result.profiles)
         result.baseline_source = ".ptreetime/test_build.jsonl, 5 sessions, last 2026-11-20 4f2a1c9"
+    return result
+
+
+def compared_sides(
+    before: Sequence[str], now: Sequence[str], *, slow: Mapping[str, float] | None = None
+) -> Measurement:
+    """A measurement of which both sides were recorded, as with ``--ptreetime-against``, by their sources."""
+    sides = rounds(sources=before), rounds(sources=now, slow=slow)
+    result = measurement(now=sides[1])
+    result.baseline_rounds, result.baseline_source = sides[0], "main (1a2b3c4), interleaved"
+    profiles = [[Profile.from_tree(recording.tree()) for recording in side] for side in sides]
+    evaluate(result, [profiles[0]], profiles[1], paired=True)
     return result
 
 

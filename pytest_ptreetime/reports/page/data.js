@@ -1,4 +1,4 @@
-// Reading what html.py has embedded: JSON, deflated, in base64. `Build` is one measurement's processes as columns.
+// Reading what html.py has embedded: JSON, deflated, in base64. `Build` is one run's processes as columns.
 
 const $ = (selector, root = document) => root.querySelector(selector);
 
@@ -63,15 +63,24 @@ function changeOf(ratio) {
   return `${percent < 0 ? "" : "+"}${percent.toFixed(ratio < 1.9995 ? 1 : 0)} %`;
 }
 
+// `cc1 src/table.c` of `make/gcc/cc1[src/table.c]`.
+function shortOf(key) {
+  const bracket = key.indexOf("[");
+  if (bracket < 1 || !key.endsWith("]")) return key.slice(key.lastIndexOf("/") + 1) || key;
+  const name = key.slice(key.lastIndexOf("/", bracket) + 1, bracket);
+  return `${name} ${key.slice(bracket + 1, -1)}`;
+}
+
 class Build {
-  constructor(data) {
-    this.strings = data.strings;
+  constructor(data, strings) {
+    this.strings = strings;
     this.count = data.name.length;
     this.name = Int32Array.from(data.name);
     this.key = Int32Array.from(data.key);
     this.label = Int32Array.from(data.label); // -1: the name with what is in the key
+    this.directory = Int32Array.from(data.directory); // of the file that it works on; -1: none
     this.parent = Int32Array.from(data.parent); // -1: none
-    this.pid = Int32Array.from(data.pid);
+    this.pid = data.pid;
     this.start = running(data.start); // microseconds from the root's start, as differences
     this.end = Float64Array.from(data.duration, (duration, i) => this.start[i] + duration);
     this.row = Int32Array.from(data.row);
@@ -80,15 +89,19 @@ class Build {
     for (const index of data.critical) this.critical[index] = 1;
     this.criticalOrder = data.critical;
     this.numbers = data.numbers; // columns with null for unknown: microseconds, bytes, statuses
-    this.metrics = data.metrics; // which of them are metrics: name, label, unit
     this.marks = new Map(data.marks); // index -> words: still running, reparented
     this.exe = data.exe;
     this.cwd = data.cwd;
     this.cpus = data.cpus;
-    this.diff = diffRows(data.diff, data.strings);
     this.commands = null; // a string for each process, loaded after the first picture
     this.span = this.end.reduce((most, end) => Math.max(most, end), 1);
     this.rowIndex = indexByRow(this);
+    this.byKey = new Map(); // in preorder
+    for (let i = 0; i < this.count; i++) {
+      const same = this.byKey.get(this.key[i]);
+      if (same) same.push(i);
+      else this.byKey.set(this.key[i], [i]);
+    }
     this.childCount = new Int32Array(this.count);
     for (let i = 0; i < this.count; i++) if (this.parent[i] >= 0) this.childCount[this.parent[i]]++;
   }
@@ -110,7 +123,7 @@ class Build {
   }
 
   commandOf(index) {
-    return this.commands === null ? "(loading)" : this.commands[index];
+    return this.commands === null ? "" : this.commands[index];
   }
 
   firstChild(index) {
@@ -118,19 +131,34 @@ class Build {
     return -1;
   }
 
+  wall(index) {
+    return (this.end[index] - this.start[index]) / 1e6;
+  }
+
+  number(name, index) {
+    return this.numbers[name]?.[index] ?? null;
+  }
+
   withKey(key) {
-    const wanted = this.strings.indexOf(key);
-    const found = [];
-    if (wanted >= 0) for (let i = 0; i < this.count; i++) if (this.key[i] === wanted) found.push(i);
-    return found;
+    return this.byKey.get(this.strings.indexOf(key)) ?? [];
+  }
+
+  // The process of `other` (before, or now) that is the same step: of those with its key the one in the same place.
+  counterpart(index, other) {
+    const place = this.byKey.get(this.key[index]).indexOf(index);
+    return other.byKey.get(this.key[index])?.[place] ?? -1;
+  }
+
+  longest(key) {
+    return this.withKey(key).reduce((best, i) => (best < 0 || this.wall(i) > this.wall(best) ? i : best), -1);
   }
 
   search(text) {
     const wanted = text.toLowerCase();
-    const names = this.strings.map((name) => name.toLowerCase().includes(wanted));
+    this.lowered ??= Array.from({ length: this.count }, (_, i) => this.labelOf(i).toLowerCase());
     const found = [];
     for (let i = 0; i < this.count; i++) {
-      if (names[this.name[i]] || (this.commands !== null && this.commands[i].toLowerCase().includes(wanted))) {
+      if (this.lowered[i].includes(wanted) || (this.commands !== null && this.commands[i].toLowerCase().includes(wanted))) {
         found.push(i);
       }
     }
@@ -198,48 +226,4 @@ function diffRows(columns, strings) {
     before: side(columns.before, i),
     ratio: { wall: columns.ratio.wall[i], cpu: columns.ratio.cpu[i] }, // at the baseline's machine speed
   }));
-}
-
-// Busy and waiting processors over time. A process's times are known as sums only: they are spread over its life.
-class Utilisation {
-  constructor(build) {
-    const known = [];
-    for (let i = 0; i < build.count; i++) {
-      const spent = build.numbers.cpu[i] !== null || build.numbers.run_delay[i] !== null;
-      if (spent && build.end[i] > build.start[i]) known.push(i);
-    }
-    const begins = Int32Array.from(known).sort((a, b) => build.start[a] - build.start[b]);
-    const ends = Int32Array.from(known).sort((a, b) => build.end[a] - build.end[b]);
-    const steps = known.length * 2;
-    this.known = steps > 0;
-    this.time = new Float64Array(steps);
-    this.busy = { rate: new Float64Array(steps), sum: new Float64Array(steps), of: build.numbers.cpu };
-    this.waiting = { rate: new Float64Array(steps), sum: new Float64Array(steps), of: build.numbers.run_delay };
-    for (let i = 0, begun = 0, ended = 0; i < steps; i++) {
-      const isBegin = begun < begins.length && build.start[begins[begun]] <= build.end[ends[ended]];
-      const index = isBegin ? begins[begun++] : ends[ended++];
-      this.time[i] = isBegin ? build.start[index] : build.end[index];
-      for (const series of [this.busy, this.waiting]) {
-        const rate = (series.of[index] ?? 0) / (build.end[index] - build.start[index]);
-        const before = i ? series.rate[i - 1] : 0;
-        series.rate[i] = before + (isBegin ? rate : -rate);
-        series.sum[i] = i ? series.sum[i - 1] + before * (this.time[i] - this.time[i - 1]) : 0;
-      }
-    }
-  }
-
-  mean(series, from, to) {
-    return Math.max((this.sumUntil(series, to) - this.sumUntil(series, from)) / (to - from), 0);
-  }
-
-  sumUntil(series, time) {
-    let low = 0;
-    let high = this.time.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.time[middle] <= time) low = middle + 1;
-      else high = middle;
-    }
-    return low === 0 ? 0 : series.sum[low - 1] + series.rate[low - 1] * (time - this.time[low - 1]);
-  }
 }

@@ -35,11 +35,37 @@ function changeText(row, metric) {
   return changeOf(row.ratio[metric]);
 }
 
+// The rows with what hangs on them: `children` by the parent's key, in each row `total` with all that is below it.
+function asForest(rows, machine) {
+  const keys = new Set(rows.map((row) => row.key));
+  const children = new Map();
+  for (const row of rows) {
+    const parent = keys.has(row.parent) ? row.parent : null;
+    if (!children.has(parent)) children.set(parent, []);
+    children.get(parent).push(row);
+  }
+  const order = [...(children.get(null) ?? [])];
+  for (const row of order) order.push(...(children.get(row.key) ?? [])); // grows while it is gone through
+  for (const row of order.reverse()) {
+    const total = (side) => {
+      const parts = [row[side], ...(children.get(row.key) ?? []).map((child) => child.total[side])].filter(Boolean);
+      if (!parts.length) return null;
+      const sum = (metric) => parts.reduce((all, part) => all + (part[metric] ?? 0), 0);
+      return { ...row[side], cpu: sum("cpu"), count: sum("count") };
+    };
+    const [before, now] = [total("before"), total("now")];
+    const cpu = before?.cpu > 0 && now ? now.cpu / before.cpu / (machine.cpu ?? 1) : null;
+    row.total = { ...row, before, now, ratio: { ...row.ratio, cpu } };
+  }
+  return children;
+}
+
 class NodeTable {
-  constructor(table, status, rows, compared, onJump) {
+  constructor(table, status, rows, children, compared, onJump) {
     this.table = table;
     this.status = status;
     this.rows = rows;
+    this.children = children;
     this.onJump = onJump;
     this.columns = COLUMNS.filter((column) => compared || !/-(before|change)$/.test(column.name));
     this.order = compared ? "cpu-change" : "cpu";
@@ -48,14 +74,12 @@ class NodeTable {
     this.asTree = false;
     this.expanded = new Set();
     this.limit = ROWS_AT_ONCE;
-    this.children = new Map();
-    const keys = new Set(rows.map((row) => row.key));
+    const byKey = new Map(rows.map((row) => [row.key, row]));
+    for (const row of children.get(null) ?? []) this.expanded.add(row.key);
     for (const row of rows) {
-      const parent = keys.has(row.parent) ? row.parent : null;
-      if (!this.children.has(parent)) this.children.set(parent, []);
-      this.children.get(parent).push(row);
+      if (!row.finding && !(compared && row.kind)) continue;
+      for (let above = byKey.get(row.parent); above; above = byKey.get(above.parent)) this.expanded.add(above.key);
     }
-    for (const row of this.children.get(null) ?? []) this.expanded.add(row.key);
     for (const header of table.tHead.rows[0].cells) this.makeSortable(header);
     this.fill();
   }
@@ -78,10 +102,16 @@ class NodeTable {
     const { sort } = this.columns.find((column) => column.name === this.order);
     const sign = this.descending ? -1 : 1;
     return (a, b) => {
-      const [x, y] = [sort(a), sort(b)];
-      const byCost = (b.now?.cpu ?? 0) - (a.now?.cpu ?? 0);
+      const [one, other] = [this.figures(a), this.figures(b)];
+      const [x, y] = [sort(one), sort(other)];
+      const byCost = (other.now?.cpu ?? 0) - (one.now?.cpu ?? 0);
       return sign * (x < y ? -1 : x > y ? 1 : 0) || byCost || (a.key < b.key ? -1 : 1);
     };
+  }
+
+  // A row's own figures; in the tree those with everything below.
+  figures(row) {
+    return this.asTree && !this.filter ? row.total : row;
   }
 
   visible() {
@@ -110,6 +140,8 @@ class NodeTable {
       body.append(element("tr", {}, element("td", { colspan: this.columns.length }, more)));
     }
     this.table.tBodies[0].replaceChildren(body);
+    if (this.asTree && !this.filter) this.table.setAttribute("role", "treegrid");
+    else this.table.removeAttribute("role");
     for (const header of this.table.tHead.rows[0].cells) {
       const sorted = header.dataset.column === this.order;
       if (sorted) header.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
@@ -125,16 +157,18 @@ class NodeTable {
   line(row, depth) {
     const cells = this.columns.map((column) => {
       if (column.name === "key") return this.keyCell(row, depth);
-      const factor = column.tint?.(row) ?? null;
+      const figures = this.figures(row);
+      const factor = column.tint?.(figures) ?? null;
       const kind = row.kind || (factor === null ? "" : factor > SLOWER ? "slower" : factor < 1 / SLOWER ? "faster" : "");
-      return element("td", { class: column.tint ? `number ${kind}` : "number" }, column.text(row));
+      return element("td", { class: column.tint ? `number ${kind}` : "number" }, column.text(figures));
     });
-    return element("tr", { class: row.finding ? "found" : null, "aria-level": this.asTree ? depth + 1 : null }, ...cells);
+    return element("tr", { class: row.finding ? "cause" : null, "aria-level": this.asTree && !this.filter ? depth + 1 : null }, ...cells);
   }
 
   keyCell(row, depth) {
     const cell = element("th", { scope: "row", class: "key", style: depth ? `padding-left:${depth * 1.2 + 0.5}em` : null });
-    if (this.asTree && this.children.has(row.key)) {
+    const text = this.asTree && !this.filter ? shortOf(row.key) : row.key;
+    if (this.asTree && !this.filter && this.children.has(row.key)) {
       const open = this.expanded.has(row.key);
       const toggle = () => {
         if (open) this.expanded.delete(row.key);
@@ -142,12 +176,12 @@ class NodeTable {
         this.fill();
         this.table.querySelector(`[data-toggle="${CSS.escape(row.key)}"]`)?.focus();
       };
-      const label = `${open ? "collapse" : "expand"} ${row.key}`;
+      const label = `${open ? "collapse" : "expand"} ${shortOf(row.key)}`;
       const attributes = { type: "button", class: "toggle", "aria-expanded": `${open}`, "aria-label": label, "data-toggle": row.key };
       cell.append(element("button", { ...attributes, onclick: toggle }, open ? "▾" : "▸"));
     }
-    if (row.now) cell.append(element("button", { type: "button", class: "jump", onclick: () => this.onJump(row.key) }, row.key));
-    else cell.append(row.key);
+    const jump = () => this.onJump(row.key);
+    cell.append(element("button", { type: "button", class: "jump", title: row.key, onclick: jump }, text));
     for (const badge of [row.kind, row.finding]) {
       if (badge) cell.append(" ", element("span", { class: `badge ${badge}` }, badge));
     }

@@ -1,52 +1,65 @@
-// The timeline: one canvas, lanes of nested bars; only what is visible is drawn, and nothing smaller than a pixel twice.
+// A timeline: one canvas, lanes of nested bars; only what is visible is drawn, and nothing smaller than a pixel twice.
 
 const ROW_HEIGHT = 18;
-const AXIS_HEIGHT = 20;
-const USAGE_HEIGHT = 64;
-const TOP = AXIS_HEIGHT + USAGE_HEIGHT + 8;
-const MOST_HEIGHT = 640;
+const USAGE_HEIGHT = 44;
+const AXIS_HEIGHT = 18;
 const LABEL_FROM = 28; // pixels of width from which a bar has its name on it
-const PALETTE = 10;
+const LINES = ["text", "muted", "line", "surface", "critical", "selected", "busy", "waiting", "match", "bar-text", "bad", "good"];
 
 class Timeline {
-  constructor(build, canvas, onSelect, onHover) {
+  // `actions` are what the page does: select(index, options), hover(index, event), escape().
+  constructor(build, box, view, colouring, found, actions) {
     this.build = build;
-    this.canvas = canvas;
-    this.onSelect = onSelect;
-    this.onHover = onHover;
+    this.box = box; // it scrolls; the canvas sticks to its upper edge
+    this.canvas = $("canvas", box);
+    this.view = view;
+    this.colouring = colouring;
+    this.actions = actions;
+    this.found = []; // [index, number, kind] of what was found
+    for (const { key, number, kind } of found) for (const index of build.withKey(key)) this.found.push([index, number, kind]);
+    this.foundKind = new Map(this.found.map(([index, , kind]) => [index, kind]));
     this.usage = new Utilisation(build);
-    this.from = 0;
-    this.to = build.span;
-    this.scroll = 0;
+    this.axis = this.canvas.hasAttribute("data-axis") ? AXIS_HEIGHT : 0;
+    this.top = this.axis + USAGE_HEIGHT + 4;
     this.selected = -1;
     this.matches = new Set();
     this.onlyCritical = false;
-    this.colourOfName = build.strings.map((name) => hash(name) % PALETTE);
-    this.context = canvas.getContext("2d");
+    this.context = this.canvas.getContext("2d");
     this.pending = false;
-    new ResizeObserver(() => this.resize()).observe(canvas);
+    this.scroll = 0;
+    this.recolour();
+    new ResizeObserver(() => this.resize()).observe(box);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.resize());
-    this.listen();
+    view.watchers.push(() => this.draw());
+    box.addEventListener("scroll", () => {
+      this.scroll = box.scrollTop;
+      this.draw();
+    });
+    listen(this);
     this.resize();
   }
 
-  resize() {
+  recolour() {
+    this.codes = this.colouring.codes(this.build);
+  }
+
+  resize({ atOnce = false } = {}) {
     const style = getComputedStyle(document.documentElement);
-    this.colours = Object.fromEntries(
-      ["text", "muted", "line", "surface", "critical", "selected", "busy", "waiting", "match", "bar-text"].map((name) => [
-        name,
-        style.getPropertyValue(`--${name}`).trim(),
-      ]),
-    );
-    this.bars = Array.from({ length: PALETTE }, (_, i) => style.getPropertyValue(`--bar-${i}`).trim());
-    this.height = Math.min(TOP + this.build.rows * ROW_HEIGHT + 8, MOST_HEIGHT);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    this.colours = Object.fromEntries(LINES.map((name) => [name, colour(name)]));
+    this.bars = COLOURS.map(colour);
+    const whole = this.top + this.build.rows * ROW_HEIGHT + 4;
+    this.box.style.height ||= `${Math.min(whole, Number(this.box.dataset.height)) + 2}px`;
+    this.height = Math.max(Math.min(whole, this.box.clientHeight), this.top);
     this.canvas.style.height = `${this.height}px`;
-    this.width = this.canvas.clientWidth;
+    $(".spacer", this.box).style.height = `${Math.max(whole - this.height, 0)}px`;
+    this.width = this.box.clientWidth;
     const scale = devicePixelRatio || 1;
     this.canvas.width = Math.max(Math.round(this.width * scale), 1);
     this.canvas.height = Math.round(this.height * scale);
     this.context.setTransform(scale, 0, 0, scale, 0, 0);
-    this.draw();
+    if (atOnce) this.paint();
+    else this.draw();
   }
 
   draw() {
@@ -59,60 +72,63 @@ class Timeline {
   }
 
   x(time) {
-    return ((time - this.from) / (this.to - this.from)) * this.width;
+    return ((time - this.view.from) / (this.view.to - this.view.from)) * this.width;
   }
 
   time(x) {
-    return this.from + (x / this.width) * (this.to - this.from);
+    return this.view.from + (x / this.width) * (this.view.to - this.view.from);
   }
 
   paint() {
-    const { context, width, height, colours } = this;
+    const { context, width, height, colours, top } = this;
     context.clearRect(0, 0, width, height);
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
     this.paintUsage();
-    this.paintAxis();
+    this.paintGrid();
     context.save();
     context.beginPath();
-    context.rect(0, TOP, width, height - TOP);
+    context.rect(0, top, width, height - top);
     context.clip();
     const first = Math.max(Math.floor(this.scroll / ROW_HEIGHT), 0);
-    const last = Math.min(Math.ceil((this.scroll + height - TOP) / ROW_HEIGHT), this.build.rows);
+    const last = Math.min(Math.ceil((this.scroll + height - top) / ROW_HEIGHT), this.build.rows);
     for (let row = first; row < last; row++) this.paintRow(row);
-    if (this.selected >= 0) this.outline(this.selected, colours.selected, 2);
+    for (const [index, , kind] of this.found) this.outline(index, this.colourOfKind(kind), 2);
+    if (this.selected >= 0) this.outline(this.selected, colours.selected, 3);
     context.restore();
+    this.paintMarks();
   }
 
   paintRow(rowNumber) {
     const { build, context, width, colours } = this;
+    const { from, to } = this.view;
     const row = build.rowIndex[rowNumber];
-    const y = TOP + rowNumber * ROW_HEIGHT - this.scroll;
-    const perPixel = (this.to - this.from) / width;
+    const y = this.top + rowNumber * ROW_HEIGHT - this.scroll;
+    const perPixel = (to - from) / width;
     let painted = -1; // the last pixel column that has something in it
-    for (let i = firstEndingAfter(build, row, this.from); i < row.length; i++) {
+    for (let i = firstEndingAfter(build, row, from); i < row.length; i++) {
       const index = row[i];
-      if (build.start[index] > this.to) break;
-      const left = Math.max(this.x(build.start[index]), 0);
-      const right = Math.min(Math.max(this.x(build.end[index]), left + 1), width);
+      if (build.start[index] > to) break;
+      const left = Math.max((build.start[index] - from) / perPixel, 0);
+      const right = Math.min(Math.max((build.end[index] - from) / perPixel, left + 1), width);
       if (right <= painted + 1) {
         // Whatever else ends inside the pixel that is painted already: jump over it all at once.
-        const next = firstEndingAfter(build, row, this.from + (painted + 1) * perPixel);
+        const next = firstEndingAfter(build, row, from + (painted + 1) * perPixel);
         if (next > i + 1) i = next - 1;
         continue;
       }
       painted = Math.floor(right - 1);
       const wide = right - left >= 3;
       const faded = this.faded(index);
-      context.globalAlpha = faded ? 0.2 : 1;
-      context.fillStyle = this.matches.has(index) ? colours.match : this.bars[this.colourOfName[build.name[index]]];
+      if (faded) context.globalAlpha = 0.2;
+      context.fillStyle = this.matches.has(index) ? colours.match : this.bars[this.codes[index]];
       context.fillRect(left, y + 1, right - left - (wide ? 0.5 : 0), ROW_HEIGHT - 2);
       if (build.critical[index]) {
         context.fillStyle = colours.critical;
         context.fillRect(left, y + ROW_HEIGHT - 4, right - left, 3);
       }
       if (right - left >= LABEL_FROM) this.label(index, left, right, y);
-      context.globalAlpha = 1;
+      if (faded) context.globalAlpha = 1;
     }
   }
 
@@ -132,195 +148,108 @@ class Timeline {
   }
 
   outline(index, colour, thickness) {
-    const y = TOP + this.build.row[index] * ROW_HEIGHT - this.scroll;
-    const left = this.x(this.build.start[index]);
-    this.context.strokeStyle = colour;
-    this.context.lineWidth = thickness;
-    this.context.strokeRect(left, y + 1, Math.max(this.x(this.build.end[index]) - left, 3), ROW_HEIGHT - 2);
+    const { context, build } = this;
+    const y = this.top + build.row[index] * ROW_HEIGHT - this.scroll;
+    if (y < this.top - ROW_HEIGHT || y > this.height || build.end[index] < this.view.from || build.start[index] > this.view.to) return;
+    const left = this.x(build.start[index]);
+    context.strokeStyle = colour;
+    context.lineWidth = thickness;
+    context.strokeRect(left, y + 1, Math.max(this.x(build.end[index]) - left, 3), ROW_HEIGHT - 2);
   }
 
-  paintAxis() {
-    const { context, width, colours } = this;
-    const step = niceStep((this.to - this.from) / Math.max(width / 110, 1));
+  colourOfKind(kind) {
+    return kind === "improvement" || kind === "removed" ? this.colours.good : this.colours.bad;
+  }
+
+  // What was found, with its number in the table, below the processors: seen also where its lane is not.
+  paintMarks() {
+    const { context, build } = this;
+    const y = this.axis + USAGE_HEIGHT;
+    const painted = new Set();
+    for (const [index, number, kind] of this.found) {
+      const x = this.x((build.start[index] + build.end[index]) / 2);
+      if (x < 0 || x > this.width || painted.has(Math.round(x / 8))) continue;
+      painted.add(Math.round(x / 8));
+      context.fillStyle = this.colourOfKind(kind);
+      context.beginPath();
+      context.moveTo(x - 6, y - 9);
+      context.lineTo(x + 6, y - 9);
+      context.lineTo(x, y + 2);
+      context.fill();
+      context.fillText(`${number}`, x + 8, y - 5);
+    }
+  }
+
+  paintGrid() {
+    const { context, width, colours, view } = this;
+    const step = niceStep((view.to - view.from) / Math.max(width / 110, 1));
     context.strokeStyle = colours.line;
     context.lineWidth = 1;
     context.fillStyle = colours.muted;
-    for (let time = Math.ceil(this.from / step) * step; time <= this.to; time += step) {
+    for (let time = Math.ceil(view.from / step) * step; time <= view.to; time += step) {
       const x = Math.round(this.x(time)) + 0.5;
       context.beginPath();
-      context.moveTo(x, AXIS_HEIGHT - 4);
+      context.moveTo(x, this.axis ? this.axis - 4 : 0);
       context.lineTo(x, this.height);
       context.stroke();
-      context.fillText(seconds(time / 1e6), Math.min(x + 3, width - 48), AXIS_HEIGHT / 2);
+      if (this.axis) context.fillText(seconds(time / 1e6), Math.min(x + 3, width - 48), this.axis / 2);
     }
+    const end = Math.round(this.x(this.build.span)) + 0.5; // of the build: the other one may have taken longer
+    context.strokeStyle = colours.text;
+    context.beginPath();
+    context.moveTo(end, this.axis);
+    context.lineTo(end, this.height);
+    context.stroke();
   }
 
   paintUsage() {
     const { context, width, colours, usage, build } = this;
-    const bottom = AXIS_HEIGHT + USAGE_HEIGHT;
+    const bottom = this.axis + USAGE_HEIGHT;
     context.fillStyle = colours.surface;
-    context.fillRect(0, AXIS_HEIGHT, width, USAGE_HEIGHT);
+    context.fillRect(0, this.axis, width, USAGE_HEIGHT);
+    if (!usage.known) return;
     const values = [];
     let most = build.cpus || 1;
     for (let x = 0; x < width; x += 2) {
-      const from = this.time(x);
-      const to = this.time(x + 2);
-      const busy = usage.known ? usage.mean(usage.busy, from, to) : 0;
-      const waiting = usage.known ? usage.mean(usage.waiting, from, to) : 0;
+      const [from, to] = [this.time(x), this.time(x + 2)];
+      const busy = usage.mean(usage.busy, from, to);
+      const waiting = usage.mean(usage.waiting, from, to);
       values.push([x, busy, waiting]);
       most = Math.max(most, busy + waiting);
     }
-    const scale = (USAGE_HEIGHT - 12) / most;
-    for (const [x, busy, waiting] of values) {
-      context.fillStyle = colours.waiting;
-      context.fillRect(x, bottom - (busy + waiting) * scale, 2, waiting * scale);
-      context.fillStyle = colours.busy;
-      context.fillRect(x, bottom - busy * scale, 2, busy * scale);
-    }
-    if (build.cpus) {
-      const y = Math.round(bottom - build.cpus * scale) + 0.5;
-      context.strokeStyle = colours.text;
-      context.setLineDash([4, 3]);
-      context.beginPath();
-      context.moveTo(0, y);
-      context.lineTo(width, y);
-      context.stroke();
-      context.setLineDash([]);
-      context.fillStyle = colours.text;
-      context.fillText(`${build.cpus} CPUs`, 4, y - 6);
-    }
+    const scale = (USAGE_HEIGHT - 14) / most;
+    context.fillStyle = colours.waiting;
+    for (const [x, busy, waiting] of values) context.fillRect(x, bottom - (busy + waiting) * scale, 2, waiting * scale);
+    context.fillStyle = colours.busy;
+    for (const [x, busy] of values) context.fillRect(x, bottom - busy * scale, 2, busy * scale);
+    if (!build.cpus) return;
+    const y = Math.round(bottom - build.cpus * scale) + 0.5;
+    context.strokeStyle = context.fillStyle = colours.text;
+    context.setLineDash([4, 3]);
+    context.beginPath();
+    context.moveTo(0, y);
+    context.lineTo(width, y);
+    context.stroke();
+    context.setLineDash([]);
+    context.fillText(`${build.cpus} CPUs`, 4, y - 6);
   }
 
-  zoom(factor, around = (this.from + this.to) / 2) {
-    const width = Math.min(Math.max((this.to - this.from) * factor, 5), this.build.span * 1.05);
-    const share = (around - this.from) / (this.to - this.from);
-    this.show(around - width * share, around + width * (1 - share));
-  }
-
-  pan(share) {
-    const step = (this.to - this.from) * share;
-    this.show(this.from + step, this.to + step);
-  }
-
-  show(from, to) {
-    const width = to - from;
-    const margin = this.build.span * 0.025;
-    this.from = Math.min(Math.max(from, -margin), Math.max(this.build.span + margin - width, -margin));
-    this.to = this.from + width;
-    this.draw();
-  }
-
-  showAll() {
-    this.show(0, this.build.span);
-  }
-
-  scrollTo(position) {
-    const most = Math.max(TOP + this.build.rows * ROW_HEIGHT + 8 - this.height, 0);
-    this.scroll = Math.min(Math.max(position, 0), most);
-    this.draw();
-  }
-
-  select(index, { zoom = false } = {}) {
+  // Scrolls so that the process is seen; -1 for none.
+  select(index) {
     this.selected = index;
     if (index >= 0) {
-      const length = this.build.end[index] - this.build.start[index];
-      const visible = this.build.start[index] >= this.from && this.build.end[index] <= this.to;
-      if (zoom) this.show(this.build.start[index] - length, this.build.end[index] + length);
-      else if (!visible) {
-        const width = this.to - this.from;
-        const middle = this.build.start[index] + Math.min(length, width) / 2;
-        this.show(middle - width / 2, middle + width / 2);
-      }
       const y = this.build.row[index] * ROW_HEIGHT;
-      if (y < this.scroll || y + ROW_HEIGHT > this.scroll + this.height - TOP) this.scrollTo(y - (this.height - TOP) / 2);
+      const room = this.height - this.top;
+      if (y < this.scroll || y + ROW_HEIGHT > this.scroll + room) this.box.scrollTop = y - room / 2;
     }
     this.draw();
-    this.onSelect(index);
   }
 
   pointed(event) {
     const box = this.canvas.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    if (y < TOP) return -1;
-    const slack = ((this.to - this.from) / this.width) * 2;
-    return this.build.at(this.time(x), Math.floor((y - TOP + this.scroll) / ROW_HEIGHT), slack);
+    if (y < this.top) return -1;
+    const slack = ((this.view.to - this.view.from) / this.width) * 2;
+    return this.build.at(this.time(x), Math.floor((y - this.top + this.scroll) / ROW_HEIGHT), slack);
   }
-
-  listen() {
-    const { canvas } = this;
-    let drag = null;
-    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    canvas.addEventListener("pointerdown", (event) => {
-      drag = { x: event.clientX, y: event.clientY, from: this.from, to: this.to, scroll: this.scroll, moved: false };
-      canvas.setPointerCapture(event.pointerId);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (drag === null) return this.onHover(this.pointed(event), event);
-      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
-      drag.moved ||= Math.abs(dx) + Math.abs(dy) > 4;
-      if (!drag.moved) return;
-      const shift = (dx / this.width) * (drag.to - drag.from);
-      this.show(drag.from - shift, drag.to - shift);
-      this.scrollTo(drag.scroll - dy);
-    });
-    canvas.addEventListener("pointerup", (event) => {
-      if (drag !== null && !drag.moved) this.select(this.pointed(event));
-      drag = null;
-    });
-    canvas.addEventListener("pointercancel", () => (drag = null));
-    canvas.addEventListener("pointerleave", (event) => this.onHover(-1, event));
-    canvas.addEventListener("dblclick", (event) => {
-      const index = this.pointed(event);
-      if (index >= 0) this.select(index, { zoom: true });
-    });
-    canvas.addEventListener("keydown", (event) => this.key(event));
-  }
-
-  // A wheel scrolls the page, as everywhere, until a modifier says that the timeline is meant.
-  wheel(event) {
-    const box = this.canvas.getBoundingClientRect();
-    if (event.ctrlKey || event.metaKey) this.zoom(Math.exp(event.deltaY * 0.002), this.time(event.clientX - box.left));
-    else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
-      this.pan((event.deltaX || event.deltaY) / this.width);
-    } else if (event.altKey) this.scrollTo(this.scroll + event.deltaY);
-    else return;
-    event.preventDefault();
-  }
-
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { build, selected } = this;
-    const start = selected >= 0 ? selected : 0;
-    const actions = {
-      "+": () => this.zoom(0.6),
-      "=": () => this.zoom(0.6),
-      "-": () => this.zoom(1 / 0.6),
-      0: () => this.showAll(),
-      Home: () => this.showAll(),
-      a: () => this.pan(-0.2),
-      d: () => this.pan(0.2),
-      w: () => this.scrollTo(this.scroll - 4 * ROW_HEIGHT),
-      s: () => this.scrollTo(this.scroll + 4 * ROW_HEIGHT),
-      ArrowLeft: () => (event.shiftKey ? this.pan(-0.2) : this.select(selected < 0 ? 0 : build.neighbour(start, -1))),
-      ArrowRight: () => (event.shiftKey ? this.pan(0.2) : this.select(selected < 0 ? 0 : build.neighbour(start, 1))),
-      ArrowUp: () => this.select(build.parent[start] >= 0 ? build.parent[start] : start),
-      ArrowDown: () => this.select(build.childCount[start] ? build.firstChild(start) : start),
-      Enter: () => selected >= 0 && this.select(selected, { zoom: true }),
-      Escape: () => this.select(-1),
-    };
-    if (actions[event.key] === undefined) return;
-    actions[event.key]();
-    event.preventDefault();
-  }
-}
-
-function hash(text) {
-  let value = 2166136261;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 16777619);
-  return value >>> 0;
-}
-
-function niceStep(least) {
-  const power = 10 ** Math.floor(Math.log10(least));
-  return [1, 2, 5, 10].map((digit) => digit * power).find((step) => step >= least);
 }

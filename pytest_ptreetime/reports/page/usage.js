@@ -1,0 +1,43 @@
+// Busy and waiting processors over time. A process's times are known as sums only: they are spread over its life.
+class Utilisation {
+  constructor(build) {
+    const known = [];
+    for (let i = 0; i < build.count; i++) {
+      const spent = build.numbers.cpu[i] !== null || build.numbers.run_delay[i] !== null;
+      if (spent && build.end[i] > build.start[i]) known.push(i);
+    }
+    const begins = Int32Array.from(known).sort((a, b) => build.start[a] - build.start[b]);
+    const ends = Int32Array.from(known).sort((a, b) => build.end[a] - build.end[b]);
+    const steps = known.length * 2;
+    this.known = steps > 0;
+    this.time = new Float64Array(steps);
+    this.busy = { rate: new Float64Array(steps), sum: new Float64Array(steps), of: build.numbers.cpu };
+    this.waiting = { rate: new Float64Array(steps), sum: new Float64Array(steps), of: build.numbers.run_delay };
+    for (let i = 0, begun = 0, ended = 0; i < steps; i++) {
+      const isBegin = begun < begins.length && build.start[begins[begun]] <= build.end[ends[ended]];
+      const index = isBegin ? begins[begun++] : ends[ended++];
+      this.time[i] = isBegin ? build.start[index] : build.end[index];
+      for (const series of [this.busy, this.waiting]) {
+        const rate = (series.of[index] ?? 0) / (build.end[index] - build.start[index]);
+        const before = i ? series.rate[i - 1] : 0;
+        series.rate[i] = before + (isBegin ? rate : -rate);
+        series.sum[i] = i ? series.sum[i - 1] + before * (this.time[i] - this.time[i - 1]) : 0;
+      }
+    }
+  }
+
+  mean(series, from, to) {
+    return Math.max((this.sumUntil(series, to) - this.sumUntil(series, from)) / (to - from), 0);
+  }
+
+  sumUntil(series, time) {
+    let low = 0;
+    let high = this.time.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.time[middle] <= time) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? 0 : series.sum[low - 1] + series.rate[low - 1] * (time - this.time[low - 1]);
+  }
+}
