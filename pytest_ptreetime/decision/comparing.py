@@ -313,9 +313,9 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
 
     decision = decide(panel, terms)
     on_path = [set(profile.critical_path) for profile in rounds]
-    for finding in [*decision.findings, *decision.differences]:
+    for finding in [*decision.findings, *decision.left, *decision.differences]:
         finding.on_critical_path = sum(finding.key in path for path in on_path) > len(on_path) / 2
-    result.structure = decision.differences
+    result.structure, result.left = decision.differences, decision.left
     parents = {panel.keys[n]: panel.keys[above] for n, above in enumerate(panel.parents_now.tolist()) if above >= 0}
     result.changes = changes_of(decision.differences, terms.commands, panel.identities, parents)
     result.comparable = _comparable(panel)

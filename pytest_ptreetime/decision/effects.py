@@ -52,6 +52,9 @@ SIZEABLE_GRAINS = 4
 #: Where nearly all commands changed, all nodes together tell the machine's speed if they moved by no more than this
 #: logarithm, twice what machines differ by from day to day; more than that may be what the commands do.
 SUSPECTED_SHIFT = 2 * HOST_NOISE
+#: From this logarithm on, and from so many standard errors, it is an open question whether the machine or they did.
+OPEN_SHIFT = float(np.log(1.02))
+OPEN_ERRORS = 2.0
 #: So many nodes that do as before, together so many grains of their metric long (20 ms where the grain is 0.5 ms), tell
 #: the machine's speed to this logarithm: starting programs and compiling do not slow down alike.
 FEWEST_STEADY = 10
@@ -94,15 +97,25 @@ class Samples:
         """The nodes that say how fast the machine was; None if too few, or the metric does not follow the machine."""
         if not self.noise.follows_machine:
             return None
-        if self.suspects is None or not self.suspects.any():
-            return host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves)
-        chosen = host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves & ~self.suspects)
         every = host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves)
+        if self.suspects is None or not self.suspects.any():
+            return every
+        chosen = host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves & ~self.suspects)
         if chosen is not None or every is None:
             return chosen
+        return every if abs(self._shared(every)) <= SUSPECTED_SHIFT else None
+
+    def suspected_nodes(self) -> Mask | None:
+        """All that would say it, where too few of them have the command that they had before."""
+        if self.suspects is None or not self.suspects.any() or not self.noise.follows_machine:
+            return None
+        chosen = host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves & ~self.suspects)
+        every = host_speed.reference_nodes(self.sizes, self.noise.start, self.leaves)
+        return every if chosen is None else None
+
+    def _shared(self, chosen: Mask) -> float:
         reference = np.mean([self.reference_logs(session).mean(axis=0) for session in self.baseline], axis=0)
-        shared = float(np.median(host_speed.round_factors(self.reference_logs(self.current), reference, every)))
-        return every if abs(shared) <= SUSPECTED_SHIFT else None
+        return float(np.median(host_speed.round_factors(self.reference_logs(self.current), reference, chosen)))
 
     @property
     def tells_noise(self) -> bool:
@@ -216,6 +229,7 @@ def effects_since(
     noise, sessions, pinned = samples.noise, samples.baseline, samples.pinned
     chosen = samples.reference_nodes()
     steady = samples.steady_nodes() if chosen is None else None
+    suspected = samples.suspected_nodes() if planned is None else None
     rounds = [*sessions, samples.current, *([pinned] if pinned is not None else [])]
     machine, common = _machine(samples, rounds, chosen, calibration)
     if steady is not None:
@@ -265,11 +279,13 @@ def effects_since(
             if planned is not None:
                 return replace(result, errors=np.sqrt(both + 2 * stated_between))
             result = _with_spread(result, both, 2 * stated_between)
+        if suspected is not None:
+            result = _changed_in_doubt(result, suspected, calibration)
         if steady is not None:
-            result = replace(result, doubt=result.doubt + STEADY_DOUBT)
+            result = replace(result, doubt=result.doubt + STEADY_DOUBT, machine_allowance=STEADY_DOUBT)
         elif chosen is None and noise.follows_machine:
             result = _less_machine_allowance(result, calibration)
-        if chosen is not None and not shift.calibrated:
+        if chosen is not None and suspected is None and not shift.calibrated:
             result = _unmoved_in_doubt(result, samples.sizes >= SIZEABLE_GRAINS * noise.start)
         return _with_common_shift(_inflated(_with_error_of_median(result)))
 
@@ -384,6 +400,23 @@ def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
     between = (np.minimum(total, 0.0) <= moved) & (moved <= np.maximum(total, 0.0))
     common = replace(result.common, doubt="split")
     return replace(result, common=common, doubt=result.doubt + np.where(between, abs(total), 0.0))
+
+
+def _changed_in_doubt(result: Effects, suspected: Mask, calibration: CalibrationShift | None) -> Effects:
+    """Where the commands of all nodes that could tell the machine's speed changed, and they take longer together.
+
+    A machine that is slower and an option that costs a little look the same, but for what the calibration says. What
+    takes less time raises no question.
+    """
+    taken_out = result.common.total - result.common.build
+    shared = float(np.median(result.effects[suspected])) + taken_out
+    error = float((np.pi / 2 * np.median(result.errors[suspected] ** 2) / np.count_nonzero(suspected)) ** 0.5)
+    known = calibration is not None and not calibration.disturbed
+    low, high = calibration.machine_allowance() if calibration is not None and known else (0.0, 0.0)
+    unexplained = shared - float(np.clip(shared, low, high))
+    if unexplained < max(OPEN_SHIFT, OPEN_ERRORS * error):
+        return result
+    return replace(result, common=replace(result.common, doubt="commands", suspected=shared))
 
 
 def _robust_scales(deviations: Array, sessions: int, log_sizes: Array, least: Array) -> Array:

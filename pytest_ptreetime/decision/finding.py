@@ -42,10 +42,12 @@ RemarkKind: TypeAlias = Literal[
     "unpaired-rounds",  # before, now
     "unsteady-count",  # key, counts
     "scatter",  # factor
+    "left-to-wrapper",
     # What became of the shift that all processes share; ``busy`` says what kept the machine busy.
     "shift-unexplained",
     "shift-undecided-busy",  # busy
     "shift-undecided-split",
+    "shift-undecided-commands",  # ratio: of the processes whose command changed
     "shift-contradicted",
     "shift-removed-busy",  # busy
     "shift-confirmed",
@@ -115,11 +117,17 @@ class Finding(msgspec.Struct):
     matters: bool = True
     #: Work that the build does already is done once more.
     again: bool = False
+    #: Of a compile that is new while others of its file are not: how often a round compiled the file, and does now.
+    compiles: tuple[float, float] | None = None
     #: A program that stands on one side only above programs of both: a wrapper.
     level: bool = False
-    #: How the node's command differs, where that explains the finding; ``alike`` more commands differ in the same way.
+    #: How the node's command differs, where that explains the finding; ``alike`` more commands differ in the same way
+    #: (of what most processes share: that many do).
     cause: CommandDifference | None = None
     alike: int = 0
+    #: The program that stands in front of all that changed with this, or no longer does: that is the cause.
+    wrapper: str | None = None
+    wrapper_gone: bool = False
     #: Of a time: the metrics of input and output before and now, of which each side's rounds all have the same value.
     work: dict[str, tuple[float, float]] | None = None
     #: Of wall time: the seconds that the build waited longer, and for whom.
@@ -236,6 +244,8 @@ class Comparison(msgspec.Struct):
     contentions: list[Finding] = []
     #: Every difference of structure, those that are no reason to fail too.
     structure: list[Finding] = []
+    #: Changes of processes below a wrapper that came or went, which are in line with those of all others below it.
+    left: list[Finding] = []
     #: What changed in the build besides: commands, wrappers, small programs that came or went.
     changes: list[Change] = []
     #: The part of the processes of this session that have a counterpart in the baseline.

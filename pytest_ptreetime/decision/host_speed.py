@@ -137,9 +137,11 @@ class CommonShift:
     df: float = np.inf
     p_value: float = 1.0
     calibrated: bool = False
-    #: Why a calibration could not decide: ``disturbed``, ``contradicted`` by processes that did not follow it, or
-    #: ``split``: there is none, and many processes did not move with the others.
+    #: Why a calibration could not decide: ``disturbed``, ``contradicted`` by processes that did not follow it,
+    #: ``split``: there is none, and many processes did not move with the others, or ``commands``: those that moved have
+    #: other commands than before. Then ``suspected`` is the logarithm by which they did.
     doubt: str | None = None
+    suspected: float = 0.0
 
 
 def reference_nodes(sizes: Array, grain: float, leaves: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:

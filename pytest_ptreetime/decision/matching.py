@@ -22,7 +22,7 @@ from pytest_ptreetime.decision.process_table import Node, Row, Table, tree_of
 from pytest_ptreetime.decision.programs import is_driver
 from pytest_ptreetime.decision.stepping_over import most_alike
 from pytest_ptreetime.decision.words import Masks, vocabulary
-from pytest_ptreetime.keys.identity import FORK
+from pytest_ptreetime.keys.identity import FORK, main_file
 from pytest_ptreetime.system.garbage_collection import without_collector
 
 __all__ = ["Matching", "Row", "Table", "match"]
@@ -121,6 +121,7 @@ class _Matcher:
             self._of_equal_command,
             self._of_equal_subject,
             self._of_equal_subject_and_class,
+            self._of_equal_main_file,
             self._of_equal_masked_command,
             self._above_matched,
             self._of_equal_command_but_for_numbers,
@@ -162,6 +163,16 @@ class _Matcher:
     def _of_equal_subject_and_class(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:
         for ours, theirs in _meeting(left, right, lambda node: (node.program, node.subject)):
             yield from self._of_one_subject(ours, theirs)
+
+    def _of_equal_main_file(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:
+        """The output tells compiles apart where one build has several of a file (``a.c -> pic/a.o``)."""
+
+        def label(node: Node) -> Hashable:
+            return (node.program, main_file(node.subject)) if node.told_by_file else None
+
+        for ours, theirs in _meeting(left, right, label):
+            if label(ours[0]) is not None:
+                yield from self._of_one_subject(ours, theirs)
 
     def _of_one_subject(self, left: list[Node], right: list[Node]) -> _Pairs:
         """Several commands (PIC and not, conftest): first those equal but for what the other side lacks."""

@@ -29,8 +29,8 @@ class Profile(msgspec.Struct):
 
     ``totals[key][metric]``: ``count`` is the number of nodes, the others are the metrics of metrics.py in their units:
     sums, of ``max_rss`` the largest. ``waiting`` are the seconds in which the build waited for these nodes and they
-    neither ran nor wanted to. A metric that no node of the key knows is
-    absent; one that only some know is the sum of those. ``parents`` has every key's parent key, None for the root's;
+    neither ran nor wanted to. A metric that no node of the key knows is absent; one that only some know is the sum of
+    those. ``parents`` has the key of what started the node, by a fork or by becoming it (exec), None for the root's;
     following them always ends. ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once.
     """
 
@@ -59,7 +59,8 @@ class Profile(msgspec.Struct):
         with without_collector():
             for node, key in zip(tree, keys, strict=True):
                 of_key = sums.get(key)
-                parent = None if node.parent is None else key_of[id(node.parent)]
+                above = node.previous_image or node.parent  # what becomes another program stands in front of it
+                parent = None if above is None else key_of[id(above)]
                 if of_key is None:
                     of_key = sums[key] = no_sums()
                     one_parent[key] = parent

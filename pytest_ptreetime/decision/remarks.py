@@ -37,6 +37,8 @@ def add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Ter
     for position in decision.structure.unsteady[:MOST_UNSTEADY]:
         counts = sorted(set(panel.current_counts[:, position].tolist()))
         notes.append(Remark("unsteady-count", {"key": panel.keys[position], "counts": counts}))
+    if result.left:
+        notes.append(Remark("left-to-wrapper"))
     if not terms.paired:
         _add_remarks_on_machine(result, decision, terms)
     if decision.inflation > NOTABLE_SCATTER:
@@ -54,7 +56,10 @@ def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms
     shifts = decision.shifts.values()
     notable = abs(math.log(result.host_shift)) >= NOTABLE_SHIFT
     busy = terms.calibrations.disturbance if terms.calibrations is not None else None
-    if any(finding.key == COMMON_KEY for finding in result.findings):
+    suspected = decision.shifts["cpu"].suspected if "cpu" in decision.shifts else 0.0
+    if suspected and not any(finding.is_worse for finding in result.findings):
+        result.reasons.append(Remark("shift-undecided-commands", {"ratio": math.exp(suspected)}))
+    elif any(finding.key == COMMON_KEY for finding in result.findings):
         result.notes.append(Remark("shift-unexplained"))
     elif any(shift.doubt == "disturbed" and not shift.calibrated for shift in shifts):
         result.reasons.append(Remark("shift-undecided-busy", {"busy": str(busy)}))

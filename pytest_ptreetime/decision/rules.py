@@ -35,6 +35,7 @@ from pytest_ptreetime.decision.structure import Structure, compare_structure
 from pytest_ptreetime.decision.structure_cost import Sides, StructureLimits, judge_structure
 from pytest_ptreetime.decision.waiting import Waiting, judge_waiting
 from pytest_ptreetime.decision.work import WORK, note_work
+from pytest_ptreetime.decision.wrapped import leave_to_wrappers
 
 __all__ = ["EVIDENCE", "Decision", "Terms", "decide"]
 
@@ -89,6 +90,8 @@ class Decision:
     """What statistics has to say; comparing.py makes a verdict of it."""
 
     findings: list[Finding]
+    #: Changes of single processes that are left to a wrapper of them all.
+    left: list[Finding]
     #: Every difference of structure, those that don't matter too.
     differences: list[Finding]
     #: What all nodes of a metric share.
@@ -137,7 +140,10 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     if waiting is not None and terms.planned is None:
         _note_waiting(findings, waiting, panel)
     findings += _common_findings(tested, build, machine)
-    _describe([*findings, *differences], build, panel)
+    findings, left = leave_to_wrappers(
+        findings, differences, _effects_by_metric(tested), panel, _suspects(panel, terms.commands)
+    )
+    _describe([*findings, *left, *differences], build, panel)
     if findings:
         explain(findings, build)
         mark_contention(findings, build)
@@ -146,12 +152,23 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     alpha = terms.fdr / max(sum(len(part.p_values) for part in tested), 1)
     return Decision(
         findings=findings,
+        left=left,
         differences=differences,
         shifts=shifts,
         levels=[level for part in tested if part.against == "baseline" for level in _power(part, terms, alpha)],
         structure=structure,
         inflation=max((part.effects.inflation for part in tested), default=1.0),
     )
+
+
+def _effects_by_metric(tested: Sequence[_Tested]) -> dict[str, dict[int, float]]:
+    """By metric, the log ratio of each position that is compared with the baseline."""
+    found: dict[str, dict[int, float]] = {}
+    for part in tested:
+        if part.against == "baseline":
+            of_metric = zip(part.positions.tolist(), part.effects.effects.tolist(), strict=True)
+            found.setdefault(part.metric, {}).update(of_metric)
+    return found
 
 
 def _weighted(parts: Sequence[tuple[str, Array]]) -> Array:
@@ -340,7 +357,9 @@ def _note_commands(findings: Sequence[Finding], commands: Mapping[str, CommandDi
     alike = Counter((program_class(_program(key, panel)), difference) for key, difference in commands.items())
     for finding in findings:
         difference = commands.get(finding.key)
-        if difference is not None and finding.metric != "count":
+        if finding.key == COMMON_KEY and alike:
+            (_, finding.cause), finding.alike = alike.most_common(1)[0]
+        elif difference is not None and finding.metric != "count":
             finding.cause = difference
             finding.alike = alike[program_class(finding.program), difference] - 1
 

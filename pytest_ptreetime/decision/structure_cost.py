@@ -27,7 +27,7 @@ from pytest_ptreetime.decision.finding import Finding
 from pytest_ptreetime.decision.profile import Identity
 from pytest_ptreetime.decision.programs import is_driver, is_told_by_its_file, program_class
 from pytest_ptreetime.decision.structure import CountChange
-from pytest_ptreetime.keys.identity import FORK
+from pytest_ptreetime.keys.identity import FORK, main_file
 
 __all__ = ["Sides", "StructureLimits", "judge_structure"]
 
@@ -42,8 +42,6 @@ TINY_PART = 0.1
 CHEAPER_PART = 0.1
 #: What replaces something, a renamed file, costs as much but for the noise of both: this part of it.
 REPLACED_NOISE = 0.25
-#: Options that a program has before the command that it passes on.
-MOST_OPTIONS = 8
 #: Subjects that say nothing of what a run works on.
 _NO_SUBJECT = frozenset({"", FORK})
 
@@ -157,7 +155,6 @@ def _collect(changes: Mapping[int, CountChange], sides: Sides, found: _Found, *,
     if not own:
         return
     levels = own & _above(np.flatnonzero(sides.both), parents)
-    levels |= _became_matched(own - levels, parents, sides)
     matched = _subjects(sides) if added else set()
     children = _children(own - levels, parents)
     for position in sorted(own):
@@ -180,7 +177,7 @@ def _collect(changes: Mapping[int, CountChange], sides: Sides, found: _Found, *,
                 members,
                 cost,
                 dearest,
-                again=(program_class(identity.name), identity.subject) in matched,
+                again=(program_class(identity.name), main_file(identity.subject)) in matched,
                 helper=parent in levels and not is_told_by_its_file(name),
             )
         )
@@ -256,6 +253,7 @@ def _findings_of(unit: _Unit, changes: Mapping[int, CountChange], sides: Sides, 
                 part=unit.cost / build if stands and build else None,
                 matters=matters,
                 again=unit.again,
+                compiles=_compiles(position, sides) if unit.again and change.kind == "added" else None,
                 explained_by=None if stands else sides.keys[unit.dearest],
                 explained_by_metric=None if stands else "count",
             )
@@ -290,32 +288,6 @@ def _above(positions: npt.NDArray[np.intp], parents: Parents) -> set[int]:
     return above
 
 
-def _became_matched(among: set[int], parents: Parents, sides: Sides) -> set[int]:
-    """Those of ``among`` that pass a command on by exec: the shell of ``flock -c``, with a sibling's command."""
-    wanted = {int(parents[position]) for position in among}
-    commands = {
-        (int(parents[position]), text)
-        for position in np.flatnonzero(sides.both).tolist()
-        if int(parents[position]) in wanted
-        for text in _commands_of(sides.identity(position))
-    }
-    return {
-        position
-        for position in among
-        if commands and any((int(parents[position]), text) in commands for text in _passed_on(sides.identity(position)))
-    }
-
-
-def _commands_of(identity: Identity) -> tuple[str, str]:
-    return f"{identity.name} {identity.subject}".rstrip(), " ".join((identity.name, *identity.words))
-
-
-def _passed_on(identity: Identity) -> list[str]:
-    """What its subject or the end of its command may be the command of."""
-    ends = [" ".join(identity.words[begin:]) for begin in range(min(len(identity.words), MOST_OPTIONS))]
-    return [identity.subject, *ends, *(text.rpartition("/")[2] for text in ends if "/" in text.partition(" ")[0])]
-
-
 def _children(among: set[int], parents: Parents) -> dict[int, list[int]]:
     """Of each parent those of ``among`` that hang on it."""
     children: dict[int, list[int]] = {}
@@ -332,13 +304,26 @@ def _members(top: int, children: Mapping[int, list[int]]) -> list[int]:
     return members
 
 
+def _compiles(position: int, sides: Sides) -> tuple[float, float] | None:
+    """How often the file of a compiler or driver is compiled on each side, whatever the output."""
+    name, subject = sides.name(position), main_file(sides.identity(position).subject)
+    if not is_told_by_its_file(name):
+        return None
+    same = [n for n in range(len(sides.keys)) if _is_of_file(sides.identity(n), program_class(name), subject)]
+    return float(sides.counts_before[same].sum()), float(sides.counts_now[same].sum())
+
+
+def _is_of_file(identity: Identity, program: str, file: str) -> bool:
+    return main_file(identity.subject) == file and program_class(identity.name) == program
+
+
 def _subjects(sides: Sides) -> set[tuple[str, str]]:
     """What the matched programs of the build work on."""
     found = set()
     for position in np.flatnonzero(sides.both).tolist():
         identity = sides.identity(position)
         if identity.subject not in _NO_SUBJECT:
-            found.add((program_class(identity.name), identity.subject))
+            found.add((program_class(identity.name), main_file(identity.subject)))
     return found
 
 

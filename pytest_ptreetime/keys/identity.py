@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["FORK", "Identity"]
+__all__ = ["ARROW", "FORK", "Identity", "main_file"]
 
 #: The subject of a process that never execed: it runs its parent's program.
 FORK = "(fork)"
+#: Stands in a subject between the main file and the output, where that tells it apart.
+ARROW = " -> "
+
+
+def main_file(subject: str) -> str:
+    """``a.c`` of ``a.c -> pic/a.o``."""
+    return subject.partition(ARROW)[0]
 
 
 class Identity(msgspec.Struct, frozen=True):

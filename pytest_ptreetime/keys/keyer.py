@@ -7,7 +7,8 @@ directories, whatever the order in which their processes ran. Nodes with equal k
 - Nodes that only pass a command on are left out of it (wrappers.py), and an exec counts like a fork: whether a shell
   forks its last command or becomes it is the shell's choice.
 - In brackets: of a program that is known, its *subject* (subjects.py), so that other options do not rename it; of
-  another, all of its arguments. They are normalised (arguments.py) after the user's substitutions (substitutions.py).
+  another, all of its arguments. A compile is told by its main file, and by its output where the build compiles that
+  file to several. They are normalised (arguments.py) after the user's substitutions (substitutions.py).
   Where a process runs in another directory than the root, an ordinary program's arguments begin with that:
   ``tool[lib: -v a.c]``.
 - A key has at most about 400 characters: what is too long is cut in the middle and gets a hash of the whole. What can't
@@ -97,6 +98,7 @@ class Keyer:
         passed = passes_through(nodes, decoded)
         directories = Directories.of(nodes, passed, decoded)
         subjects = NodeSubjects(directories, self._substitutions, decoded, passed, self._normalize_hook)
+        subjects.learn_outputs(nodes)
         below: dict[int, str] = {}  # the path that a node's children have, by its id
         names: dict[str, str] = {}
         brackets: dict[str, str] = {}

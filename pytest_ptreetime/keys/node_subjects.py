@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pytest_ptreetime.keys.arguments import ArgumentNormalizer, printable
 from pytest_ptreetime.keys.decoding import Decoded
 from pytest_ptreetime.keys.directories import Directories
-from pytest_ptreetime.keys.identity import FORK
+from pytest_ptreetime.keys.identity import ARROW, FORK
 from pytest_ptreetime.keys.program_arguments import ProgramArguments
-from pytest_ptreetime.keys.subjects import File, Subject, is_driver, rule_of
+from pytest_ptreetime.keys.subjects import File, Subject, is_driver, may_name_output, rule_of
 from pytest_ptreetime.keys.substitutions import Substitutions
 from pytest_ptreetime.tree.node import ProcessNode
 
@@ -20,7 +20,6 @@ _Command = tuple[str, bytes | None, tuple[bytes, ...]]  # a name, the directory,
 MOST_WORDS = 4_000
 LONGEST_WORD = 2_000
 MOST_LEVELS = 16  # of programs that work on what their parent works on
-ARROW = " -> "
 
 
 class NodeSubjects:
@@ -28,6 +27,9 @@ class NodeSubjects:
 
     It is worked out once for each argument and each command, but for those of compilers' inner programs, which differ
     all the time: they have temporary files' names. A large build has millions of nodes, and few that differ.
+
+    Where one main file is compiled to several outputs, the output belongs to the subject: ``a.c -> pic/a.o``. That is
+    known when all of the tree has been looked at, so learn_outputs() comes first.
 
     :param wrapped: by the id of a node that only passes a command on, the node that it passes it to (wrappers.py).
     :param normalize_hook: gives a node's words; None leaves them to the rules.
@@ -49,6 +51,28 @@ class NodeSubjects:
         self._names: dict[str, str] = {}
         self._commands: dict[_Command, str] = {}
         self._inner: set[str] = set()  # names of inner programs
+        self._outputs: dict[str, set[str]] = {}  # by main file
+        self._compiles: dict[_Command, Subject | None] = {}
+
+    def learn_outputs(self, nodes: Iterable[ProcessNode]) -> None:
+        """Which main files are compiled to several outputs."""
+        decoded = self._decoded
+        names: dict[str, bool] = {}
+        for node in nodes:
+            name = decoded.name(node)
+            known = names.get(name)
+            if known is None:
+                known = names[name] = may_name_output(name)
+            program = node._program
+            if not known or program is None or program.args is None:
+                continue
+            command = name, program.cwd, program.args
+            if command in self._compiles:
+                continue
+            found, cwd = self._found(node, name), decoded.cwd(node)
+            self._compiles[command] = found
+            if found is not None and found.made is not None:
+                self._outputs.setdefault(self._own(cwd, found), set()).add(self._part(cwd, found.made))
 
     def name(self, node: ProcessNode) -> str:
         """Its program's name."""
@@ -72,11 +96,11 @@ class NodeSubjects:
         name = self._decoded.name(node)
         program = node._program
         if program is None or program.args is None or name in self._inner:
-            return self._worked_out(node, name, levels)
+            return self._worked_out(node, name, levels, None)
         command = name, program.cwd, program.args
         known = self._commands.get(command)
         if known is None:
-            known = self._worked_out(node, name, levels)
+            known = self._worked_out(node, name, levels, self._compiles.get(command))
             if name not in self._inner:
                 self._commands[command] = known
         return known
@@ -91,22 +115,30 @@ class NodeSubjects:
         first = self._decoded.first_argument(node)
         return first is not None and rule_of(self._decoded.name(node), first) is not None
 
-    def _worked_out(self, node: ProcessNode, name: str, levels: int) -> str:
+    def _worked_out(self, node: ProcessNode, name: str, levels: int, found: Subject | None) -> str:
         decoded = self._decoded
         first = decoded.first_argument(node)
         if first is None:
             return ""
         cwd = decoded.cwd(node)
-        rule = rule_of(name, first)
-        found = None if rule is None else rule(ProgramArguments(decoded.text(node), cwd))
+        found = found or self._found(node, name)
         if found is None:
             # Asking a compiler for its version is the same everywhere.
-            directory = self._normalizer.directory(cwd) if rule is None else ""
+            directory = self._normalizer.directory(cwd) if rule_of(name, first) is None else ""
             return self._all_arguments(cwd, directory, name, decoded.args(node) or [])
         if found.of_parent or not is_driver(name):
             self._inner.add(name)
-        own = " ".join(filter(None, [self._part(cwd, part) for part in found.parts]))
+        own = self._own(cwd, found)
+        if found.made is not None and len(self._outputs.get(own, ())) > 1:
+            return own + ARROW + self._part(cwd, found.made)
         return self._with_parent(node, found, own, levels)
+
+    def _found(self, node: ProcessNode, name: str) -> Subject | None:
+        rule = rule_of(name, self._decoded.first_argument(node) or "")
+        return None if rule is None else rule(ProgramArguments(self._decoded.text(node), self._decoded.cwd(node)))
+
+    def _own(self, cwd: str | None, found: Subject) -> str:
+        return " ".join(filter(None, [self._part(cwd, part) for part in found.parts]))
 
     def _part(self, cwd: str | None, part: str) -> str:
         if not isinstance(part, File):
@@ -126,9 +158,10 @@ class NodeSubjects:
             words = [] if found.of_driver else [own]
             return " ".join(filter(None, [*words, self.of(parent, levels - 1)]))
         if drives:
+            main = own.rpartition(" ")[2]
             driver = self.of(parent, levels - 1)
-            if driver.startswith(own + ARROW):
-                return driver
+            if driver.startswith(main + ARROW):
+                return own + driver[len(main) :]
         return own
 
     def _all_arguments(self, cwd: str | None, directory: str, name: str, args: list[str]) -> str:

@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from pytest_ptreetime.errors import RecordingFailed
-from pytest_ptreetime.keys.identity import FORK, Identity
+from pytest_ptreetime.keys.identity import FORK, Identity, main_file
 from pytest_ptreetime.keys.keyer import Keyer
-from pytest_ptreetime.keys.node_subjects import ARROW
 from pytest_ptreetime.keys.subjects import COMPILERS, File, is_driver, rule_of, subject
 from pytest_ptreetime.keys.wrappers import LAUNCHERS, SHELLS
 from pytest_ptreetime.tree.node import ProcessNode
@@ -89,7 +88,7 @@ def _sources(node: ProcessNode, identity: Identity) -> list[str]:
     found = subject(node.name, args, node.cwd)
     if found is None or not _NOT_COMPILED.isdisjoint(identity.subject.split()):
         return []
-    words = identity.subject.partition(ARROW)[0].split(" ")
+    words = main_file(identity.subject).split(" ")
     files = [part for part in found.parts if isinstance(part, File) and _SOURCE.search(part)]
     if len(files) == 1:  # its name may hold blanks
         words = [" ".join(words[-1 - files[0].count(" ") :])]

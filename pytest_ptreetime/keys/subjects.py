@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from pytest_ptreetime.keys.program_arguments import ProgramArguments, is_temporary, words_of
 
-__all__ = ["COMPILERS", "File", "Rule", "Subject", "is_driver", "rule_of", "subject"]
+__all__ = ["COMPILERS", "File", "Rule", "Subject", "is_driver", "may_name_output", "rule_of", "subject"]
 
 
 class File(str):
@@ -28,11 +28,13 @@ class Subject(NamedTuple):
     """``parts`` in order. ``of_parent``: then what the parent works on.
 
     ``of_driver``: where the parent is a compiler's driver, what that works on and nothing else.
+    ``made``: the output, which tells runs apart where a build compiles one file to several (two targets, PIC and not).
     """
 
     parts: Sequence[str] = ()
     of_parent: bool = False
     of_driver: bool = False
+    made: File | None = None
 
 
 Rule: TypeAlias = Callable[[ProgramArguments], "Subject | None"]
@@ -52,6 +54,11 @@ def rule_of(name: str, first_argument: str) -> Rule | None:
 def is_driver(name: str) -> bool:
     """Whether ``name`` is a C compiler's driver, which runs a compiler, an assembler and a linker."""
     return _rule_of_name(name) is _driver
+
+
+def may_name_output(name: str) -> bool:
+    """Whether its subject can have an output (Subject.made): drivers, and launchers in front of them."""
+    return _rule_of_name(name) in (_driver, _launcher)
 
 
 @functools.lru_cache(1_000)
@@ -104,8 +111,10 @@ def _compiled(mode: Sequence[str], source: str, output: str | None) -> Subject:
     if is_temporary(source):
         preprocessed = "cpp_stdout" in source or not lasting
         return Subject(mode, of_parent=True) if preprocessed else Subject([*mode, *_files([output])])
+    if output is None and not mode:  # beside the process, not beside the source
+        output, lasting = f"{posixpath.basename(source).rpartition('.')[0]}.o", True
     if output is None or not lasting or mode or _is_usual_object(source, output):
-        return Subject([*mode, File(source)])
+        return Subject([*mode, File(source)], made=File(output) if output is not None and lasting else None)
     return Subject([File(source), "->", File(output)])
 
 

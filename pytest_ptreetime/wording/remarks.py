@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_ptreetime.decision.finding import Comparison, Remark, RemarkKind
-from pytest_ptreetime.system.figures import change, part
+from pytest_ptreetime.system.figures import change, counted, part
 from pytest_ptreetime.wording.sentences import LARGEST_IN_WORDS, finding_sentence
 
 __all__ = ["notes_in_words", "reasons_in_words"]
@@ -59,6 +59,20 @@ def _unsteady_count(_: Comparison, values: Mapping[str, Any]) -> str:
     return f"{values['key']}: the count differs between rounds now ({counts})"
 
 
+def _left_to_wrapper(comparison: Comparison, _: Mapping[str, Any]) -> str:
+    first = max(comparison.left, key=lambda finding: finding.part or 0.0)
+    others = len(comparison.left) - 1
+    more = f" (and {counted(others, 'other change')})" if others else ""
+    return f"changed as all below the program in front of them, and left to that: {finding_sentence(first)}{more}"
+
+
+def _undecided_commands(_: Comparison, values: Mapping[str, Any]) -> str:
+    return (
+        f"the processes whose command changed moved by {change(values['ratio'])} in cpu together; "
+        "can't tell whether their commands or the machine did: interleave (--ptreetime-against)"
+    )
+
+
 def _moved(comparison: Comparison) -> str:
     """``moved by +2.1 % in cpu, +41.0 % in wall``: each metric by its own."""
     shifts = comparison.host_shifts
@@ -82,12 +96,14 @@ _SENTENCES: dict[RemarkKind, str | Callable[[Comparison, Mapping[str, Any]], str
     "little-data": _little_data,
     "unpaired-rounds": "{before} rounds were paired with {now}; the surplus was left out",
     "unsteady-count": _unsteady_count,
+    "left-to-wrapper": _left_to_wrapper,
     "scatter": "nodes scatter {factor:.1f} times as much as in the baseline; judged accordingly",
     "shift-unexplained": "{shift}, which the calibration does not explain",
     "shift-undecided-busy": f"{{shift}}; {_UNDECIDED}: {_BUSY}",
     "shift-undecided-split": (
         f"most processes {{moved}}, many did not; {_UNDECIDED}: interleave (--ptreetime-against)"
     ),
+    "shift-undecided-commands": _undecided_commands,
     "shift-contradicted": (
         "{shift}, but the calibration by another one; either it was disturbed, or the build changed as a whole: "
         "repeat it, or interleave"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_ptreetime.decision.finding import COMMON_KEY, Finding, Power
+from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY, Finding, Power
 from pytest_ptreetime.decision.remarks import NOTABLE_SHIFT
 from pytest_ptreetime.metrics import metric_of
 from pytest_ptreetime.system.figures import Unit, amount, amounts, change, counted, part, signed
@@ -30,11 +30,11 @@ def finding_sentence(finding: Finding) -> str:
     text = f"{finding.label or finding.key}{between}{change_in_words(finding)}"
     if finding.waited is not None:
         text = f"{_waited(finding)}; {text}"
-    if finding.cause is not None:
-        more = f" (as {finding.alike} more)" if finding.alike else ""
-        text += f", because its command has {difference_in_words(finding.cause)}{more}"
+    text += _cause(finding)
     if finding.key == COMMON_KEY:
         text += "; the machine does not explain it"
+    elif finding.key == BUILD_KEY:
+        pass  # it is all of the change
     elif finding.metric != "count" and finding.share is not None and finding.cost is not None:
         build = signed(finding.cost / finding.share, _unit(finding.cost_metric or finding.metric))
         explained = f"{100 * finding.share:.0f} %" if finding.share <= 1.1 else "more than all"
@@ -48,6 +48,19 @@ def finding_sentence(finding: Finding) -> str:
     if finding.contention:
         text += "; it waited for a processor while its work stayed the same: contention"
     return text
+
+
+def _cause(finding: Finding) -> str:
+    if finding.wrapper is not None:
+        now = "no longer stands in front" if finding.wrapper_gone else "stands in front now"
+        return f", because {finding.wrapper} {now}"
+    if finding.cause is None:
+        return ""
+    if finding.key == COMMON_KEY:
+        have = f"{counted(finding.alike, 'command')} {'has' if finding.alike == 1 else 'have'}"
+        return f", because {have} {difference_in_words(finding.cause)}"
+    more = f" (as {finding.alike} more)" if finding.alike else ""
+    return f", because its command has {difference_in_words(finding.cause)}{more}"
 
 
 def change_in_words(finding: Finding) -> str:
@@ -70,7 +83,11 @@ def _count_in_words(finding: Finding) -> str:
     if finding.level:
         return "no longer stands in front" if finding.kind == "removed" else "stands in front now"
     if finding.kind == "added":
-        return "is new" if finding.current == 1 else f"is new, runs {_times(finding.current)}"
+        text = "is new" if finding.current == 1 else f"is new, runs {_times(finding.current)}"
+        if finding.compiles is None:
+            return text
+        before, now = map(_times, finding.compiles)
+        return f"{text}, so that its file is compiled {now} instead of {before.removesuffix(' times')}"
     if finding.kind == "removed":
         return "no longer runs" if finding.baseline == 1 else f"no longer runs (ran {_times(finding.baseline)})"
     return f"runs {_times(finding.current)} instead of {_times(finding.baseline).removesuffix(' times')}"

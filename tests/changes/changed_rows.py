@@ -95,6 +95,7 @@ WRAPPERS = (
     "script -qec",
     "env -S",
     "bash -c",
+    "env A=b nice -n 1 time",
 )
 #: These cost 9 % and more of a build, which the build's own row may say.
 COSTLY_WRAPPERS = ("strace -f -o /dev/null", "proot")

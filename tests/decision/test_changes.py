@@ -8,6 +8,7 @@ from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.system.calibration import Calibration
 from pytest_ptreetime.wording.changes import changes_in_words
+from pytest_ptreetime.wording.remarks import reasons_in_words
 
 
 def build(flags: tuple[str, ...], *, make: tuple[str, ...] = ("-j2",), cpu: float = 0.2, files: int = 21) -> Profile:
@@ -142,6 +143,36 @@ def test_wrappers_of_one_program_are_told_together() -> None:
     assert changes_in_words(compared(before, now)) == [
         "3 x distcc stand in front now: +3 ms of processor time, 0.5 % of the build"
     ]
+
+
+@pytest.mark.parametrize("cpu", [0.208, 0.216])
+def test_changed_commands_that_all_take_a_little_longer_are_not_taken_for_the_machine(cpu: float) -> None:
+    before, now = build(("-O1",)), build(("-O1", "-fchecks"), cpu=cpu)
+    comparison = compared(before, now)
+    assert (comparison.verdict, comparison.findings) == ("inconclusive", [])
+    (reason,) = reasons_in_words(comparison)
+    assert reason == (
+        f"the processes whose command changed moved by +{500 * cpu - 100:.1f} % in cpu together; "
+        "can't tell whether their commands or the machine did: interleave (--ptreetime-against)"
+    )
+    in_turns = compare([[before] * 5], [now] * 5, paired=True)
+    assert in_turns.verdict == "regression"
+    assert "because " in in_turns.sentence
+    assert "+ -fchecks" in in_turns.sentence
+
+
+def test_changed_commands_that_take_longer_as_the_calibration_does_are_the_machine() -> None:
+    parts = {part: [0.01, 0.01, 0.01] for part in ("compute", "fork", "file")}
+    slower = {part: [0.0104, 0.0104, 0.0104] for part in parts}
+    was, now = Calibration(parts, parts), Calibration(slower, slower)
+    rounds = [build(("-O1", "-DA"), cpu=0.208)] * 5
+    comparison = compare([[build(("-O1",))] * 5], rounds, baseline_calibration=[was], current_calibration=now)
+    assert (comparison.verdict, comparison.reasons) == ("ok", [])
+
+
+def test_changed_commands_that_take_less_time_together_leave_nothing_open() -> None:
+    comparison = compared(build(("-O1",)), build(("-O1", "-DA"), cpu=0.192))
+    assert (comparison.verdict, comparison.reasons) == ("ok", [])
 
 
 def test_assembler_below_a_driver_whose_command_changed_does_not_tell_the_machines_speed() -> None:

@@ -47,6 +47,18 @@ def test_parent_of_a_wrapped_command_is_the_wrapper() -> None:
     assert profile.parents["make/gcc[a.c]"] == "make/time[gcc a.c]"
 
 
+def test_parent_of_a_program_that_another_became_is_that_one() -> None:
+    simulation = Simulation().start((b"env", b"nice", b"build", b"x")).exec(ROOT, b"nice", b"build", b"x")
+    profile = Profile.from_tree(build_tree(simulation.exec(ROOT, b"build", b"x").run(1, b"gcc").end()))
+    parents = {key.rpartition("/")[2].partition("[")[0]: parent for key, parent in profile.parents.items()}
+    assert parents == {
+        "env": None,
+        "nice": "env[nice build x]",
+        "build": "nice[build x]",
+        "gcc": "build[x]",
+    }
+
+
 def test_process_that_its_tracer_kept_waiting_did_not_wait_for_what_is_not_in_the_tree() -> None:
     def waiting(tracer_ms: int) -> float:
         simulation = Simulation(step_ns=100 * MILLISECOND).start((b"proot", b"gcc"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
+from simulated_processes import MILLISECOND, ROOT, Simulation
 
 from pytest_ptreetime.decision.comparing import Comparison, compare
-from pytest_ptreetime.decision.profile import Identity, Profile
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.tree.process_tree import build_tree
 from pytest_ptreetime.wording.changes import changes_in_words
 
 COMPILE = 0.2  # seconds of each of ten compilers
@@ -84,6 +87,27 @@ def test_unit_that_is_compiled_twice_fails_however_little_it_costs(cost: float) 
     )
 
 
+def test_unit_that_a_second_target_compiles_is_compiled_twice() -> None:
+    """Keys have the output where one file is compiled to several; the target that was there stays what it was."""
+
+    def built(*targets: str) -> Profile:
+        simulation = Simulation().start()
+        for pid, (file, target) in enumerate([*((f"{n}.c", "a") for n in range(6)), *(("x.c", t) for t in targets)]):
+            output = f"{target}.dir/{file}.o"
+            simulation.create(10 * pid + 10).exec(10 * pid + 10, *words(f"gcc -D{target} -c {file} -o {output}"))
+            simulation.create(10 * pid + 11, 10 * pid + 10).exec(10 * pid + 11, b"cc1", file.encode(), b"-quiet")
+            simulation.use(10 * pid + 11, 50 * MILLISECOND).exit(10 * pid + 11).exit(10 * pid + 10)
+        return Profile.from_tree(build_tree(simulation.end()))
+
+    second = compared(built("b"), built("a", "b"))
+    assert second.sentence.startswith(
+        "cc1 x.c -> a.dir/x.c.o is new, so that its file is compiled twice instead of once: +50 ms"
+    )
+    assert compared(built("a", "b"), built("a", "b")).findings == []
+    (gone,) = (finding for finding in compared(built("a", "b"), built("b")).structure if finding.is_cause)
+    assert (gone.kind, gone.key) == ("removed", "make/gcc/cc1[x.c -> a.dir/x.c.o]")
+
+
 def test_build_that_became_much_cheaper_is_not_accused_of_a_new_step() -> None:
     wrapper = {"make/lto-wrapper[app]": {"count": 1, "cpu": 0.06, "parent": "make"}}
     comparison = compared(build(), build(wrapper, compiler=0.04))
@@ -110,20 +134,38 @@ def test_wrapper_is_a_level_that_fails_nothing_and_says_what_it_costs() -> None:
     ]
 
 
-@pytest.mark.parametrize(("text", "subject"), [("make all", "make all"), ("cd . && ./make all", "")])
-def test_shell_that_becomes_the_build_stands_in_front_of_it_too(text: str, subject: str) -> None:
-    """``flock lock -c 'make all'`` starts a shell, whose process runs make next: the two are siblings."""
-    inside = build()
-    inside.identities["make"] = Identity("make", "all", ("all",))
-    wrapped = Profile(
-        {"flock": {"count": 1.0, "cpu": 0.001}, "flock/sh": {"count": 1.0, "cpu": 0.002}, **inside.totals},
-        {**inside.parents, "flock": None, "flock/sh": "flock", "make": "flock"},
-        identities={**inside.identities, "flock/sh": Identity("sh", subject, ("-c", *text.split()))},
-    )
-    assert changes_in_words(compared(inside, wrapped)) == [
-        "sh stands in front now: +2 ms of processor time, less than 0.1 % of the build",
-        "flock stands in front now: +1 ms of processor time, less than 0.1 % of the build",
-    ]
+@pytest.mark.parametrize(
+    "chain",
+    [
+        ["flock lock -c make", "fork sh -c make", "make all"],
+        ["flock lock -c make", "fork sh -c 'cd . && ./run'", "make all"],
+        ["env A=b nice build.py all", "nice build.py all", "build.py all"],
+        ["env nice make -j3 all", "nice make -j3 all", "make -j3 all"],
+        ["su -c", "fork bash -c 'exec time make'", "time make", "make all"],
+    ],
+    ids=" > ".join,
+)
+def test_programs_that_become_the_build_one_after_the_other_stand_in_front_of_it(chain: list[str]) -> None:
+    def built(*commands: str) -> Profile:
+        simulation, pid = Simulation().start(words(commands[0])).use(ROOT, MILLISECOND), ROOT
+        for command in commands[1:]:
+            if command.startswith("fork "):
+                simulation.create(10)
+                pid = 10
+            simulation.exec(pid, *words(command.removeprefix("fork "))).use(pid, MILLISECOND)
+        for number in range(11, 17):
+            simulation.create(number, pid).exec(number, b"gcc", b"-c", b"%d.c" % number)
+            simulation.use(number, 100 * MILLISECOND).exit(number)
+        return Profile.from_tree(build_tree((simulation if pid == ROOT else simulation.exit(pid)).end()))
+
+    comparison = compared(built(chain[-1].replace("j3", "j2")), built(*chain))
+    assert comparison.findings == []
+    assert {finding.level for finding in comparison.structure} == {True}
+    assert len(comparison.structure) == len(chain) - 1
+
+
+def words(command: str) -> list[bytes]:
+    return [word.encode() for word in shlex.split(command)]
 
 
 def test_helpers_of_a_wrapper_belong_to_it() -> None:

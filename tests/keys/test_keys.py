@@ -225,6 +225,37 @@ class TestCompilers:
     def test_known_program_is_named_by_what_it_works_on(self, command: str, key: str) -> None:
         assert key_of(*command.split()) == key
 
+    @pytest.mark.parametrize(
+        "commands",
+        [
+            ("gcc -c x.c -o CMakeFiles/a.dir/x.c.o", "gcc -DB -c x.c -o CMakeFiles/b.dir/x.c.o"),
+            ("gcc -c x.c -o x.o", "gcc -fPIC -c x.c -o objs/x.o"),
+            ("gcc -c x.c", "gcc -fPIC -c x.c -o x.lo"),
+            ("g++ -g -c src/x.cc -o Debug/x.o", "g++ -O2 -c src/x.cc -o Release/x.o"),
+            ("ccache gcc -c x.c -o a/x.o", "ccache gcc -c x.c -o b/x.o"),
+            ("gcc -E x.c -o x.i", "gcc -E -DB x.c -o y.i"),
+        ],
+    )
+    def test_one_file_compiled_to_several_outputs_has_a_key_for_each(self, commands: tuple[str, str]) -> None:
+        def build(commands: Sequence[str]) -> list[str]:
+            simulation = Simulation().start()
+            for pid, command in enumerate(commands):
+                simulation.create(10 * pid + 10).exec(10 * pid + 10, *command.encode().split())
+                source = next(word for word in command.encode().split() if word.endswith((b".c", b".cc")))
+                simulation.run(10 * pid + 11, b"cc1", source, b"-quiet", parent=10 * pid + 10)
+                simulation.run(10 * pid + 12, b"as", b"-o", b"/tmp/ccAb1234.o", parent=10 * pid + 10)
+                simulation.exit(10 * pid + 10)
+            return keys(simulation)
+
+        both = build(commands)
+        drivers = [key for key in both if key.startswith(("make/g", "make/ccache")) and key.count("/", 0, 10) == 1]
+        assert len(set(drivers)) == 2
+        assert build(commands[::-1])[1:] == [*both[4:], *both[1:4]]
+        assert len(set(build(commands * 2))) == len(set(both))  # the same once more
+        assert all(" -> " not in key for key in build(commands[:1]))
+        if "-E" not in commands[0] and "ccache" not in commands[0]:
+            assert len(set(both)) == 7
+
     def test_inner_programs_of_temporary_files_are_named_after_their_parent(self) -> None:
         simulation = Simulation().start().create(1).exec(1, b"gcc", b"-c", b"a.c", b"-o", b"a.pic.o")
         simulation.run(2, b"cc1", b"a.c", b"-quiet", b"-dumpbase", b"a.pic.c", parent=1)
