@@ -34,7 +34,8 @@ from decision import share_with_interval
 
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.session.measure import Build, measure, measure_interleaved
+from pytest_ptreetime.session.build import Build
+from pytest_ptreetime.session.measure import measure, measure_interleaved
 from pytest_ptreetime.system.calibration import Calibration, calibrate
 from pytest_ptreetime.tracers import Tracer, builtin_tracers, choose
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_ptreetime.decision.profile import Profile
     from pytest_ptreetime.errors import PtreetimeError
     from pytest_ptreetime.recording.recording import Recording
-    from pytest_ptreetime.session.measure import record
+    from pytest_ptreetime.session.run import record
     from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = [
@@ -38,7 +38,7 @@ _HOMES = {
     "PtreetimeError": "errors",
     "Recording": "recording.recording",
     "compare": "decision.comparing",
-    "record": "session.measure",
+    "record": "session.run",
 }
 
 

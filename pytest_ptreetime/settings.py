@@ -445,7 +445,8 @@ class Settings:
 
     def with_call(self, arguments: Mapping[str, Any]) -> Settings:
         """These settings with the arguments of one call of the fixture: stronger than all but a flag."""
-        return replace(self, **{name: value for name, value in arguments.items() if name not in self.from_flags})
+        said = {name: value for name, value in arguments.items() if value is not None}
+        return replace(self, **{name: value for name, value in said.items() if name not in self.from_flags})
 
     @property
     def saving_flags(self) -> list[str]:

@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 import typing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from pytest_ptreetime.plugin.fixture import PtreetimeFixture
 from pytest_ptreetime.recording.events import End, Event, Exec, Exit, Start
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import report_names
+from pytest_ptreetime.session.run import record
 from pytest_ptreetime.settings import OPTIONS
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -50,7 +52,7 @@ USES = {
 }
 
 
-@pytest.mark.parametrize("before", ["", "import pytest_ptreetime.decision.comparing, pytest_ptreetime.session.measure"])
+@pytest.mark.parametrize("before", ["", "import pytest_ptreetime.decision.comparing, pytest_ptreetime.session.run"])
 @pytest.mark.parametrize("name", pytest_ptreetime.__all__)
 def test_public_name_in_a_fresh_interpreter_is_what_it_says(name: str, before: str) -> None:
     program = f"{before}\nfrom pytest_ptreetime import {name}\nassert {name}.__doc__\n{USES[name]}"
@@ -78,6 +80,14 @@ def test_fixture_when_called_takes_what_it_promises() -> None:
     parameters = inspect.signature(PtreetimeFixture.__call__).parameters
     assert [name for name in CALL.split() if name not in parameters] == []
     assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in CALL.split()[1:])
+
+
+@pytest.mark.parametrize("function", [record, PtreetimeFixture.__call__])
+def test_argument_that_subprocess_run_has_and_we_do_not_is_refused(function: Callable[..., object]) -> None:
+    parameters = inspect.signature(function).parameters
+    assert (parameters["umask"].default, parameters["umask"].annotation) == (-1, "int")
+    with pytest.raises(TypeError, match=r"\w\(\) got an unexpected keyword argument 'stdout'"):
+        function(*["true"] * (2 if "self" in parameters else 1), stdout=None)
 
 
 def test_compare_and_its_results_have_the_promised_names() -> None:

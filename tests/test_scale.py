@@ -19,7 +19,7 @@ from pytest_ptreetime.errors import BaselineCorrupt
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.reports import find_report
 from pytest_ptreetime.reports.results import from_recordings
-from pytest_ptreetime.session.measure import record
+from pytest_ptreetime.session.run import record
 from pytest_ptreetime.tracers import Tracer, builtin_tracers
 
 FILES = 250

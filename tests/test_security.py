@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_ptreetime.recording.recording import Recording
-from pytest_ptreetime.session.measure import record
+from pytest_ptreetime.session.run import record
 from pytest_ptreetime.tracers import Command
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tracers.preload import LOGGING
@@ -23,8 +23,8 @@ PACKAGE = Path(__file__).parent.parent / "pytest_ptreetime"
 
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "yaml", "code", "codeop"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "tempfile.mktemp", "subprocess.getoutput"}
-# The set-up that is a text, because its author wrote a shell command: measure.py.
-SHELLS = {("measure.py", "isinstance(self.setup, str)")}
+# The set-up that is a text, because its author wrote a shell command: session/build.py.
+SHELLS = {("build.py", "isinstance(command, str)")}
 FROM_A_TEXT = {("ab.py", "True")}  # Build.from_arguments: the commands of `ptreetime ab` are shell commands
 
 
@@ -110,7 +110,7 @@ FOREVER = 60.0
 def test_build_that_replaces_the_interposers_log_holds_nobody_up(instead: str) -> None:
     """The log is the file that was made for it, whatever its name leads to by then."""
     script = instead.replace("{log}", '"$PTREETIME_LOG"')
-    code = "from pytest_ptreetime.session.measure import record; import sys\n"
+    code = "from pytest_ptreetime.session.run import record; import sys\n"
     code += "assert len(record(['/bin/sh', '-c', sys.argv[1]], tracer='ptrace', interpose='log').tree()) >= 2"
     begin = time.monotonic()
     subprocess.run([sys.executable, "-c", code, script], check=True, timeout=FOREVER, cwd=PACKAGE.parent)

@@ -27,7 +27,7 @@ from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.redactor import Redactor
 from pytest_ptreetime.session.leak_check import failed_leak_check, leak_check_advice
-from pytest_ptreetime.session.measure import record
+from pytest_ptreetime.session.run import Interrupted, record
 from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.system.host import host_facts
 from pytest_ptreetime.system.os_errors import words_of
@@ -73,11 +73,8 @@ def run(options: argparse.Namespace) -> int:
                 on_events=None if live is None else live.events,
                 inherit=True,
             )
-    except KeyboardInterrupt as interrupt:
-        interrupted: Recording | None = getattr(interrupt, "recording", None)
-        if interrupted is None:
-            raise
-        recording = interrupted  # the command has got the signal too, and has ended as it likes
+    except Interrupted as interrupt:
+        recording = interrupt.recording  # the command has got the signal too, and has ended as it likes
     except CommandTimedOut as error:
         print(f"ptreetime profile: {error}", file=sys.stderr)
         recording, status = error.recording, EXIT_TIMED_OUT

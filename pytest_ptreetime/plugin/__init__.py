@@ -20,8 +20,8 @@ from pytest_ptreetime.settings import OPTIONS, Settings, resolve
 if TYPE_CHECKING:
     from pytest_ptreetime.plugin.fixture import PtreetimeFixture
     from pytest_ptreetime.plugin.session_end import Outcome
-    from pytest_ptreetime.session.measure import Progress
     from pytest_ptreetime.session.measuring import MeasuringSession
+    from pytest_ptreetime.session.progress import Progress
 
 __all__ = ["ptreetime", "ptreetime_module", "ptreetime_session"]
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.session.build import Args, Build, RunOptions, takes_run_options
 from pytest_ptreetime.session.label import Label
-from pytest_ptreetime.session.measure import Build, Progress, representative
+from pytest_ptreetime.session.measure import representative
 from pytest_ptreetime.session.measuring import Judged, MeasuringSession
 from pytest_ptreetime.session.preparation import Setup, is_incremental
+from pytest_ptreetime.session.progress import Progress
 from pytest_ptreetime.settings import Settings, parse_fail_on
 from pytest_ptreetime.tracers import Interpose, Tracer
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["PtreetimeFixture"]
 
 INTERLEAVED_ROUNDS = 10
-_SETTINGS = ("rounds", "warmup", "timeout", "interpose")  # arguments of a call that are options, too
-
-Args = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class PtreetimeFixture:
@@ -52,6 +53,7 @@ class PtreetimeFixture:
         self.judged: list[Judged] = []
         self.done: list[Judged] = []
 
+    @takes_run_options
     def __call__(
         self,
         args: Args,
@@ -60,22 +62,10 @@ class PtreetimeFixture:
         rounds: int | None = None,
         warmup: int | None = None,
         setup: Setup = None,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str] | None = None,
-        input: str | bytes | None = None,  # noqa: A002 - subprocess.run calls it so
-        timeout: float | None = None,
         check: bool = True,
-        shell: bool = False,
-        stdin: IO[Any] | int | None = None,
-        pass_fds: Collection[int] = (),
-        umask: int = -1,
-        user: str | int | None = None,
-        group: str | int | None = None,
-        extra_groups: Sequence[str | int] | None = None,
-        start_new_session: bool = False,
-        process_group: int | None = None,
         tracer: str | Tracer | None = None,
         interpose: Interpose | None = None,
+        **options: Unpack[RunOptions],
     ) -> ProcessTree:
         """Run a build, a number of times where numbers are wanted, and return its process tree.
 
@@ -87,27 +77,22 @@ class PtreetimeFixture:
         :param setup: what to do before every run, untraced and untimed: a command, something to call, a step of
             ``pytest_ptreetime.scenarios``, or a list of these. What ran after a ``touch`` or an ``edit`` is compared
             exactly, as ``--ptreetime-fail-on structure`` does.
-        :param timeout: seconds after which the whole process tree of a run is ended.
-        :param stdin: an open file, a descriptor or ``subprocess.DEVNULL``; a regular file is read anew in
-            every round. By default it is pytest's own.
-        :param pass_fds: descriptors that stay open in the build; all others but the standard streams are closed.
-        :param umask, user, group, extra_groups: what the build runs with and as; not so ``setup``.
-        :param start_new_session, process_group: as in ``subprocess.run``; Ctrl-C does not reach such a build by itself,
-            and a second one ends it.
         :param check: a build that does not end with exit status 0 raises ``CommandFailed``.
         :param tracer: a tracer's name, or a tracer; the session's by default.
         :param interpose: whether a library may be loaded into the build's programs, where the tracer has a use for one;
             "log" for the one that logs each start and end.
+        :param options: as of ``subprocess.run`` (RunOptions), for the build, not for ``setup``. ``timeout`` ends the
+            whole process tree of a run. ``stdin`` is pytest's own by default; a regular file is read anew in every
+            round. Ctrl-C does not reach a build with ``start_new_session`` or ``process_group`` by itself, and a second
+            one ends it.
         :returns: the tree of the round with the median wall time; ``.rounds`` has the trees of all rounds, ``.stdout``,
             ``.stderr`` and ``.exit_code`` what the build gave.
         :raises CommandFailed: the build could not be started, failed, or (CommandTimedOut) ran out of time.
         :raises TracerUnavailable: the tracer does not work here.
         """
-        options = dict(locals())
-        for taken in ("self", "args", "name", "tracer"):
-            del options[taken]
-        settings, options = self._decided(options)
-        build = Build.from_arguments(args, **options)
+        said = {"rounds": rounds, "warmup": warmup, "interpose": interpose, "timeout": options.get("timeout")}
+        settings = self._settings.with_call(said)
+        build = self._build(args, settings, setup=setup, check=check, **options)
         if "regression" in settings.fail_on and is_incremental(build.setup):
             settings = replace(settings, fail_on=settings.fail_on | {"structure"})
         label = Label.unique(self._test, name, self._names)
@@ -137,14 +122,15 @@ class PtreetimeFixture:
             to assert.
         :returns: the comparison; ``assert comparison.verdict != "regression", comparison.sentence``.
         """
-        if options.get("rounds") is None and self._settings.rounds is None:
-            options["rounds"] = INTERLEAVED_ROUNDS
-        settings, options = self._decided(options)
+        said = {name: options.pop(name, None) for name in ("rounds", "warmup", "interpose")}
+        if said["rounds"] is None and self._settings.rounds is None:
+            said["rounds"] = INTERLEAVED_ROUNDS
+        settings = self._settings.with_call({**said, "timeout": options.get("timeout")})
         settings = replace(settings, fail_on=_failing(fail_on))
-        baseline = Build.from_arguments(baseline_args, cwd=baseline_cwd if baseline_cwd is not None else cwd, **options)
+        first_cwd = baseline_cwd if baseline_cwd is not None else cwd
         judged, _ = self._session.measure_against(
-            baseline,
-            Build.from_arguments(candidate_args, cwd=cwd, **options),
+            self._build(baseline_args, settings, cwd=first_cwd, **options),
+            self._build(candidate_args, settings, cwd=cwd, **options),
             settings,
             label=Label.unique(self._test, name, self._names),
             tracer=tracer,
@@ -157,20 +143,20 @@ class PtreetimeFixture:
         assert judged.measurement.comparison is not None
         return judged.measurement.comparison
 
-    def _decided(self, options: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
-        """The test's settings with what a call says where no flag says otherwise, and the arguments for its build."""
-        said = {name: options[name] for name in _SETTINGS if options.get(name) is not None}
-        settings = self._settings.with_call(said)
-        rest = {name: value for name, value in options.items() if name not in _SETTINGS}
-        if rest.get("setup") is None:
-            rest["setup"] = self._setup
-        return settings, {
-            **rest,
-            "timeout": settings.timeout,
-            "interpose": settings.interpose,
-            "no_aslr": settings.no_aslr,
-            "redact": settings.redact,
-        }
+    def _build(self, args: Args, settings: Settings, **options: Any) -> Build:
+        """The build of a call, with what the settings and the marker say of it."""
+        if options.get("setup") is None:
+            options["setup"] = self._setup
+        return Build.from_arguments(
+            args,
+            **{
+                **options,
+                "timeout": settings.timeout,
+                "interpose": settings.interpose,
+                "no_aslr": settings.no_aslr,
+                "redact": settings.redact,
+            },
+        )
 
 
 def _failing(text: str) -> frozenset[str]:

@@ -25,17 +25,12 @@ from pytest_ptreetime.errors import BaselineError, BaselineMissing, RecordingFai
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.reports import results
 from pytest_ptreetime.reports.results import Measurement, SessionResult
+from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.evaluation import evaluate, name_alike
 from pytest_ptreetime.session.label import Label
-from pytest_ptreetime.session.measure import (
-    Build,
-    Progress,
-    Round,
-    machine_lock,
-    measure,
-    measure_interleaved,
-    representative,
-)
+from pytest_ptreetime.session.measure import machine_lock, measure, measure_interleaved, representative
+from pytest_ptreetime.session.progress import Progress
+from pytest_ptreetime.session.run import Round
 from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.session.worktree import Worktree, commit_of, commit_time_of
 from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings, min_effect_terms

@@ -1,11 +1,44 @@
-"""The progress line on a terminal: what is measured right now, how far it is, how long it will take."""
+"""What is shown of a measurement while it runs: what is measured right now, how far it is, how long it will take."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-__all__ = ["ProgressLine", "WaitingLine"]
+__all__ = ["Progress", "ProgressLine", "SilentProgress", "WaitingLine"]
+
+
+class Progress(Protocol):
+    """Somebody who wants to see how a long measurement gets on."""
+
+    def waiting(self, holder: int | None) -> None:
+        """Another measurement holds the machine: that of the process ``holder``, where it is known."""
+
+    def round_started(self, label: str, number: int, total: int | None) -> None:
+        """Round ``number`` of ``total`` begins; ``label`` is ``warm-up``, ``round`` or what is compared."""
+
+    def processes(self, count: int) -> None:
+        """So many processes have been seen in this round."""
+
+    def finished(self) -> None:
+        """The measurement is over."""
+
+
+class SilentProgress:
+    """Progress that nobody looks at."""
+
+    def waiting(self, holder: int | None) -> None:
+        pass
+
+    def round_started(self, label: str, number: int, total: int | None) -> None:
+        pass
+
+    def processes(self, count: int) -> None:
+        pass
+
+    def finished(self) -> None:
+        pass
 
 
 def _waiting_for(holder: int | None) -> str:
@@ -13,7 +46,7 @@ def _waiting_for(holder: int | None) -> str:
     return f"waiting for {whose} on this machine"
 
 
-class WaitingLine:
+class WaitingLine(SilentProgress):
     """For where there is no terminal: a line when another measurement has to be waited for, and no other.
 
     :param write: puts text where it is seen while the test runs.
@@ -25,15 +58,6 @@ class WaitingLine:
 
     def waiting(self, holder: int | None) -> None:
         self._write(f"\nptreetime: {_waiting_for(holder)}: {self._title}\n")
-
-    def round_started(self, label: str, number: int, total: int | None) -> None:
-        pass
-
-    def processes(self, count: int) -> None:
-        pass
-
-    def finished(self) -> None:
-        pass
 
 
 class ProgressLine:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_ptreetime.errors import RepositoryError
-from pytest_ptreetime.session.measure import Build
+from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.preparation import moved_setup
 from pytest_ptreetime.system.inherited import waiting_for_children
 from pytest_ptreetime.system.os_errors import refused_as, words_of

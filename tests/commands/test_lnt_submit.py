@@ -20,7 +20,7 @@ from pytest_ptreetime.reports import write_report
 from pytest_ptreetime.reports.lnt import LntReport, lnt_name
 from pytest_ptreetime.reports.lnt_submit import submission_url, submit
 from pytest_ptreetime.reports.results import Measurement, SessionResult
-from pytest_ptreetime.session.measure import record
+from pytest_ptreetime.session.run import record
 
 
 @pytest.mark.parametrize(

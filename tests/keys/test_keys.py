@@ -16,7 +16,7 @@ from pytest_ptreetime.errors import NativeHelperMissing, TracerUnavailable, Usag
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.keys.subjects import subject
 from pytest_ptreetime.recording.events import Event
-from pytest_ptreetime.session.measure import record
+from pytest_ptreetime.session.run import record
 from pytest_ptreetime.tree.process_tree import ProcessNode, build_tree
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "calc"

@@ -21,7 +21,9 @@ from pytest_ptreetime.recording.events import Exec, UserStartup
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.names import Name, is_harmless
 from pytest_ptreetime.redaction.redactor import Redactor
-from pytest_ptreetime.session.measure import Build, measure, record
+from pytest_ptreetime.session.build import Build
+from pytest_ptreetime.session.measure import measure
+from pytest_ptreetime.session.run import record
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 
 # Every way in which the default finds a secret in an argument list.

@@ -15,7 +15,7 @@ from pytest_ptreetime.errors import NativeHelperMissing, TracerUnavailable
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import find_report, write_report
 from pytest_ptreetime.reports.results import Measurement, SessionResult
-from pytest_ptreetime.session.measure import record
+from pytest_ptreetime.session.run import record
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DAY_SECONDS = 86_400

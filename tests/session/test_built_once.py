@@ -13,8 +13,8 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.reports.terminal import properties
+from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.label import Label
-from pytest_ptreetime.session.measure import Build
 from pytest_ptreetime.session.measuring import Hooks, MeasuringSession
 from pytest_ptreetime.settings import resolve
 

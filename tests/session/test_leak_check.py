@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_ptreetime.errors import CommandFailed
+from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.leak_check import failed_leak_check
-from pytest_ptreetime.session.measure import Build, record, run_once
+from pytest_ptreetime.session.run import record, run_once
 from pytest_ptreetime.tracers import builtin_tracers
 
 

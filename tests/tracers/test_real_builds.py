@@ -14,7 +14,7 @@ import pytest
 from lua_sources import LUA_VERSIONS, SourcesMissing, build_command, lua_sources
 from strace_witness import witness
 
-from pytest_ptreetime.session.measure import record
+from pytest_ptreetime.session.run import record
 from pytest_ptreetime.tracers import Tracer, builtin_tracers
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
