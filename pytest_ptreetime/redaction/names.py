@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 __all__ = ["LONGEST_NAME", "Name", "is_harmless", "read_name"]
 
@@ -23,16 +24,16 @@ _SECRET = re.compile(
     r"""
     (?: (?<! lib ) (?: password | passwd | passphrase | passcode | pswd | secret ) s?
       | (?: \b | _ ) (?:
-          (?: access | account | admin | api | app | auth (?: entication )? | client | consumer | (?: de | en )? crypt
-            (?: ion )? | deploy | hmac | ingest | instrumentation | jwt | licen[cs]e | master | private | sas | secret
-            | session | shared | signature | ssh | subscription | write ) [_.-]? keys?
-        | (?: access | api | auth | bearer | csrf | id | job | private | refresh | security | session | xsrf )
-            [_.-]? tokens?
+          (?: access | account | admin | api | app | auth (?: entication )? | bearer | client | consumer | csrf
+            | (?: de | en )? crypt (?: ion )? | deploy | hmac | id | ingest | instrumentation | job | jwt | licen[cs]e
+            | master | private | refresh | sas | secret | security | session | shared | signature | ssh | subscription
+            | write | xsrf ) [_.-]? (?: key | token ) s?
         | credentials? | creds | (?: proxy[_.-] )? authorization | bearer | jwt | secret_?id | set_?cookie
-        | x-[a-z-]+-key | x-j_?frog-art-api | sonar\.login | secret_?key[_.-]?base
+        | x-[a-z_-]+-(?: key | api ) | sonar\.login | secret_?key[_.-]?base
         | (?: key | keystore | user | db | (?: src | dest | trust )? store | ssh | sudo ) pass
-        | (?P<word> (?<! debug[_.-] ) (?<! after[_.-] ) (?<! before[_.-] ) pass | pwd | pw | pat | o? _? auth 2? | token
-          | cookie | otp | sign (?: ing )? [_.-]? key ) ) )
+        | (?P<word> (?<! debug[_.-] ) (?<! after[_.-] ) (?<! before[_.-] ) pass | pwd | pw | pat | o? _? auth 2?
+          | (?<! key[_.-] ) token | psk | cookie | otp | sign (?: ing )? [_.-]? key
+          | key | api ) ) )
     (?: [_.-]? (?: \d{1,3} | value | base64 | b64 | hex | plain | text | string | raw ) )? (?: \[\d*\] )? \Z
     """,
     re.VERBOSE,
@@ -53,9 +54,7 @@ _HARMLESS = re.compile(
     # a path; in base64 a slash may be the first letter
       | (?: ~ | \.{1,2} | [A-Za-z]: )? [/\\] (?! [A-Za-z0-9/+]{39} \Z ) [^\s'"=]*
       | (?! .*\d ) [\w.-]{1,20} (?: / [\w.-]{1,20} )+
-      | [\w./@+~-]* \w \. (?: pem | key | pub | crt | cer | der | p12 | pfx | p8 | jks | keystore | asc | gpg | sig
-        | age | enc | csv | txt | json | ya?ml | toml | ini | conf | cfg | env | properties | tfvars | xml | html?
-        | md | log | bin | [chodasyl] | cc | cpp | so | dll | rlib | rmeta | py | [jt]s | go | rs | java | jar | sh )
+      | [\w./@+~-]* \w \. (?: [a-z][a-z0-9]{0,3} | keystore | keychain | properties | tfvars )
     )?""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -65,39 +64,38 @@ _HARMLESS_WORD = re.compile(
     \d{1,5} (?: [.:x]\d{1,5} ){0,3} [kmgs]? | [\d.]{1,15} : \d{1,5} : \d{1,5} | \d{1,5} : \d{1,5} /(?:tcp|udp)
     | int | char | bool | str | string | any | object | basic | digest | ntlm | negotiate | trust | reject | peer
     | ident | ldap | pam | gss | saml | oauth2? | oidc | kerberos | krb5 | md5 | scram-sha-256 | plain | login
-    | publickey | web | legacy | shadow | arguments | structure | executions | details | [*%] [\w./*%-]*
+    | publickey | web | legacy | shadow | arguments | structure | executions | details | [*%] [\w./*%-]* | \.\*.*
+    | [a-z]{2,8} (?: ,[a-z]{2,8} )+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+# What a key of unknown kind has to be to be secret, and what one to sign with is that is not.
+_MIXED = re.compile(r"(?=[^0-9]*[0-9])(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[\w+/=-]{14,}")
 _KEY_ID = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{8}){1,2}")
-# What a macro stands for: -DTOKEN=AppToken, -DUSE_PASSWORD=1.
-_NUMBER = re.compile(r"\d{1,5}")
+# What a macro stands for: -DUSE_PASSWORD=1, -DTOKEN=AppToken.
 _IDENTIFIER = re.compile(r"[A-Za-z_]{1,24}|[A-Za-z_]\w{0,20}_t")
 
 
-class Name:
+class Name(NamedTuple):
     """A name that says that its value is secret.
 
     :param word: its last word, where that has other meanings, too.
     :param defined: it is a macro's, after ``-D``.
     """
 
-    __slots__ = ("defined", "word")
-
-    def __init__(self, word: str | None = None, *, defined: bool = False) -> None:
-        self.word = word or ""
-        self.defined = defined
+    word: str = ""
+    defined: bool = False
 
 
 @lru_cache(maxsize=4096)
 def read_name(name: str, *, defined: bool = False) -> Name | None:
-    """What ``name`` says; None where it is not one of a secret. Of a long one only the end counts."""
+    """What ``name``, of a long one its end, says; None where it is not one of a secret."""
     letter = _OPTION_LETTER.match(name)
     for text in (name, name[letter.end() :] if letter else ""):
-        words = _WORD_BEGINS.sub("_", text[-LONGEST_NAME:]).lower() if text not in ("PWD", "OLDPWD") else ""
+        words = _WORD_BEGINS.sub("_", text).lower() if text not in ("PWD", "OLDPWD") else ""
         match = None if _NOT_SECRET.match(words) else _SECRET.search(words)
         if match:
-            return Name(match["word"], defined=defined or name.startswith("-D"))
+            return Name(match["word"] or "", defined or name.startswith("-D"))
     return None
 
 
@@ -109,7 +107,8 @@ def is_harmless(value: str, name: Name) -> bool:
     return bool(
         _HARMLESS.fullmatch(value)
         or (name.word and _HARMLESS_WORD.fullmatch(value))
+        or (name.word in ("key", "api") and not _MIXED.fullmatch(value))
         or (name.word.endswith("key") and _KEY_ID.fullmatch(value))
-        or (name.defined and _NUMBER.fullmatch(value))
+        or (name.defined and value.isdecimal() and len(value) < 6)
         or (name.defined and name.word == "token" and _IDENTIFIER.fullmatch(value))
     )

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -85,65 +86,23 @@ class Redactor:
         """The events of a run, their secrets hidden."""
         if not self.active:
             return list(events)
-        plain: set[bytes] = set()
-        lines: dict[tuple[bytes, ...], list[bytes]] = {}
-        done = [self._event(event, plain, lines) for event in events]
+        plain: set[bytes] = set()  # what can't be a secret: the arguments of a build repeat over and over
+
+        @cache
+        def hide(words: tuple[bytes, ...]) -> tuple[bytes, ...]:
+            return _each(words, self._command_line)
+
+        def hide_what_is_not_plain(words: tuple[bytes, ...]) -> tuple[bytes, ...]:
+            if not self._patterns and not plain.issuperset(words):
+                plain.update(word for word in {*words} - plain if not is_telling(os.fsdecode(word)))
+            return words if plain.issuperset(words) else hide(words)
+
+        done = [_with_words(event, hide_what_is_not_plain) for event in events]
         self._known.clear()
         if self._anywhere is None:
             return done
-        texts: dict[bytes, bytes] = {}
-        return [self._event_everywhere(event, texts) for event in done]
-
-    def _event(self, event: Event, plain: set[bytes], lines: dict[tuple[bytes, ...], list[bytes]]) -> Event:
-        fields = _FOREIGN.get(type(event))
-        if fields is None:
-            return event
-        changes: dict[str, Any] = {}
-        for field in fields:
-            value = getattr(event, field)
-            if not value or self._is_plain(value if field == "args" else (value,), plain):
-                continue
-            if field != "args":
-                changes[field] = self._file_name(value)
-                continue
-            as_one = tuple(value)
-            if as_one not in lines:
-                lines[as_one] = [
-                    os.fsencode(word) for word in self._command_line([os.fsdecode(word) for word in value])
-                ]
-            changes[field] = lines[as_one]
-        return msgspec.structs.replace(event, **changes) if changes else event
-
-    def _is_plain(self, words: Sequence[bytes], plain: set[bytes]) -> bool:
-        """Whether nothing in any of the words can be a secret: the arguments of a build repeat over and over."""
-        if self._patterns:
-            return False
-        if not plain.issuperset(words):
-            plain.update(word for word in words if not is_telling(os.fsdecode(word)))
-        return plain.issuperset(words)
-
-    def _event_everywhere(self, event: Event, texts: dict[bytes, bytes]) -> Event:
-        def hidden(word: bytes) -> bytes:
-            known = texts.get(word)
-            if known is None:
-                known = texts[word] = os.fsencode(self._everywhere([os.fsdecode(word)])[0])
-            return known
-
-        changes: dict[str, Any] = {}
-        for field in _FOREIGN.get(type(event), ()):
-            value = getattr(event, field)
-            if value:
-                found = [hidden(word) for word in value] if field == "args" else hidden(value)
-                if found != value:
-                    changes[field] = found
-        return msgspec.structs.replace(event, **changes) if changes else event
-
-    def _file_name(self, name: bytes) -> bytes:
-        text = os.fsdecode(name)
-        hidden = self._argument(text, script=False) if self._default else text
-        for pattern in self._patterns:
-            hidden = self._replaced(hidden, _matches(pattern, hidden))
-        return os.fsencode(hidden)
+        everywhere = cache(lambda words: _each(words, self._everywhere))
+        return [_with_words(event, everywhere) for event in done]
 
     def _command_line(self, args: Sequence[str]) -> list[str]:
         hidden = self._by_default(args) if self._default else list(args)
@@ -199,6 +158,21 @@ class Redactor:
     def _everywhere(self, words: list[str]) -> list[str]:
         anywhere = self._anywhere
         return words if anywhere is None else [anywhere.sub(HIDDEN, word) for word in words]
+
+
+def _with_words(event: Event, hide: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]) -> Event:
+    """``event`` with ``hide`` applied to what of it comes from the build."""
+    changes: dict[str, Any] = {}
+    for field in _FOREIGN.get(type(event), ()):
+        value = getattr(event, field)
+        words = tuple(value or ()) if field == "args" else (value,)
+        if value and (hidden := hide(words)) != words:
+            changes[field] = list(hidden) if field == "args" else hidden[0]
+    return msgspec.structs.replace(event, **changes) if changes else event
+
+
+def _each(words: Iterable[bytes], hide: Callable[[list[str]], list[str]]) -> tuple[bytes, ...]:
+    return tuple(map(os.fsencode, hide(list(map(os.fsdecode, words)))))
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from pytest_ptreetime.redaction.names import LONGEST_NAME, Name, is_harmless, read_name
-from pytest_ptreetime.redaction.tokens import Span, form_spans, has_token, token_spans
+from pytest_ptreetime.redaction.tokens import Span, form_spans, token_spans
 
 __all__ = ["argument_spans", "command_spans", "is_telling"]
 
-# One of these is in every argument in which a rule can find something but a token (the letters in lower case).
-_TELLING = tuple(
-    """pass pw token secret key auth cred cookie bearer jwt login otp pat= _pat -pat sig= api: :// identified hooks
-    upload user mysql mariadb 7z zip ldap openssl curl http sqlcmd bcp redis mongo smbclient lftp signtool osslsign
-    security nuget sudo etcdctl""".split()  # noqa: SIM905 a list would take a line for each
-)
+# One of these is in every argument in which a rule can find something but a token (the letters in lower case), or the
+# name of one of the programs below.
+_TELLING = """pass pw token secret key auth cred cookie bearer jwt login otp pat= _pat -pat sig= api :// identified
+hooks upload user value body""".split()  # noqa: SIM905
+_WORDS = re.compile(r"[A-Za-z0-9][\w-]*")
 
 # A name and what stands between it and its value: = or, in headers, JSON and YAML, a colon.
 _NAMED = re.compile(
@@ -47,43 +47,42 @@ _QUOTES = "\"'\\"
 
 _OPTION = re.compile(r"(?!-[DIULWl])--?[A-Za-z][\w.-]*")
 _LIKE_AN_OPTION = re.compile(r"--?[A-Za-z][\w-]*(?:=.*)?", re.DOTALL)
-_SETS = re.compile(r"set|config|--?set|--global")  # `config NAME VALUE`
+_SETS = re.compile(r"(?:[\w-]+:|--?)?(?:set|config|configure|modify)")  # `config NAME VALUE`
+_SETS_IT = re.compile(r"(?:(?:re)?set|add)-?(?=\w{3})")  # `set-token VALUE`
 
-# Programs with options for secrets whose names don't say so. With (?=.) the value is in the same argument, with \Z in
-# the next one, else in either.
-_PROGRAMS = [
-    (re.compile(program), re.compile(option))
-    for program, option in (
-        (r"mysql\w*|mariadb[\w-]*|7z\w?", r"-p(?=.)"),
-        (r"sshpass", r"-p"),
-        (r"security", r"-[pP]\Z"),
-        (r"(?:un)?zip|sqlcmd|bcp", r"-[qrj0-9]*P"),
-        (r"ldap\w+", r"-w"),
-        (r"redis-cli|https?", r"-a\Z"),
-        (r"signtool", r"/p\Z"),
-        (r"openssl|osslsigncode", r"(?:-pass(?:in|out)?|-k)\Z"),
-        (r"curl|etcdctl", r"-[fsSLkvgiIjJlNnOqRaB#0-9]*[uUb]|--(?:proxy-)?user(?:=|\Z)"),
-        (r"smbclient", r"-U"),
-        (r"lftp", r"-u"),
-        (r"gh", r"-b\Z|--body(?:=|\Z)"),
-        (r"dotnet|nuget", r"-k\Z"),
-        (r"cargo|vault|snyk", r"(?:login|auth)\Z"),
-    )
-]
+# Programs with options for secrets whose names don't say so: with \Z the value is in the next argument, with (?=.) or
+# (?!...\Z) in the same, else in either.
+_PROGRAMS = {
+    name: re.compile(option)
+    for names, option in {
+        "mysql mysqldump mysqlimport mysqlshow mariadb mariadb-dump 7z 7za 7zr 7zz rar": r"-h?p(?!thread|ipe|i?e?g?\Z)",
+        "mysqladmin": r"-p(?=.)|password\Z",
+        "sshpass useradd usermod vsce ovsx": r"-p",
+        "zip unzip sqlcmd bcp": r"-[qrj0-9]*P",
+        "ldapsearch ldapadd ldapmodify ldapdelete ldappasswd ldapwhoami": r"-w",
+        "ssh-keygen security qpdf": r"(?:-[NpPk]|--encrypt)\Z",
+        "redis-cli http https xh hatch": r"-a\Z",
+        "signtool azuresigntool": r"(?:/p|-kvs)\Z",
+        "openssl osslsigncode": r"-(?:pass(?:in|out)?|k|hmac)\Z",
+        "curl etcdctl smbclient lftp": r"-[fsSLkvgiIjJlNnOqRaB#0-9]*[uUb]|--(?:proxy-)?user(?:=|\Z)",
+        "dotnet nuget": r"-k\Z",
+        "gem cypress choco": r"--key(?:=|\Z)",
+        "mvn": r"-e?mp\Z",
+        "uv codecov fly flyctl vercel doctl anaconda": r"-t\Z",
+        "cargo vault snyk wandb ngrok rclone": r"(?:login|--relogin|auth|unseal|authtoken|obscure)\Z",
+    }.items()
+    for name in names.split()
+}
 # What these take as user:password, user%password or user,password: the user may be seen.
-_WITH_A_USER = re.compile(r"curl|etcdctl|smbclient|lftp|https?")
-_USER = re.compile(r"[^:,%]*[:,%](?=.)")
-# Whatever program it is of: `login -p S`, `-u me -p S`.
-_LOGS_IN = re.compile(r"login|upload")
+_WITH_A_USER = frozenset(("curl", "etcdctl", "smbclient", "lftp", "http", "https", "xh"))
+_USER = re.compile(r"[^:,%=]*[:,%=]")
+# Whatever program it is of: `login -p S`, `-u me -p S`, `secret set NAME --value S`.
+_LOGS_IN = re.compile(r"login|upload|user")
+_KEEPS = re.compile(r"(?:[\w-]+:)?secrets?(?::\w+)?|SecureString")
+_VALUE = re.compile(r"(?:-b|-v|--(?:value|body|data))(?:=|\Z)")
 _USER_OPTION = re.compile(r"-u|--user(?:name)?(?:=.*)?")
 _PASSWORD = re.compile(r"-p")
-_PASSWORD_ALONE = re.compile(r"-p\Z")
-# Programs that run another one: its name is one of the words after theirs.
-_RUNS_ANOTHER = re.compile(
-    r"sudo|doas|su|env|time|timeout|nice|nohup|exec|command|xargs|setsid|stdbuf|chroot|ssh|sshpass|docker|podman|kubectl"
-    r"|eval|\w{0,2}sh|if|then|else|do|while|\w+=.*|\W*",
-    re.DOTALL,
-)
+_PASSWORD_ALONE = re.compile(r"-[pP]\Z")
 _ANY_NAME = Name()
 _WORD = Name("pass")
 
@@ -91,7 +90,12 @@ _WORD = Name("pass")
 def is_telling(argument: str) -> bool:
     """Whether an argument may have a secret, or say that the next one has: few do, and the rest need no closer look."""
     lowered = argument.lower()
-    return argument == "-u" or any(word in lowered for word in _TELLING) or has_token(argument)
+    return (
+        " -u " in f" {argument} "
+        or any(word in lowered for word in _TELLING)
+        or not _PROGRAMS.keys().isdisjoint(_WORDS.findall(lowered))
+        or next(token_spans(argument), None) is not None
+    )
 
 
 def argument_spans(argument: str, *, script: bool, defined: bool = False) -> list[Span]:
@@ -122,23 +126,34 @@ def _values(args: Sequence[str]) -> Iterator[tuple[int, int, Name]]:
         name = _name_before(args, place)
         if name is not None:
             yield place, 0, name
-    logs_in = next((place for place in range(1, min(4, len(args))) if _LOGS_IN.fullmatch(args[place])), 0)
+    logs_in = _first(_LOGS_IN, args[:4])
     if logs_in:
         yield from _values_of(args, logs_in, _PASSWORD, _WORD)
     elif any(map(_USER_OPTION.fullmatch, args)):
         yield from _values_of(args, 0, _PASSWORD_ALONE, _WORD)
-    programs = range(len(args) if args and _RUNS_ANOTHER.fullmatch(_file(args[0])) else 1)
-    for first in [place for place in programs if place < len(args) and _option_of(args[place])][:2]:
-        yield from _values_of(args, first, _option_of(args[first]), _ANY_NAME)
+    keeps = _first(_KEEPS, args)
+    if keeps:
+        yield from _values_of(args, keeps, _VALUE, _ANY_NAME)
+    # the program may be run by another one
+    for first in [place for place, word in enumerate(args) if _file(word).lower() in _PROGRAMS][:2]:
+        yield from _values_of(args, first, _PROGRAMS[_file(args[first]).lower()], _ANY_NAME)
+
+
+def _first(word: re.Pattern[str], args: Sequence[str]) -> int:
+    """The place of the first such argument after the program's name; 0: there is none."""
+    return next((place for place in range(1, len(args)) if word.fullmatch(args[place])), 0)
 
 
 def _name_before(args: Sequence[str], place: int) -> Name | None:
     """The name that says that this argument is secret. What looks like an option itself is not."""
     before = args[place - 1]
+    sets_it = _SETS_IT.match(before)
     if before[:1] == "-":
         if not _OPTION.fullmatch(before):
             return None
-    elif place == 1 or not _SETS.fullmatch(args[place - 2]):
+    elif sets_it:
+        before = before[sets_it.end() :]
+    elif not any(map(_SETS.fullmatch, args[max(place - 4, 0) : place - 1])):
         return None
     else:
         before = before.rpartition(":")[2]
@@ -147,28 +162,25 @@ def _name_before(args: Sequence[str], place: int) -> Name | None:
 
 
 def _file(word: str) -> str:
-    return word.rpartition("/")[2]
+    return word.rpartition("/")[2].removesuffix(".exe")
 
 
-def _option_of(program: str) -> re.Pattern[str] | None:
-    return next((option for name, option in _PROGRAMS if name.fullmatch(_file(program))), None)
-
-
-def _values_of(
-    args: Sequence[str], first: int, option: re.Pattern[str] | None, name: Name
-) -> Iterator[tuple[int, int, Name]]:
-    """The values of an option of the program at the place ``first``."""
-    with_a_user = _WITH_A_USER.fullmatch(_file(args[first]))
+def _values_of(args: Sequence[str], first: int, option: re.Pattern[str], name: Name) -> Iterator[tuple[int, int, Name]]:
+    """The values of an option, or of an action, of the program at the place ``first``."""
+    with_a_user = _file(args[first]) in _WITH_A_USER
     for place in range(first + 1, len(args)):
         word = args[place]
-        match = option.match(word) if option else None
-        if match is None or (word[:1] not in "-/" and place > first + 1):
+        match = option.match(word)
+        if match is None or (word[:1] not in "-/" and place > first + 4):
             continue
         in_it = match.end() < len(word)
         value, begin = (place, match.end()) if in_it else (place + 1, 0)
         if value < len(args) and (in_it or not _LIKE_AN_OPTION.fullmatch(args[value])):
             user = _USER.match(args[value], begin) if with_a_user else None
-            yield value, user.end() if user else begin, name
+            if user is not None and user.end() < len(args[value]):
+                begin = user.end()
+            if not with_a_user or (user is not None and len(args[value]) > 1):
+                yield value, begin, name
 
 
 def _named(argument: str, script: bool, defined: bool) -> Iterator[Span]:
@@ -177,7 +189,7 @@ def _named(argument: str, script: bool, defined: bool) -> Iterator[Span]:
         text = match[1]
         if match.start() < done:
             continue  # it is hidden already
-        name = read_name(text if len(text) <= LONGEST_NAME else text[-LONGEST_NAME:], defined=defined)
+        name = read_name(text[-LONGEST_NAME:], defined=defined)
         if name is None or (match[4] and not _is_field(argument, match, name)):
             continue
         takes_the_line = _TAKES_THE_LINE.fullmatch(text)
@@ -220,7 +232,7 @@ def _in_commands(text: str) -> Iterator[Span]:
             words.append(word if _OPENS_A_VALUE.fullmatch(word) else word.strip(_QUOTES))
             places.append(match.start())
             continue
-        for place, begin, name in _values(words) if len(words) > 1 else ():
+        for place, begin, name in sorted(_values(words), key=itemgetter(0)) if len(words) > 1 else ():
             at = places[place]
             rule = _WHOLE_WORD if _OPENS_A_VALUE.fullmatch(words[place]) else _SHELL_WORD
             value = rule.match(text, at) if at >= done else None

@@ -9,47 +9,54 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["Span", "form_spans", "has_token", "token_spans"]
+__all__ = ["Span", "form_spans", "token_spans"]
 
 Span = tuple[int, int]
 
-# The prefixes are those that the providers document, so that leaked tokens can be found.
+# What providers document, so that leaked tokens can be found; the letters and digits of a token come after it.
+_PREFIXES = """ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- glcbt- gldt- glrt- glsoat- glagent- glft- glimt-
+gloas- glffct- npm_ pypi-A hf_ fo1_ figd_ ntn_ secret_ whsec_ sntrys_ sntryu_ glc_ glsa_ lin_api_ dckr_pat_ dckr_oat_
+dop_v1_ doo_v1_ dor_v1_ shpat_ shpca_ shpss_ shppa_ pscale_pw_ pscale_tkn_ sbp_ rubygems_ sq0atp- sq0csp- pul- bkua_
+sgp_ xoxa- xoxb- xoxe- xoxe. xoxp- xoxr- xoxs- xapp- tskey- CLOJARS_ GOCSPX- HRKU- NRAK- PMAK- ATATT ATBB AKCp AIza
+hvs. hvb. hvr. dp.ct. dp.pt. dp.st. dp.sa. dp.scim. ya29. SG. dt0c01. cio lsv2_pt_ lsv2_sk_ rdme_ snyk_uat. snyk_sat.
+sk- sk_live_ sk_test_ rk_live_ rk_test_ 1//0""".split()  # noqa: SIM905
 _TOKEN = re.compile(
-    r"""(?<![A-Za-z0-9])(?=[\w.:-]{16})(?:
-      (?: AKIA | ASIA ) [A-Z0-9]{12,}
-    | (?: gh[pousr]_ | github_pat_ | npm_ | hf_ | fo1_ | figd_ | ntn_ | secret_ | whsec_ | sntry[su]_ | glc_ | glsa_
-        | lin_api_ | dckr_pat_ | do[por]_v1_ | shp[a-z]{2}_ | pscale_[a-z]{2,6}_ | sbp_ | rubygems_ | sq0[a-z]{3}-
-        | pul- | bkua_ | sgp_ | tskey-[a-z]{2,9}- | CLOJARS_ | GOCSPX- | HRKU- | NRAK- | PMAK- ) [A-Za-z0-9-]{16} [\w-]*
-    | (?: gl (?: pat | ptt | cbt | dt | rt | soat | agent | ft | imt | oas | ffct ) - | pypi-A | xox[a-z]- | xapp-
-        | ATATT | AKCp | hv[sbr]\. | dp\.[a-z]{2,5}\. | ya29\. | cio (?= [A-Za-z0-9]{32} ) | AIza ) [\w-]{10,} [\w.=-]*
-    | [sr]k_ (?: live | test | prod ) _ \w{10,}
-    | [a-z]{3,12} _ (?: live | test | prod ) _ (?= [A-Za-z]{0,20} \d ) [A-Za-z0-9]{20,}
-    | sk- (?= \D{0,60} \d ) [\w-]{20,}
-    | (?: SG | dt0[a-z]\d\d ) \. [\w-]{16,} \. [\w-]{16,}
-    | [A-Za-z0-9]{14} \. atlasv1 \. [\w-]{20,}
-    | (?: SK | key- | dapi ) [0-9a-f]{32} \b [\w-]*
-    | pat [A-Za-z0-9]{14} \. [0-9a-f]{64}
-    | [0-9a-f]{32} -us \d{1,2} \b
-    | \d{8,10} : AA [\w-]{30,}
-    | AGE-SECRET-KEY-1 [A-Z0-9]{20,}
-    | eyJ [\w-]{8,500} \. [\w-]{8,} (?: \. [\w-]* )?
-    # another provider's: a prefix, then letters and digits in such a mixture as no word and no hash has
-    | (?! sha\d | md5 ) [A-Za-z][A-Za-z0-9]{1,11} [_-] (?: [a-z0-9]{1,8} [_-] )?
-        (?= (?: [A-Za-z]{0,30} [0-9] ){3} ) (?= [a-z0-9]{0,60} [A-Z] ) (?= [A-Z0-9]{0,60} [a-z] ) [A-Za-z0-9]{28,}
+    rf"""(?<![A-Za-z0-9])(?=[\w.:/-]{{16}})(?:
+      (?: {"|".join(map(re.escape, _PREFIXES))} ) (?= [a-z_.-]{{0,40}} [A-Z0-9] ) [\w.-]{{16,}} =*
+    | (?: AKIA | ASIA | AGE-SECRET-KEY-1 ) [A-Z0-9]{{12,}}
+    | eyJ [\w-]{{8,500}} \. [\w-]{{8,}} (?: \. [\w-]* )?
+    | \d{{8,10}} : AA [\w-]{{30,}}
+    | [MNO] [A-Za-z0-9]{{23,25}} \. [\w-]{{6}} \. [\w-]{{27,}}
+    | (?: pat )? [A-Za-z0-9]{{14}} \. (?: atlasv1 \. [\w-]{{20,}} | [0-9a-f]{{64}} )
+    | [0-9a-f]{{32}} -us \d{{1,2}} \b
+    # whoever's: a hash after what says that it is a token, or after a few letters
+    | (?<![-_]) (?: SK | dapi | (?: [a-z0-9]{{1,9}}[_-] ){{0,2}} [a-z]{{0,5}} (?: key | pat | token | live | test | prod
+        | secret ) [a-z]{{0,5}} [_-] | (?! sha | md5 | git | rev | obj | tmp | lib | id ) [a-z]{{2,3}}_ )
+        [0-9a-f]{{32,64}} (?: -\w+ )? (?! [\w./] )
     )""",
     re.VERBOSE,
 )
+# Whoever's: letters of both cases and digits in such a mixture as no word, path or hash has.
+_MIXED = re.compile(
+    r"(?<![\w./+$%-])(?!(?:sha|md5|h1:|_Z|AAAA[BCE])\w*)([A-Za-z][A-Za-z0-9]{0,11}[_-](?:[A-Za-z0-9]{1,12}[_-])?)?"
+    r"(?=[a-z0-9]{0,60}[A-Z])(?=[A-Z0-9]{0,60}[a-z])([A-Za-z0-9]{20,})[\w-]*={0,2}(?![\w/.+-])"
+)
+_RUN = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
+_LEAST_RUNS = 0.42  # for each letter; chance makes 0.6 of them, and names with numbers in them fewer
+
 _AROUND = tuple(
     re.compile(pattern, re.VERBOSE | re.IGNORECASE)
     for pattern in (
         r"""://[^\s/'":@]*:([^\s/'"]+)@""",  # a URL's password
-        r"""(?<=http)s?://([^\s/'":@]{20,})@""",
+        r"""(?<=http)s?://([^\s/'":@]{16,})@""",
         r"""(?<!\w)bearer[ \t]{1,4}([\w.~+/=-]{6,})""",
         r"""[?&](?:[\w-]{0,20}[_-])?(?:sig|signature)=([^\s&'"]+)""",  # of a signed URL
         r"""(?:hooks\.slack\.com/|discord(?:app)?\.com/api/webhooks/|webhook\.office\.com/|/hooks/catch/)([\w@/.-]+)""",
+        r"""://[^/\s]+/t/([^/\s]{8,})/""",  # of a channel
         r"""-----BEGIN[ ][A-Z ]{0,40}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----([^-]*)""",
         r"""(?:identified[ ]by|with[ ](?:encrypted[ ])?password)[ ]{1,3}['"]{1,5}([^'"]*)""",  # SQL
         r"""\blogin[ ][^\s"']{1,80}[ ]password[ ]([^\s"']+)""",  # a netrc file
+        r"""(?:^|=)pass:(.+)""",
         # what a program is given to read as its password
         r"""\b(?:echo|printf)[ ](?:-n[ ]|["']?%s(?:\\n)?["']?[ ])?([^\s|;&]+)[ ]{0,2}\|
             (?=[^|;&\n]{0,200}?(?:-stdin|-with-token|sudo[ ]-S|chpasswd))""",
@@ -57,14 +64,20 @@ _AROUND = tuple(
 )
 
 
-def has_token(text: str) -> bool:
-    """Whether something in ``text`` has the form of a token."""
-    return _TOKEN.search(text) is not None
-
-
 def token_spans(text: str) -> Iterator[Span]:
     """Where tokens are."""
-    return (match.span() for match in _TOKEN.finditer(text))
+    yield from (match.span() for match in _TOKEN.finditer(text))
+    yield from (match.span() for match in _MIXED.finditer(text) if _is_random(match[2], prefixed=bool(match[1])))
+
+
+def _is_random(text: str, *, prefixed: bool) -> bool:
+    runs = _RUN.findall(text)
+    return (
+        len(text) >= (20 if prefixed else 24)
+        and len(runs) >= _LEAST_RUNS * len(text)
+        and sum(run.isdigit() for run in runs) >= 2
+        and max(len(run) for run in runs if run.islower()) <= len(text) // 4
+    )
 
 
 def form_spans(text: str) -> Iterator[Span]:
