@@ -306,10 +306,19 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "budget",
-        "seconds that `--ptreetime-rounds auto` may spend on a test (300)",
+        "seconds that `--ptreetime-rounds auto` may spend on a test (300), and `--ptreetime-confirm`",
         parse_seconds,
         300.0,
         "S",
+        marker=True,
+    ),
+    Option(
+        "confirm",
+        "measure what may have become slower alone: both sides of the process are replayed in turns, in a sandbox, "
+        "until it is confirmed or refuted ([how](../how-to/noisy-machines.md))",
+        parse_bool,
+        default=False,
+        switch=True,
         marker=True,
     ),
     Option(
@@ -420,6 +429,7 @@ class Settings:
     against: str | None = None
     rounds: int | str | None = None
     budget: float = 300.0
+    confirm: bool = False
     warmup: int | None = None
     timeout: float | None = None
     tracer: str = "auto"

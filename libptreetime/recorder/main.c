@@ -4,6 +4,8 @@
  *
  *     it -> us   record PID      with a descriptor (SCM_RIGHTS) to which the events are written: attach to PID
  *                record PID failed-execs   the same, and count failed execs even where that costs something
+ *                images          with a descriptor: of the next recording, write there what each image needs to be run
+ *                                again (capture.h); a backend that can't writes nothing
  *                kill            SIGKILL the whole tree of the recording
  *                count           how many processes so far?
  *                flush           write the events that are known now, rather than when there are many
@@ -47,6 +49,7 @@ static const struct ptreetime_backend *const backends[] = {
 static const struct ptreetime_backend *backend;
 static struct ptreetime_recording recording;
 static bool recording_active;
+static int images = -1; /* of the next recording */
 
 const char *ptreetime_format_reason(const char *format, ...) {
   static char words[1024];
@@ -79,12 +82,25 @@ static void send_message(const char *format, ...) {
 static void recording_close(const char *why) {
   recording_active = false;
   int error = ptreetime_sink_close(&recording.sink);
+  if (recording.images >= 0)
+    close(recording.images);
+  recording.images = -1;
   if (why != NULL)
     send_message("error %s", why);
   else if (error != 0)
     send_message("error can't write events: %s", strerror(error));
   else
     send_message("done");
+}
+
+static void keep_images(int descriptor) {
+  if (images >= 0)
+    close(images);
+  images = descriptor;
+  if (descriptor >= 0 && !ptreetime_caller_may_pass(descriptor)) {
+    close(descriptor);
+    images = -1;
+  }
 }
 
 static void record(pid_t pid, bool failed_execs, int descriptor) {
@@ -103,7 +119,8 @@ static void record(pid_t pid, bool failed_execs, int descriptor) {
   }
   struct ptreetime_sink sink = recording.sink;
   recording = (struct ptreetime_recording){
-      .root_pid = pid, .sink = sink, .processes = 1, .running = 1, .failed_execs = failed_execs};
+      .root_pid = pid, .sink = sink, .processes = 1, .running = 1, .failed_execs = failed_execs, .images = images};
+  images = -1;
   ptreetime_sink_open(&recording.sink, descriptor);
   const char *why = NULL;
   if (!ptreetime_caller_owns(pid))
@@ -152,6 +169,10 @@ static ssize_t receive_message(char *message, size_t size, int *descriptor) {
 static void obey(const char *message, int descriptor) {
   if (strncmp(message, "record ", 7) == 0) {
     record((pid_t)strtol(message + 7, NULL, 10), strstr(message, " failed-execs") != NULL, descriptor);
+    return;
+  }
+  if (strcmp(message, "images") == 0) {
+    keep_images(descriptor);
     return;
   }
   if (descriptor >= 0)

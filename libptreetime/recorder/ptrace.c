@@ -19,6 +19,7 @@
 
 #include "account.h"
 #include "caller.h"
+#include "capture.h"
 #include "ending.h"
 #include "interrupt.h"
 #include "preload.h"
@@ -84,6 +85,8 @@ static void execed(struct ptreetime_tracee *process) {
     ptreetime_proc_program(process->tid, &exec);
   ptreetime_ending_begin(process, now, ptreetime_preload_is_loaded(process->tid, &exec, &rest) ? rest.mailbox : 0);
   ptreetime_proc_places(process->tid, &exec);
+  if (current->images >= 0)
+    ptreetime_capture_write(current->images, process->tid, process->images - 1);
   ptreetime_birth_resume(process->tid, 0);
   ptreetime_birth_end_vfork(process); /* after it: its parent has less to do than it */
   ptreetime_account_running(process);

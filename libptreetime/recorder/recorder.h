@@ -22,6 +22,7 @@ struct ptreetime_recording {
   uint64_t processes; /* seen so far, the root included: the N of `count N RUNNING` */
   uint64_t running;   /* of them, those that live */
   bool failed_execs;  /* are to be counted, whatever it costs; a backend that can't says that they are unknown */
+  int images;         /* a descriptor for what each image needs to be run again, or -1 */
   bool killing;       /* `kill` was asked for: no process of the tree may live on, new ones neither */
   bool ended;         /* set by the backend when it has called ptreetime_recording_end and let go of the tree */
 };

@@ -17,10 +17,12 @@ import sys
 from pytest_ptreetime.commands.option_values import add_options, value_of
 from pytest_ptreetime.commands.terminal_width import width
 from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
+from pytest_ptreetime.confirmation.confirming import MOST_SUSPECTS
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.session.build import Build
+from pytest_ptreetime.session.confirm import confirm_comparison
 from pytest_ptreetime.session.evaluation import evaluate
 from pytest_ptreetime.session.measure import measure_interleaved, preparation_of
 from pytest_ptreetime.session.progress import Progress, ProgressLine, WaitingLine
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--setup", metavar="CMD", help="a shell command to run before every run, untimed")
     parser.add_argument("--cwd", metavar="DIR", help="where to run all of them")
-    add_options(parser, "tracer", "sudo")
+    add_options(parser, "tracer", "sudo", "confirm", "budget")
     add_decision_arguments(parser)
 
 
@@ -81,7 +83,17 @@ def run(options: argparse.Namespace) -> int:
         said = None
         if options.aa:
             said, cost = _cost_of_tracing(builds[0], choice.tracer, options.rounds)
-        evaluate(session.measurements[0], [sides[0]], sides[1], paired=True, tracing_cost=cost, **terms)
+        if options.confirm:
+            terms["suspects"] = MOST_SUSPECTS
+        comparison = evaluate(session.measurements[0], [sides[0]], sides[1], paired=True, tracing_cost=cost, **terms)
+        if options.confirm:
+            try:
+                confirm_comparison(
+                    comparison, (builds[0], builds[1]), sides[0], budget=options.budget, progress=_progress()
+                )
+            except KeyboardInterrupt:
+                show_verdict(session)  # what is known
+                raise
         status = show_verdict(session)
         if said is not None:
             print(said)

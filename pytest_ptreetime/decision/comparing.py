@@ -51,6 +51,7 @@ __all__ = [
     "PowerLevel",
     "compare",
     "power_of_baseline",
+    "settle",
 ]
 
 #: Where nothing has changed, at most this part of the sessions has any finding at all.
@@ -75,6 +76,7 @@ def compare(
     ignore: Sequence[str] = (),
     node_settings: Mapping[str, Mapping[str, Any]] | None = None,
     tracing_cost: float = 0.0,
+    suspects: int = 0,
 ) -> Comparison:
     """Decide whether a build became slower, and which process is the cause.
 
@@ -93,6 +95,7 @@ def compare(
     :param ignore: patterns (``*``, ``?``) of keys that are not compared.
     :param node_settings: by pattern of keys: ``{"min_effect": ..., "metrics": [...], "ignore": True}``.
     :param tracing_cost: the seconds that tracing adds to a process; findings that are smaller say so.
+    :param suspects: name so many processes at most that may have become slower (``Comparison.suspects``).
     :raises UsageError: there is no current round, a paired baseline of several sessions, an impossible setting, or a
         metric that is neither one of ours nor in any profile.
     :raises MemoryError: a limit of address space leaves no room for numpy and scipy.
@@ -113,7 +116,7 @@ def compare(
         complete_pinned = _complete(pinned or (), "pinned", notes) or None
         aligned = align(sessions, rounds, complete_pinned)
         sessions, rounds, complete_pinned = list(aligned.baseline), aligned.current, aligned.pinned
-        request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {}, tracing_cost)
+        request = _Request(paired, min_effect, fdr, metrics, ignore, node_settings or {}, tracing_cost, suspects)
         panel, terms = _prepare(sessions, rounds, None if paired else complete_pinned, request)
         terms = replace(terms, commands=_commands(aligned))
         if not paired:
@@ -196,6 +199,7 @@ class _Request:
     ignore: Sequence[str] = ()
     node_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tracing_cost: float = 0.0
+    suspects: int = 0
 
 
 def _calibrations(baseline: Sequence[Calibration | None] | None, current: Calibration | None) -> Calibrations:
@@ -264,6 +268,7 @@ def _prepare(
         request.tracing_cost,
         min_effect_given=request.min_effect is not None,
         structure=_structure_limits(request.min_effect),
+        suspects=request.suspects,
     )
 
 
@@ -315,6 +320,7 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
     on_path = [set(profile.critical_path) for profile in rounds]
     for finding in [*decision.findings, *decision.left, *decision.differences]:
         finding.on_critical_path = sum(finding.key in path for path in on_path) > len(on_path) / 2
+    result.suspects = decision.suspects
     result.structure, result.left = decision.differences, decision.left
     parents = {panel.keys[n]: panel.keys[above] for n, above in enumerate(panel.parents_now.tolist()) if above >= 0}
     result.changes = changes_of(decision.differences, terms.commands, panel.identities, parents)
@@ -328,6 +334,14 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
     pairs = min(len(rounds), len(panel.baseline[0])) if terms.paired else len(rounds)
     result.power = power_of_levels(decision.levels, sessions=result.sessions, rounds=pairs, paired=terms.paired)
     add_remarks(result, panel, decision, terms)
+    worse = settle(result)
+    # the question is put to sizeable nodes; where there are none it is decided
+    resolution = result.power.effect if result.power is not None and result.power.above >= SIZEABLE else 0.0
+    result.decided = worse or (not result.contentions and resolution <= DECISIVE_RESOLUTION)
+
+
+def settle(result: Comparison) -> bool:
+    """Set the verdict by the findings and the reasons; whether it is a regression."""
     worse = any(finding.is_worse for finding in result.findings)
     if worse:
         result.verdict = "regression"
@@ -335,9 +349,7 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
         result.verdict = "inconclusive"
     else:
         result.verdict = "improvement" if result.findings else "ok"
-    # the question is put to sizeable nodes; where there are none it is decided
-    resolution = result.power.effect if result.power is not None and result.power.above >= SIZEABLE else 0.0
-    result.decided = worse or (not result.contentions and resolution <= DECISIVE_RESOLUTION)
+    return worse
 
 
 def _comparable(panel: Panel) -> float:

@@ -17,6 +17,8 @@ __all__ = [
     "Change",
     "CommandDifference",
     "Comparison",
+    "Confirmation",
+    "Confirming",
     "CountKind",
     "Finding",
     "Kind",
@@ -54,6 +56,9 @@ RemarkKind: TypeAlias = Literal[
     "shift-removed",
     "other-machine",  # difference
     "other-kernel",  # before, now
+    "confirming",  # how Comparison.confirming went
+    "refuted",  # key
+    "not-confirmed",  # reason
 ]
 
 #: The key of a finding that most processes share: everything got slower, and the machine did not.
@@ -71,6 +76,30 @@ class CommandDifference(msgspec.Struct, frozen=True):
 
     parts: tuple[tuple[str | None, str | None], ...]
     more: int = 0
+
+
+class Confirmation(msgspec.Struct):
+    """What came of measuring a suspect alone, by replays of both sides in turns.
+
+    ``outcome`` is ``confirmed``, ``refuted``, ``undecided`` (the budget was spent, or the replays vary too much) or
+    ``refused`` (it can't be replayed; ``reason`` says why). ``ratio`` is what the cpu time was multiplied by, and
+    ``interval`` its 95 % confidence interval; ``before`` and ``after`` are the samples, cpu seconds of the replays of
+    each side in their order. ``seconds`` is what it took. ``instructions`` is the ratio of the instructions executed
+    in user mode, where a program is here that counts them (``counted_by``); ``spread`` is how far two counts of the
+    first side lie apart, as a ratio.
+    """
+
+    outcome: Literal["confirmed", "refuted", "undecided", "refused"]
+    reason: str = ""
+    ratio: float | None = None
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    before: list[float] = []
+    after: list[float] = []
+    seconds: float = 0.0
+    instructions: float | None = None
+    counted_by: str | None = None
+    spread: float = 0.0
 
 
 class Finding(msgspec.Struct):
@@ -137,6 +166,10 @@ class Finding(msgspec.Struct):
     within_disturbance: bool = False
     #: ``baseline``, or ``pinned`` for a change that only the pinned session shows (slow creep).
     against: Against = "baseline"
+    #: The smallest change that matters (0.005 is 0.5 %), of a suspect.
+    smallest: float | None = None
+    #: What came of measuring the process alone; None where that was not asked for, or not of this finding.
+    confirmation: Confirmation | None = None
 
     @property
     def sentence(self) -> str:
@@ -179,6 +212,19 @@ class Remark(msgspec.Struct, frozen=True):
 
     kind: RemarkKind
     values: dict[str, str | float | list[float]] = {}
+
+
+class Confirming(msgspec.Struct):
+    """How suspects were measured alone: each with its ``confirmation``, in their order.
+
+    ``processor`` is the one that each replay had for itself, under SCHED_FIFO; None where that is not permitted.
+    ``left`` are those that were not measured, as Ctrl-C was pressed.
+    """
+
+    measured: list[Finding] = []
+    seconds: float = 0.0
+    processor: int | None = None
+    left: int = 0
 
 
 class PowerLevel(msgspec.Struct):
@@ -242,6 +288,9 @@ class Comparison(msgspec.Struct):
     notes: list[Remark] = []
     #: Slower only because of other work on the machine: shown, never failed.
     contentions: list[Finding] = []
+    #: Processes that may have become slower: worth to be measured alone. Only where that was asked for.
+    suspects: list[Finding] = []
+    confirming: Confirming | None = None
     #: Every difference of structure, those that are no reason to fail too.
     structure: list[Finding] = []
     #: Changes of processes below a wrapper that came or went, which are in line with those of all others below it.

@@ -30,6 +30,7 @@ from pytest_ptreetime.decision.statistics import (
     detectable_effect,
     treat_p_values,
     two_sided_quantile,
+    upper_tail,
 )
 from pytest_ptreetime.decision.structure import Structure, compare_structure
 from pytest_ptreetime.decision.structure_cost import Sides, StructureLimits, judge_structure
@@ -50,6 +51,11 @@ WEIGHTS = {"cpu": 0.8, "wall": 0.16, "user": 0.02, "sys": 0.02}
 BUILD_MIN_RATIO = 0.01
 #: A node has no share of the build's change where that is less than this part of its own: the rest went the other way.
 LEAST_OF_COST = 0.1
+#: A process is suspected of having become slower at this p-value, or where a change by SUSPECTED can't be excluded at
+#: it; below this part of the build's cpu time it is not worth to be measured alone.
+SUSPICION = 0.05
+SUSPECTED = float(np.log(1.05))
+SUSPECT_PART = 0.001
 #: The sizes (seconds) for which power is stated.
 POWER_SIZES = (0.01, 0.05, 0.2, 1.0)
 POWER = 0.9
@@ -83,6 +89,8 @@ class Terms:
     structure: StructureLimits = field(default_factory=StructureLimits)
     #: Only the power of a session of so many rounds, still to come, is asked for.
     planned: int | None = None
+    #: How many processes may be named that may have become slower.
+    suspects: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,8 @@ class Decision:
     levels: list[PowerLevel]
     structure: Structure
     inflation: float
+    #: Processes that may have become slower, those that were found included; the dearest first.
+    suspects: list[Finding]
 
 
 @dataclass
@@ -158,6 +168,7 @@ def decide(panel: Panel, terms: Terms) -> Decision:
         levels=[level for part in tested if part.against == "baseline" for level in _power(part, terms, alpha)],
         structure=structure,
         inflation=max((part.effects.inflation for part in tested), default=1.0),
+        suspects=_suspected(tested, panel, terms, machine, build) if terms.suspects else [],
     )
 
 
@@ -400,12 +411,37 @@ def _common_findings(tested: Sequence[_Tested], build: BuildChange, machine: Map
 
 
 def _effect_findings(part: _Tested, panel: Panel, terms: Terms, machine: float) -> list[Finding]:
+    small = part.q_values <= terms.fdr
+    chosen = np.flatnonzero(small & ~part.effects.disturbed(small, terms.fdr))
+    return _findings_at(chosen, part, panel, terms, machine)
+
+
+def _suspected(
+    tested: Sequence[_Tested], panel: Panel, terms: Terms, machine: Mapping[str, float], build: BuildChange
+) -> list[Finding]:
+    """The processes whose cpu time most likely grew, in the order of what that costs."""
+    found: list[Finding] = []
+    whole = build.amount_before("cpu") or 0.0
+    for part in tested:
+        if part.metric != "cpu" or part.against != "baseline":
+            continue
+        effects = part.effects
+        single = upper_tail(effects.effects / effects.errors, effects.df)
+        most = effects.effects + two_sided_quantile(2 * SUSPICION, effects.df) * effects.errors
+        likely = (single <= SUSPICION) | ((effects.effects > 0) & (most >= SUSPECTED))
+        likely &= part.nodes & (part.before * np.expm1(np.minimum(most, LARGEST_EFFECT)) >= SUSPECT_PART * whole)
+        order = [n for n in np.argsort(single, kind="stable").tolist() if likely[n]]
+        found += _findings_at(np.array(order[: terms.suspects], dtype=np.intp), part, panel, terms, machine["cpu"])
+    _describe(found, build, panel)
+    return sorted(found, key=lambda finding: -(finding.cost or 0.0))[: terms.suspects]
+
+
+def _findings_at(places: Positions, part: _Tested, panel: Panel, terms: Terms, machine: float) -> list[Finding]:
     effects, start = part.effects, terms.models[part.metric].start
     reach = np.minimum(two_sided_quantile(1 - CONFIDENCE, effects.df) * effects.errors, LARGEST_EFFECT)
-    findings = []
     counts = np.maximum(np.median(panel.current_counts, axis=0), 1.0)
-    small = part.q_values <= terms.fdr
-    for n in np.flatnonzero(small & ~effects.disturbed(small, terms.fdr)):
+    findings = []
+    for n in places.tolist():
         effect, before = float(effects.effects[n]), float(part.before[n])
         findings.append(
             Finding(
@@ -420,6 +456,7 @@ def _effect_findings(part: _Tested, panel: Panel, terms: Terms, machine: float) 
                 p_value=float(part.p_values[n]),
                 q_value=float(part.q_values[n]),
                 against=part.against,
+                smallest=float(np.expm1(effects.thresholds[n])),
                 within_disturbance=terms.models[part.metric].unit == "s"
                 and abs(now - before) / float(counts[part.positions[n]]) < terms.tracing_cost,
             )

@@ -116,6 +116,15 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in comparison.findings],
         "left": [_finding(finding) for finding in comparison.left],
         "structure": [_finding(finding) for finding in comparison.structure],
+        "suspects": [_finding(finding) for finding in comparison.suspects],
+        "confirming": None
+        if comparison.confirming is None
+        else {
+            "seconds": comparison.confirming.seconds,
+            "processor": comparison.confirming.processor,
+            "left": comparison.confirming.left,
+            "measured": [_finding(finding) for finding in comparison.confirming.measured],
+        },
         "contentions": [_finding(finding) for finding in comparison.contentions],
     }
 
@@ -155,6 +164,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "contention": finding.contention,
         "within_disturbance": finding.within_disturbance,
         "against": finding.against,
+        "smallest": finding.smallest,
+        "confirmation": None if finding.confirmation is None else msgspec.to_builtins(finding.confirmation),
         "sentence": finding_sentence(finding),
     }
 

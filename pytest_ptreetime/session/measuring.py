@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import msgspec
 
 from pytest_ptreetime.baselines import lines as baseline_lines
 from pytest_ptreetime.baselines import store as store
+from pytest_ptreetime.confirmation.confirming import MOST_SUSPECTS
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.finding import Remark
 from pytest_ptreetime.decision.profile import Profile
@@ -69,6 +70,10 @@ class Judged:
     baseline_profiles: list[Profile] = field(default_factory=list)
     stored: store.Baseline | None = None
     keep: bool = True
+    #: What was measured, for confirming: the candidate's build, and the baseline's where there was one.
+    build: Build | None = None
+    baseline_build: Build | None = None
+    progress: Progress | None = None
 
     @property
     def named_profiles(self) -> list[Profile]:
@@ -199,7 +204,7 @@ class MeasuringSession:
         )
         judged = self._judged(build, settings, label, choice, rounds, [], source=None)
         _warn_of_survivors(judged, warm, rounds)
-        judged.stored = stored
+        judged.stored, judged.build, judged.progress = stored, build, progress
         return judged, rounds
 
     def measure_against(
@@ -232,6 +237,7 @@ class MeasuringSession:
         )
         judged = self._judged(candidate, settings, label, choice, after, before, source=source)
         _warn_of_survivors(judged, warm, before, after)
+        judged.baseline_build, judged.build, judged.progress = baseline, candidate, progress
         return judged, after
 
     def profiles(self, rounds: Sequence[Round], settings: Settings) -> list[Profile]:
@@ -249,8 +255,34 @@ class MeasuringSession:
 
         :raises RecordingFailed: the machine has not enough memory or descriptors for it.
         """
-        with refused_as(RecordingFailed, f"{judged.label.shown_as} can't be compared"):
-            self._judge(judged)
+        try:
+            with refused_as(RecordingFailed, f"{judged.label.shown_as} can't be compared"):
+                self._judge(judged)
+                if judged.settings.confirm and judged.measurement.comparison is not None:
+                    self._confirm(judged, judged.measurement.comparison)
+        finally:  # Ctrl-C while something is confirmed leaves what is known
+            self.judged.append(judged)
+
+    def _confirm(self, judged: Judged, comparison: Comparison) -> None:
+        """Measure alone what may have become slower. The baseline's build is its commit's, where it is a stored one."""
+        from pytest_ptreetime.session.confirm import confirm_comparison, stored_build
+
+        assert judged.build is not None
+        reference = judged.baseline_profiles or (judged.stored.recent[-1].profiles() if judged.stored else [])
+        with ExitStack() as stack:
+            before = judged.baseline_build
+            if before is None and judged.stored is not None:
+                before = stack.enter_context(stored_build(judged.build, judged.stored, comparison, self.directory))
+            if before is None:
+                return
+            confirm_comparison(
+                comparison,
+                (before, judged.build),
+                reference,
+                budget=judged.settings.budget,
+                keyer=self._keyer(judged.settings),
+                progress=judged.progress,
+            )
 
     def _judge(self, judged: Judged) -> None:
         measurement, settings = judged.measurement, judged.settings
@@ -267,7 +299,6 @@ class MeasuringSession:
             )
         if measurement.comparison is None:
             name_alike(measurement, judged.profiles, self._last_stored(judged))
-        self.judged.append(judged)
 
     def _tell_of_the_machine(self, judged: Judged, stored: store.Baseline) -> None:
         """What of the comparison is left out, or weak, because the baseline was measured elsewhere."""
@@ -313,6 +344,8 @@ class MeasuringSession:
             terms["metrics"] = tuple(settings.metrics)
         if settings.ignore:
             terms["ignore"] = tuple(settings.ignore)
+        if settings.confirm:
+            terms["suspects"] = MOST_SUSPECTS
         if stored is not None and not settings.allow_other_machine and self.host.difference(stored.host) is not None:
             terms["metrics"] = ()  # the counts of another machine are as good as this one's, its times are not
         if stored is not None:

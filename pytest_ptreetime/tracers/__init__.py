@@ -81,6 +81,7 @@ class Command:
     child: ChildOptions = field(default_factory=ChildOptions)
     on_progress: Callable[[int], None] | None = None
     on_events: Callable[[list[Event]], None] | None = None
+    images: int | None = None
 
 
 @dataclass

@@ -60,7 +60,7 @@ class NativeTracer:
         try:
             with launched(command, interposer=self._library(command)) as child:
                 child.allow_tracer(recorder.pid)
-                events = recorder.record(child.pid, failed_execs=self.count_failed_execs)
+                events = recorder.record(child.pid, failed_execs=self.count_failed_execs, images=command.images)
                 try:
                     child.open_gate()
                     wait = _Wait(recorder, child, GrowingStream(events))

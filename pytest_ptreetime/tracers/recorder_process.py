@@ -136,12 +136,13 @@ class RecorderProcess:
             return f"it was killed by {signal.Signals(-returncode).name}"
         return f"it exited with status {returncode}"
 
-    def record(self, pid: int, *, failed_execs: bool = False) -> int:
+    def record(self, pid: int, *, failed_execs: bool = False, images: int | None = None) -> int:
         """Attach to ``pid``, which waits at its gate: the descriptor of a memory file that receives the events.
 
         From now on ``done`` or ``error WHY`` will come, and ``count N RUNNING`` after each ``count``.
 
         :param failed_execs: count failed execs even where that slows the machine down, if there is a way at all.
+        :param images: the descriptor of a memory file for what each image needs to be run again.
         :raises TracerUnavailable: this process can't be traced; the message is the recorder's reason.
         :raises RecordingFailed: the recorder is gone.
         """
@@ -149,6 +150,8 @@ class RecorderProcess:
         request = f"record {pid} failed-execs" if failed_execs else f"record {pid}"
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # receive knows how it ended
+                if images is not None:
+                    socket.send_fds(self.socket, [b"images"], [images])
                 socket.send_fds(self.socket, [request.encode()], [events])
             try:
                 word, _, rest = self.receive(ANSWER_SECONDS).partition(" ")

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_ptreetime.decision.finding import Comparison, Remark, RemarkKind
 from pytest_ptreetime.system.figures import change, counted, part
+from pytest_ptreetime.wording.confirmations import confirming_in_words, refuted_in_words
 from pytest_ptreetime.wording.sentences import LARGEST_IN_WORDS, finding_sentence
 
 __all__ = ["notes_in_words", "reasons_in_words"]
@@ -113,4 +114,7 @@ _SENTENCES: dict[RemarkKind, str | Callable[[Comparison, Mapping[str, Any]], str
     "shift-removed": "{shift}, taken out; without calibrations machine and build can't be told apart",
     "other-machine": "the baseline is from another machine ({difference})",
     "other-kernel": "the kernel was {before}, and is {now} now",
+    "confirming": confirming_in_words,
+    "refuted": refuted_in_words,
+    "not-confirmed": "nothing could be confirmed: {reason}",
 }

@@ -9,6 +9,7 @@ from pytest_ptreetime.decision.remarks import NOTABLE_SHIFT
 from pytest_ptreetime.metrics import metric_of
 from pytest_ptreetime.system.figures import Unit, amount, amounts, change, counted, part, signed
 from pytest_ptreetime.wording.causes import difference_in_words, work_in_words
+from pytest_ptreetime.wording.confirmations import confirmation_in_words
 
 __all__ = [
     "change_in_words",
@@ -30,6 +31,8 @@ def finding_sentence(finding: Finding) -> str:
     text = f"{finding.label or finding.key}{between}{change_in_words(finding)}"
     if finding.waited is not None:
         text = f"{_waited(finding)}; {text}"
+    if finding.confirmation is not None:
+        text += f", {confirmation_in_words(finding.confirmation)}"
     text += _cause(finding)
     if finding.key == COMMON_KEY:
         text += "; the machine does not explain it"

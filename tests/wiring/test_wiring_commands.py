@@ -278,6 +278,22 @@ def test_ab_tracer(ptreetime: Run) -> None:
     assert {run["tracer"] for run in asked()} == {"other"}
 
 
+def test_ab_confirm(ptreetime: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[float] = []
+    monkeypatch.setattr(ab, "confirm_comparison", lambda *rest, budget, **more: asked_for.append(budget))
+    ptreetime("ab", "a", "b", "--rounds", "2", status=None)
+    assert asked_for == []
+    ptreetime("ab", "a", "b", "--rounds", "2", "--confirm", status=None)
+    assert asked_for == [300.0]
+
+
+def test_ab_confirm_budget(ptreetime: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[float] = []
+    monkeypatch.setattr(ab, "confirm_comparison", lambda *rest, budget, **more: asked_for.append(budget))
+    ptreetime("ab", "a", "b", "--rounds", "2", "--confirm", "--budget", "12", status=None)
+    assert asked_for == [12.0]
+
+
 def test_ab_sudo(ptreetime: Run) -> None:
     ptreetime("ab", "a", "b", "--rounds", "2", "--sudo", status=None)
     assert {run["tracer"] for run in asked()} == {"ebpf, sudo True"}

@@ -108,16 +108,23 @@ def test_kernel_when_it_is_another_one_is_a_note(project: Project) -> None:
     assert "another machine" not in words_of(result)
 
 
-@places("against")
-def test_against(project: Project, place: str) -> None:
-    body = 'ptreetime(["build"], cwd=str(pytest.__file__ and __import__("pathlib").Path(__file__).parent))'
-    project.run(body=body)
+IN_ITS_DIRECTORY = 'ptreetime(["build"], cwd=str(pytest.__file__ and __import__("pathlib").Path(__file__).parent))'
+
+
+def committed(project: Project) -> None:
+    """The project's plan and test, on the branch main of a new repository."""
+    project.run(body=IN_ITS_DIRECTORY)
     names = [f"{who}.{what}=x@example.com" for who in ("user",) for what in ("name", "email")]
     git = ["git", "-C", str(project.path), *(word for name in names for word in ("-c", name))]
     for command in (["init", "-q", "-b", "main"], ["add", "plan", "test_build.py"], ["commit", "-qm", "first"]):
         subprocess.run([*git, *command], check=True)
+
+
+@places("against")
+def test_against(project: Project, place: str) -> None:
+    committed(project)
     project.plan(MORE)
-    result = project.run("--ptreetime-rounds=3", body=body, given=(place, "against", "main"))
+    result = project.run("--ptreetime-rounds=3", body=IN_ITS_DIRECTORY, given=(place, "against", "main"))
     result.assert_outcomes(failed=1)
     assert "uname" in words_of(result)
 
@@ -142,6 +149,30 @@ def test_budget(project: Project, place: str) -> None:
     flags = ("--ptreetime-baseline", "--ptreetime-rounds=auto", "--ptreetime-warmup=0")
     project.run(*flags, given=(place, "budget", "0.000001"))
     assert len(project.runs) == 1
+
+
+def notes_of(project: Project) -> str:
+    return " ".join(report_of(project)["measurements"][0]["comparison"]["notes"])
+
+
+@places("confirm")
+def test_confirm(project: Project, place: str) -> None:
+    """The scripted build's command does not exist: that is why its suspects can't be captured."""
+    committed(project)
+    project.plan(CHANGED)
+    flags = ("--ptreetime-against=main", "--ptreetime-rounds=3", "--ptreetime-report=json:r.json")
+    project.run(*flags, body=IN_ITS_DIRECTORY).assert_outcomes(failed=1)
+    assert "confirmed" not in notes_of(project)
+    project.run(*flags, body=IN_ITS_DIRECTORY, given=(place, "confirm", "true")).assert_outcomes(failed=1)
+    assert "nothing could be confirmed: can't run build" in notes_of(project)
+
+
+@places("confirm")
+def test_confirm_when_the_baseline_is_a_stored_one(project: Project, place: str) -> None:
+    project.store()
+    project.plan(CHANGED)
+    project.run(*COMPARED, "--ptreetime-report=json:r.json", given=(place, "confirm", "true"))
+    assert "nothing could be confirmed: the baseline was saved outside of a repository" in notes_of(project)
 
 
 @places("warmup")

@@ -1,0 +1,138 @@
+"""Real builds, of which one process is slower or none is, compared with --confirm."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from replayed_builds import ONLY_LINUX, BusyBuild, replayer_or_skip, suspect
+from trap_programs import Programs
+
+from pytest_ptreetime.cli import main
+from pytest_ptreetime.confirmation.confirming import Confirmed, suspects_of
+from pytest_ptreetime.confirmation.verdict import apply
+from pytest_ptreetime.decision.finding import BUILD_KEY, Comparison, Confirmation, Finding
+from pytest_ptreetime.wording.remarks import notes_in_words
+
+WORK = dict.fromkeys("abcd", 8_000)
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    return Programs(tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, programs: Programs) -> None:
+    """Skips where no sandbox can be made."""
+    build = BusyBuild.made(tmp_path / "trial", programs, {"a": 10})
+    with replayer_or_skip([suspect(build.captured())] * 2):
+        pass
+
+
+def ab(before: BusyBuild, after: BusyBuild, *flags: str) -> int:
+    commands = [f"cd {shlex.quote(str(build.directory))} && sh build.sh" for build in (before, after)]
+    return main(["ab", "--confirm", "--rounds", "2", "--warmup", "0", *flags, *commands])
+
+
+@ONLY_LINUX
+@pytest.mark.usefixtures("sandbox")
+def test_process_when_it_is_slower_is_confirmed(
+    tmp_path: Path, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = BusyBuild.made(tmp_path / "before", programs, WORK)
+    after = BusyBuild.made(tmp_path / "after", programs, {**WORK, "c": 12_000})
+    assert ab(before, after) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "busy c c.out" in told
+    assert ", confirmed by 10 replays of each side in" in told
+    assert "1 confirmed" in told
+
+
+@ONLY_LINUX
+@pytest.mark.usefixtures("sandbox")
+def test_budget_when_it_is_spent_leaves_suspects_undecided(
+    tmp_path: Path, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = BusyBuild.made(tmp_path / "before", programs, WORK)
+    after = BusyBuild.made(tmp_path / "after", programs, {**WORK, "c": 12_000})
+    ab(before, after, "--budget", "0.000001")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "because the time was spent before its turn came" in told
+    assert "confirmed by" not in told
+
+
+def found(key: str, *, metric: str = "cpu", q_value: float = 0.001, **more: object) -> Finding:
+    values: dict[str, object] = {
+        "label": key,
+        "ratio": 1.1,
+        "interval": (1.05, 1.15),
+        "cost": 0.1,
+        "part": 0.05,
+        **more,
+    }
+    return Finding(key, metric, "regression", 1.0, 1.1, measured=1.1, q_value=q_value, **values)  # type: ignore[arg-type]
+
+
+def outcome_of(kind: str, ratio: float = 1.06) -> Confirmation:
+    interval = (ratio - 0.01, ratio + 0.01)
+    return Confirmation(kind, "why", ratio, interval, 1e-6, [1.0] * 10, [ratio] * 10, 3.0)  # type: ignore[arg-type]
+
+
+def compared(*findings: Finding, suspects: tuple[Finding, ...] = ()) -> Comparison:
+    return Comparison("regression" if findings else "ok", list(findings), suspects=list(suspects))
+
+
+def test_finding_when_refuted_is_gone_with_all_that_it_explained() -> None:
+    wall = found("make", metric="wall", explained_by="cc1", explained_by_metric="cpu")
+    result = compared(found("cc1"), wall, found("ld"))
+    apply(result, suspects_of(result), Confirmed({"cc1": outcome_of("refuted", 1.001), "ld": outcome_of("refused")}))
+    assert [(finding.key, finding.metric) for finding in result.findings] == [("ld", "cpu")]
+    assert result.verdict == "regression"
+    assert "not confirmed: why" in result.sentence
+    assert any(
+        note.startswith("cc1: cpu +10.0 % by the rounds, refuted by 10 replays") for note in notes_in_words(result)
+    )
+
+
+def test_verdict_when_all_is_refuted_is_ok() -> None:
+    result = compared(found("cc1"))
+    apply(result, suspects_of(result), Confirmed({"cc1": outcome_of("refuted", 1.0)}))
+    assert (result.verdict, result.findings) == ("ok", [])
+
+
+def test_suspect_when_confirmed_is_a_finding_with_the_figures_of_the_replays() -> None:
+    suspect_ = found("cc1", q_value=0.9)
+    result = compared(suspects=(suspect_, found("as", q_value=0.9)))
+    apply(
+        result,
+        suspects_of(result),
+        Confirmed({"cc1": outcome_of("confirmed"), "as": outcome_of("undecided")}, processor=1),
+    )
+    (finding,) = result.findings
+    assert (result.verdict, finding.key, finding.ratio, finding.interval) == ("regression", "cc1", 1.06, (1.05, 1.07))
+    assert finding.current == pytest.approx(1.06)
+    assert finding.cost == pytest.approx(0.06)
+    assert finding.part == pytest.approx(0.03)
+    assert len(finding.confirmation.before) == 10 if finding.confirmation else False
+    assert "confirmed by 10 replays of each side in 3 s: +6.0 % (+-1.0 %)" in result.sentence
+    assert any("processor 1 (SCHED_FIFO): 1 confirmed, 1 undecided" in note for note in notes_in_words(result))
+
+
+def test_interrupted_when_some_were_measured_says_how_many_were_not() -> None:
+    result = compared(suspects=(found("cc1", q_value=0.9), found("as", q_value=0.9)))
+    apply(result, suspects_of(result), Confirmed({"cc1": outcome_of("confirmed")}, interrupted=True))
+    assert any("interrupted: 1 not measured" in note for note in notes_in_words(result))
+
+
+def test_suspects_when_listed_are_findings_first_and_only_processes() -> None:
+    result = compared(
+        found(BUILD_KEY),
+        found("cc1"),
+        found("as", metric="sys"),
+        found("sh", metric="wall"),
+        found("ld", explained_by="cc1"),
+        suspects=(found("cc1", q_value=0.5), found("ar", q_value=0.5)),
+    )
+    assert [finding.key for finding in suspects_of(result)] == ["cc1", "as", "ar"]
