@@ -95,12 +95,10 @@ def test_bounds_notice_what_takes_too_much() -> None:
 
 
 @pytest.mark.promise("files-do-not-explode")
-@pytest.mark.parametrize(
-    "name", ["bomb-of-version-1", "bomb-of-version-2", "bomb-of-many-blocks", "bomb-of-memory-alone"]
-)
+@pytest.mark.parametrize("name", ["bomb-of-one-block", "bomb-of-many-blocks", "bomb-of-a-header"])
 def test_small_recording_that_expands_to_much_is_refused(name: str) -> None:
-    with pytest.raises(FileUnreadable, match=r"too much|more events than"):
-        Recording.load(CORPUS / "recording" / name)
+    with pytest.raises(FileUnreadable, match="expand to too much"):
+        Recording.load(CORPUS / "recording" / name).tree()
 
 
 @pytest.mark.promise("files-do-not-explode")

@@ -6,13 +6,13 @@ microseconds. A raw log has one such event in each line after the word PTREETIME
 interposing library can be put into one file in any order.
 
 The tree that such a file gives has the numbers that the original printed (tree/original_tree.py). Its events are kept
-as they are, so that they are the same after :meth:`OriginalRecording.save`; ``events`` shows them in our vocabulary.
+as they are, and saved as the original would; ``events`` shows them in our vocabulary.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 import msgspec
@@ -30,7 +30,6 @@ from pytest_ptreetime.recording.events import (
     UserStartup,
     date,
 )
-from pytest_ptreetime.recording.file import blocks_of_rows
 from pytest_ptreetime.recording.recording import Recording, as_bytes
 
 if TYPE_CHECKING:
@@ -148,8 +147,11 @@ OriginalEvent: TypeAlias = (
 
 
 class _File(msgspec.Struct):
+    """The original's, and what we add where its events come from a log that lacks some."""
+
     command: Any = None
     events: list[OriginalEvent] = []
+    incomplete_reason: str | None = None
 
 
 _TAG_WIDTH = 14
@@ -158,8 +160,6 @@ _TAGS = {
 }  # fmt: skip
 _file_decoder = msgspec.json.Decoder(_File)
 _lines_decoder = msgspec.json.Decoder(list[OriginalEvent])
-_block_encoder = msgspec.msgpack.Encoder()
-_block_decoder = msgspec.msgpack.Decoder(list[OriginalEvent])
 
 
 class OriginalRecording(Recording):
@@ -171,9 +171,8 @@ class OriginalRecording(Recording):
         *,
         command: Sequence[str] = (),
         incomplete_reason: str | None = None,
-        versions: dict[str, str] | None = None,
     ) -> None:
-        super().__init__([], tracer=TRACER, command=command, incomplete_reason=incomplete_reason, versions=versions)
+        super().__init__([], tracer=TRACER, command=command, incomplete_reason=incomplete_reason)
         self.original_events = list(original_events)
         self._ours: list[Event] = []
 
@@ -200,26 +199,9 @@ class OriginalRecording(Recording):
             self.original_events, command=self.command, tracer=TRACER, incomplete_reason=self.incomplete_reason
         )
 
-    def _event_blocks(self) -> tuple[list[tuple[bytes, int]], int]:
-        return list(blocks_of_rows(b"O", self.original_events, _encode_block)), len(self.original_events)
-
-
-def _encode_block(events: list[OriginalEvent]) -> bytes:
-    try:
-        return _block_encoder.encode(events)
-    except UnicodeEncodeError:  # bytes that are not UTF-8; JSON has an escape for lone surrogates
-        return json.dumps(msgspec.to_builtins(events)).encode()
-
-
-def decode_block(raw: bytes) -> list[OriginalEvent]:
-    """The events of one block of a saved recording: MessagePack, or JSON where the strings are not UTF-8.
-
-    :raises FileUnreadable: it is neither.
-    :raises msgspec.MsgspecError: it is MessagePack of something else.
-    """
-    if not raw.startswith(b"["):
-        return _block_decoder.decode(raw)
-    return [_event(one, f"event {number} of a block") for number, one in enumerate(_parsed(raw, "block"))]
+    def _parts_of_file(self) -> Iterator[bytes]:
+        file = _File(self.command, self.original_events, self.incomplete_reason)
+        yield json.dumps(msgspec.to_builtins(file)).encode()  # which has an escape for bytes that are not UTF-8
 
 
 def is_original(data: bytes) -> bool:
@@ -239,7 +221,7 @@ def read_original(data: bytes, source: str) -> OriginalRecording:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         # Its library wrote arguments as they came: control characters, bytes that are not UTF-8.
         return _read_tolerantly(data, source)
-    return _recording(file.events, file.command, source)
+    return _recording(file.events, file.command, source, file.incomplete_reason)
 
 
 def _recording(
@@ -287,7 +269,8 @@ def _read_tolerantly(data: bytes, source: str) -> OriginalRecording:
     if not isinstance(parsed, dict) or not isinstance(parsed.get("events"), list):
         raise FileUnreadable(f'{source}: not a ptreetime recording: it has no list of "events"')
     events = [_event(one, f"{source}: event {number}") for number, one in enumerate(parsed["events"])]
-    return _recording(events, parsed.get("command"), source)
+    note = parsed.get("incomplete_reason")
+    return _recording(events, parsed.get("command"), source, note if isinstance(note, str) else None)
 
 
 def _parsed(data: bytes, source: str, offset: int | None = None) -> Any:

@@ -9,20 +9,24 @@ The files and logs of swift-llbuild's ``ptreetime`` are read too; see original.p
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from pytest_ptreetime.errors import FileUnreadable
-from pytest_ptreetime.recording.event_order import EventsInBlocks, ListedEvents
+from pytest_ptreetime.recording.event_order import in_order
 from pytest_ptreetime.recording.events import WIRE_VERSION, Event, Start, date
-from pytest_ptreetime.recording.file import FILE_VERSION, MAGIC, Header, blocks_of_columns, file_of, read_header
+from pytest_ptreetime.recording.file import (
+    FILE_VERSION,
+    MAGIC,
+    Header,
+    StoredEvents,
+    parts_of_file,
+    read_file_parts,
+)
 from pytest_ptreetime.system.atomic_write import replace_file
 from pytest_ptreetime.system.garbage_collection import without_collector
 from pytest_ptreetime.system.host import HostFacts
-from pytest_ptreetime.system.os_errors import refuse_without_room_for
 from pytest_ptreetime.system.regular_file import read_file
 
 if TYPE_CHECKING:
@@ -31,11 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FILE_VERSION", "MAGIC", "Recording"]
 
-_event_decoder = msgspec.msgpack.Decoder(list[Event])
-
 
 class Recording:
-    """The events of one run of ``command``, in any order.
+    """The events of one run of ``command``, in any order; a file has them in order (event_order.py).
 
     ``incomplete_reason`` is what the tracer knows to be missing besides what the events say. ``versions`` are those of
     the software that made the recording.
@@ -43,7 +45,7 @@ class Recording:
 
     def __init__(
         self,
-        events: Sequence[Event] | EventsInBlocks,
+        events: Sequence[Event] | StoredEvents,
         *,
         host: HostFacts | None = None,
         tracer: str | None = None,
@@ -51,7 +53,7 @@ class Recording:
         incomplete_reason: str | None = None,
         versions: dict[str, str] | None = None,
     ) -> None:
-        self._events = events if isinstance(events, EventsInBlocks) else list(events)
+        self._events = events if isinstance(events, StoredEvents) else list(events)
         self.host = host
         self.tracer = tracer
         self.command = list(command)
@@ -74,7 +76,10 @@ class Recording:
 
     @property
     def events(self) -> list[Event]:
-        """What happened; times are CLOCK_MONOTONIC nanoseconds. Those of a file are made when they are asked for."""
+        """What happened; times are CLOCK_MONOTONIC nanoseconds. Those of a file are made when they are asked for.
+
+        :raises FileUnreadable: a block of the file does not hold events.
+        """
         if not isinstance(self._events, list):
             with without_collector():
                 self._events = list(self._events)
@@ -89,11 +94,13 @@ class Recording:
         """The process tree, built anew at each call.
 
         :raises RecordingFailed: there are no events of any process.
+        :raises FileUnreadable: a block of the file does not hold events.
         """
         from pytest_ptreetime.tree.process_tree import build_tree
 
         return build_tree(
-            self._events,
+            self._in_order(),
+            are_in_order=True,
             host=self.host,
             tracer=self.tracer,
             command=self.command,
@@ -105,7 +112,7 @@ class Recording:
 
         :raises OSError: the directory is missing or can't be written, or the disk is full.
         """
-        replace_file(Path(path), self._blocks(), mode=0o600)
+        replace_file(Path(path), self._parts_of_file(), mode=0o600)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recording:
@@ -113,7 +120,6 @@ class Recording:
 
         :raises FileUnreadable: there is no such file, it is something else, truncated, damaged, or of a newer version;
             the message names the file and the byte.
-        :raises MemoryError: a limit of address space leaves no room for numpy, which reads the columns of a file.
         """
         try:
             data = read_file(path)
@@ -123,7 +129,7 @@ class Recording:
 
     def to_bytes(self) -> bytes:
         """The content of the file that :meth:`save` writes."""
-        return b"".join(self._blocks())
+        return b"".join(self._parts_of_file())
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "recording") -> Recording:
@@ -143,11 +149,10 @@ class Recording:
             raise FileUnreadable(f"{source}: truncated at byte {len(data)}: nothing was recorded")
         raise FileUnreadable(f"{source}: not a recording (byte 0): neither this package's format nor swift-llbuild's")
 
-    def _event_blocks(self) -> tuple[list[tuple[bytes, int]], int]:
-        """The blocks that hold the events, each with its raw length, and the number of events."""
-        return list(blocks_of_columns(self._events)), len(self._events)
+    def _in_order(self) -> Iterable[Event]:
+        return in_order(self._events) if isinstance(self._events, list) else self._events
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _parts_of_file(self) -> Iterator[bytes]:
         header = Header(
             tracer=self.tracer,
             command=[as_bytes(word) for word in self.command],
@@ -155,9 +160,7 @@ class Recording:
             incomplete_reason=None if self.incomplete_reason is None else as_bytes(self.incomplete_reason),
             versions=self.versions,
         )
-        with without_collector():
-            blocks, events = self._event_blocks()
-        return file_of(header, blocks, events)
+        return parts_of_file(header, self._in_order())
 
 
 def as_bytes(text: str) -> bytes:
@@ -169,46 +172,12 @@ def as_bytes(text: str) -> bytes:
 
 
 def _read(data: bytes, source: str) -> Recording:
-    refuse_without_room_for("numpy")
-    from pytest_ptreetime.recording.number_columns import ColumnsDamaged
-    from pytest_ptreetime.recording.original import OriginalRecording, decode_block
-    from pytest_ptreetime.recording.stored_events import ColumnsDecoder
-
-    version, header, blocks = read_header(data, source)
-    columns = ColumnsDecoder()
-    kinds = set()
-    events = EventsInBlocks()
-    original_events: list[Any] = []
-    for number, (position, kind, raw, stored_bytes) in enumerate(blocks, 1):
-        try:
-            if kind == b"C" and version > 1:
-                events.append(columns.decode(raw, stored_bytes))
-            elif kind == b"E":
-                columns.forget()
-                events.append(ListedEvents(_event_decoder.decode(raw)))
-            elif kind == b"O":
-                original_events += decode_block(raw)
-            elif kind != b"Z" or msgspec.msgpack.decode(raw, type=int) != number:
-                raise FileUnreadable(f"{source}: damaged at byte {position}: block {number} can't be {kind!r}")
-        except (msgspec.MsgspecError, ColumnsDamaged, UnicodeError, RecursionError) as error:  # thousands in a block
-            raise FileUnreadable(f"{source}: damaged block at byte {position}: {error}") from None
-        read = len(events) + len(original_events)
-        if read > header.events:
-            raise FileUnreadable(f"{source}: damaged block at byte {position}: more events than the file can have")
-        kinds.add(kind)
-    if b"O" in kinds and kinds & {b"C", b"E"}:
-        raise FileUnreadable(f"{source}: damaged: it has events of two vocabularies")
-    if version > 1 and read != header.events:
-        raise FileUnreadable(f"{source}: damaged: {read} events instead of {header.events}")
-    command = [os.fsdecode(word) for word in header.command]
-    reason = None if header.incomplete_reason is None else os.fsdecode(header.incomplete_reason)
-    if b"O" in kinds:
-        return OriginalRecording(original_events, command=command, incomplete_reason=reason, versions=header.versions)
+    header, events = read_file_parts(data, source)
     return Recording(
         events,
         host=header.host,
         tracer=header.tracer,
-        command=command,
-        incomplete_reason=reason,
+        command=[os.fsdecode(word) for word in header.command],
+        incomplete_reason=None if header.incomplete_reason is None else os.fsdecode(header.incomplete_reason),
         versions=header.versions,
     )

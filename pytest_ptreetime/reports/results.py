@@ -5,7 +5,6 @@ It can be sent from an xdist worker to its controller (:func:`encode`, :func:`de
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,6 @@ from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.metrics import MAIN
-from pytest_ptreetime.recording.events import Event
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.system.host import HostFacts, host_facts
 from pytest_ptreetime.system.os_errors import refuse_without_room_for
@@ -186,17 +184,6 @@ class SessionResult:
     waited: float = 0.0
 
 
-class _Sent(msgspec.Struct):
-    """A recording under way. Strings that come from outside are bytes: MessagePack's strings must be UTF-8."""
-
-    events: list[Event]
-    host: HostFacts | None
-    tracer: str | None
-    command: list[bytes]
-    incomplete_reason: bytes | None
-    versions: dict[str, str]
-
-
 def from_recordings(
     recordings: Sequence[Recording],
     *,
@@ -253,28 +240,11 @@ def decode(data: bytes) -> SessionResult:
 def _send(recording: object) -> bytes:
     if not isinstance(recording, Recording):
         raise TypeError(f"{type(recording)} is not part of a result")
-    reason = recording.incomplete_reason
-    sent = _Sent(
-        events=recording.events,
-        host=recording.host,
-        tracer=recording.tracer,
-        command=[os.fsencode(word) for word in recording.command],
-        incomplete_reason=None if reason is None else os.fsencode(reason),
-        versions=recording.versions,
-    )
-    return msgspec.msgpack.encode(sent)
+    return recording.to_bytes()
 
 
 def _receive(wanted: type, data: bytes) -> Recording:
-    sent = msgspec.msgpack.decode(data, type=_Sent)
-    return Recording(
-        events=sent.events,
-        host=sent.host,
-        tracer=sent.tracer,
-        command=[os.fsdecode(word) for word in sent.command],
-        incomplete_reason=None if sent.incomplete_reason is None else os.fsdecode(sent.incomplete_reason),
-        versions=sent.versions,
-    )
+    return Recording.from_bytes(data, "a worker's recording")
 
 
 def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:

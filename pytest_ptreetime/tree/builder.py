@@ -59,6 +59,7 @@ class TreeBuilder:
         self._current: dict[int, ProcessNode] = {}
         if root_start_ns is None:
             self._current[root_pid] = self.root
+        self._paths: dict[bytes | None, bytes | None] = {}
         self._several_images: dict[int, ProcessNode] = {}
         self._user_execs: dict[int, UserExec] = {}
         self._spawned: dict[int, UserSpawn] = {}
@@ -145,7 +146,7 @@ class TreeBuilder:
             _set_startup(ended, event.loading_ns)
         node._execed = True
         node._exec_ns = event.time_ns
-        node._program = Program.of(event) if event.args is not None else self._with_arguments(event, node)
+        node._program = Program.of(event, self._paths) if event.args is not None else self._with_arguments(event, node)
         self._user_execs.pop(pid, None)
 
     def _next_image(self, node: ProcessNode, event: Exec) -> ProcessNode | None:
@@ -181,7 +182,7 @@ class TreeBuilder:
             if call is None and waiting:
                 call = waiting.popleft()
         if call is None:
-            return Program.of(event)
+            return Program.of(event, self._paths)
         return Program(event.name, event.exe or call.path, tuple(call.args), event.cwd)
 
     def _exit(self, event: Exit) -> None:
@@ -225,7 +226,7 @@ class TreeBuilder:
             node = self._image_after(node, time_ns, Usage(utime_ns=event.user_ns, stime_ns=event.sys_ns))
         node._startup_ns = event.time_ns
         if event.args is not None and (not node._execed or node._program is None or node._program.args is None):
-            node._program = Program.of(event)
+            node._program = Program.of(event, self._paths)
             node._execed = True
 
     def _user_exec(self, event: UserExec) -> None:
@@ -250,7 +251,7 @@ class TreeBuilder:
             parent = self._current.get(event.pid)
             if parent is not None:
                 child = self._add(event.child_pid, parent, event.time_ns, reparented=False)
-                child._program, child._execed = Program.of(event), True
+                child._program, child._execed = Program.of(event, self._paths), True
                 self.certificate.unseen_creates += 1
 
     def _user_exit(self, event: UserExit) -> None:

@@ -18,7 +18,7 @@ from copy import copy
 from itertools import tee
 
 from pytest_ptreetime.errors import RecordingFailed
-from pytest_ptreetime.recording.event_order import EventsInBlocks, in_order
+from pytest_ptreetime.recording.event_order import in_order
 from pytest_ptreetime.recording.events import Create, Event, Exec, Start, date
 from pytest_ptreetime.system.garbage_collection import without_collector
 from pytest_ptreetime.system.host import HostFacts
@@ -163,8 +163,9 @@ class ProcessTree:
 
 
 def build_tree(
-    events: Sequence[Event] | EventsInBlocks,
+    events: Iterable[Event],
     *,
+    are_in_order: bool = False,
     host: HostFacts | None = None,
     tracer: str | None = None,
     command: Sequence[str] = (),
@@ -172,12 +173,13 @@ def build_tree(
 ) -> ProcessTree:
     """The tree of ``events``, which may come in any order.
 
+    :param are_in_order: they come as in_order() has them.
     :param incomplete_reason: what the tracer knows to be missing besides what the events say.
     :raises RecordingFailed: there are no events of any process.
     """
     with without_collector():
         # Each copy reads on from the beginning; what it has read is kept for the next ones.
-        (ordered,) = tee(events.in_order() if isinstance(events, EventsInBlocks) else in_order(events), 1)
+        (ordered,) = tee(events if are_in_order else in_order(list(events)), 1)
         start = next((event for event in copy(ordered) if isinstance(event, Start)), None)
         root_pid = _guess_root(copy(ordered)) if start is None else start.root_pid
         first_exec = next((event for event in copy(ordered) if type(event) is Exec and event.pid == root_pid), None)

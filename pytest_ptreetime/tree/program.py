@@ -24,14 +24,18 @@ class Program(msgspec.Struct, frozen=True, gc=False):
     cwd: bytes | None
 
     @classmethod
-    def of(cls, event: Exec | UserStartup | UserExec | UserSpawn) -> Program:
-        """What ``event`` says."""
+    def of(cls, event: Exec | UserStartup | UserExec | UserSpawn, paths: dict[bytes | None, bytes | None]) -> Program:
+        """What ``event`` says.
+
+        :param paths: names, files and directories of the programs before, so that each is in memory once.
+        """
+        share = paths.setdefault
         args = None if event.args is None else tuple(event.args)
         if isinstance(event, Exec):
-            return cls(event.name, event.exe, args, event.cwd)
+            return cls(share(event.name, event.name), share(event.exe, event.exe), args, share(event.cwd, event.cwd))
         if isinstance(event, UserStartup):
-            return cls(None, event.exe, args, event.cwd)
-        return cls(None, event.path, args, None)
+            return cls(None, share(event.exe, event.exe), args, share(event.cwd, event.cwd))
+        return cls(None, share(event.path, event.path), args, None)
 
 
 def program_name(program: Program | None) -> str:

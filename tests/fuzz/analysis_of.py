@@ -9,6 +9,7 @@ from fuzz.bounds import Violation
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import PtreetimeError
 from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.recording.event_order import in_order
 from pytest_ptreetime.recording.events import Exec, Exit, Start, encode_frame
 from pytest_ptreetime.recording.recording import Recording, as_bytes
 from pytest_ptreetime.reports.chrome_trace import ChromeTraceReport
@@ -87,7 +88,7 @@ def _reports(recording: Recording, choice: int) -> None:
 def _is_kept(recording: Recording) -> None:
     again = Recording.from_bytes(recording.to_bytes())
     commands = [list(map(as_bytes, one.command)) for one in (recording, again)]
-    if again.events != recording.events or commands[0] != commands[1]:
+    if in_order(again.events) != in_order(recording.events) or commands[0] != commands[1]:
         raise Violation("what was saved is not what is loaded")
 
 

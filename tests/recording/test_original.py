@@ -238,7 +238,7 @@ def test_log_without_end_is_incomplete_and_not_refused() -> None:
     assert "END is missing" in (Recording.from_bytes(data).tree().incomplete_reason or "")
 
 
-def test_recording_keeps_its_numbers_when_saved_in_our_format(tmp_path: Path) -> None:
+def test_recording_that_is_saved_keeps_its_numbers(tmp_path: Path) -> None:
     before = Recording.from_bytes(content(create(10, 1), create(12, 2, 1), ended(13, 2, "as", 1), ended(20, 1, "cc")))
     before.save(tmp_path / "a.ptree")
     after = Recording.load(tmp_path / "a.ptree")

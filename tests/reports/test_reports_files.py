@@ -101,6 +101,19 @@ def test_result_with_bytes_in_its_command_can_be_sent() -> None:
     assert arrived.rounds[0].command == ["make", "\udcff"]
 
 
+def test_result_with_a_lone_surrogate_in_its_command_can_be_sent() -> None:
+    measured = measurement(now=[build()])
+    measured.rounds[0].command[:] = ["make", "\ud800"]
+    measured.rounds[0].incomplete_reason = "\ud800"
+    (arrived,) = results.decode(results.encode(session(measured))).measurements[0].rounds
+    assert arrived.to_bytes() == measured.rounds[0].to_bytes()
+
+
+def test_recordings_are_sent_as_they_are_stored() -> None:
+    measured = measurement(now=[build()])
+    assert measured.rounds[0].to_bytes() in results.encode(session(measured))
+
+
 def test_keys_that_hooks_have_given_are_used() -> None:
     measured = measurement(now=[build()])
     renamed = results.Measurement(

@@ -30,8 +30,8 @@ def replicated(processes: int, *, directories: int = 200, seed: int = 1) -> Reco
     slower or faster, each process with a cpu time of its own. So commands repeat as in a build of several variants.
     """
     build = lua_build()
-    start, *events = build.events
-    assert isinstance(start, Start)
+    (start,) = (event for event in build.events if isinstance(event, Start))
+    events = [event for event in build.events if not isinstance(event, (Start, End))]
     chance = random.Random(seed)
     pids = {event.pid: number for number, event in enumerate(e for e in events if isinstance(e, Create))}
     pids[start.root_pid] = len(pids)
@@ -46,7 +46,7 @@ def replicated(processes: int, *, directories: int = 200, seed: int = 1) -> Reco
         now_ns += 50_000
         make = variant.pids[start.root_pid]
         made.append(Create(now_ns, make, ROOT))
-        made += [variant.event(event, start.time_ns, now_ns) for event in events if not isinstance(event, End)]
+        made += [variant.event(event, start.time_ns, now_ns) for event in events]
         now_ns += int((last_ns - start.time_ns) * variant.pace)
     made += [Exit(now_ns + 1, ROOT, 0, b"make", Usage(10**9, *[0] * 11)), End(now_ns + 2, 0)]
     return Recording(made, host=build.host, tracer=build.tracer, command=["make", "everything"])
