@@ -18,13 +18,13 @@ from pytest_ptreetime import cli
 from pytest_ptreetime.decision.comparing import Comparison, Finding, compare
 from pytest_ptreetime.errors import NativeHelperMissing
 from pytest_ptreetime.native import helper
+from pytest_ptreetime.options.table import OPTIONS
 from pytest_ptreetime.plugin import MARKER, hookspecs
 from pytest_ptreetime.plugin.fixture import PtreetimeFixture
 from pytest_ptreetime.recording.events import End, Event, Exec, Exit, Start
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import report_names
 from pytest_ptreetime.session.run import record
-from pytest_ptreetime.settings import OPTIONS
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 HOOKS = [name for name in vars(hookspecs) if name.startswith("pytest_ptreetime_")]

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.settings import OPTIONS, MinEffect, Settings, min_effect_terms, resolve
+from pytest_ptreetime.options.table import OPTIONS
+from pytest_ptreetime.options.values import MinEffect, min_effect_terms
+from pytest_ptreetime.settings import Settings, resolve
 
 # For each option: a text as a flag or an ini key gives it, and the value that it means.
 READ_AS: dict[str, tuple[Any, Any]] = {

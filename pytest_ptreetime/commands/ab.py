@@ -20,6 +20,7 @@ from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_t
 from pytest_ptreetime.confirmation.confirming import MOST_SUSPECTS
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.options.values import parse_natural, parse_positive
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.confirm import confirm_comparison
@@ -28,7 +29,6 @@ from pytest_ptreetime.session.measure import measure_interleaved, preparation_of
 from pytest_ptreetime.session.progress import Progress, ProgressLine, WaitingLine
 from pytest_ptreetime.session.run import Round, run_once, run_untraced
 from pytest_ptreetime.session.survivors import warning_of_survivors
-from pytest_ptreetime.settings import parse_natural, parse_positive
 from pytest_ptreetime.tracers import PROCESS_COST, Tracer, builtin_tracers, choose
 
 

@@ -20,7 +20,8 @@ from tabulate import tabulate
 from pytest_ptreetime.baselines.store import DEFAULT_HISTORY, Baseline, Store
 from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.settings import DEFAULT_STORE, parse_natural
+from pytest_ptreetime.options.table import DEFAULT_STORE
+from pytest_ptreetime.options.values import parse_natural
 from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.system.untrusted_text import shown
 

@@ -18,10 +18,10 @@ from pytest_ptreetime.commands.verdict import EXIT_STATUS, add_decision_argument
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.options.values import parse_substitution
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.session.evaluation import evaluate
-from pytest_ptreetime.settings import parse_substitution
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The options of commands: those of pytest by settings.py's table, all values read by its functions."""
+"""The options of commands: those of pytest by the table of options, all values read by its functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pytest_ptreetime.settings import OPTIONS
+from pytest_ptreetime.options.table import OPTIONS
 
 __all__ = ["add_options", "value_of"]
 

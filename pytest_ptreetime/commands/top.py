@@ -9,9 +9,9 @@ import argparse
 
 from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.commands.terminal_width import width
+from pytest_ptreetime.options.values import parse_positive
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.process_tables import TOP_ORDERS, top_table
-from pytest_ptreetime.settings import parse_positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

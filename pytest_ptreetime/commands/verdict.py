@@ -8,9 +8,9 @@ from typing import Any
 from pytest_ptreetime.commands.option_values import add_options
 from pytest_ptreetime.commands.terminal_width import colour, width
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.options.values import min_effect_terms, names_in, parse_metric, parse_min_effects
 from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import summary_text
-from pytest_ptreetime.settings import min_effect_terms, names_in, parse_metric, parse_min_effects
 
 __all__ = ["add_decision_arguments", "decision_terms", "show_verdict"]
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_ptreetime.errors import PtreetimeError, RecordingFailed, UsageError
+from pytest_ptreetime.options.table import OPTIONS
 from pytest_ptreetime.plugin import answers, hookspecs
-from pytest_ptreetime.settings import OPTIONS, Settings, resolve
+from pytest_ptreetime.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from pytest_ptreetime.plugin.fixture import PtreetimeFixture

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.options.values import parse_fail_on
 from pytest_ptreetime.session.build import Args, Build, RunOptions, takes_run_options
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measure import representative
 from pytest_ptreetime.session.measuring import Judged, MeasuringSession
 from pytest_ptreetime.session.preparation import Setup, is_incremental
 from pytest_ptreetime.session.progress import Progress
-from pytest_ptreetime.settings import Settings, parse_fail_on
+from pytest_ptreetime.settings import Settings
 from pytest_ptreetime.tracers import Interpose, Tracer
 from pytest_ptreetime.tree.process_tree import ProcessTree
 

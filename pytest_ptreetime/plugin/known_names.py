@@ -10,8 +10,9 @@ from typing import Any
 
 from pytest_ptreetime.errors import BaselineError, UsageError
 from pytest_ptreetime.metrics import unknown_names
+from pytest_ptreetime.options.table import TRACERS
 from pytest_ptreetime.plugin import answers
-from pytest_ptreetime.settings import TRACERS, Settings
+from pytest_ptreetime.settings import Settings
 
 __all__ = ["check"]
 

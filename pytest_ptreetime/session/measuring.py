@@ -24,6 +24,7 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.errors import BaselineError, BaselineMissing, RecordingFailed, ReportFailed, StoreMissing
 from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.options.values import min_effect_terms
 from pytest_ptreetime.reports import results
 from pytest_ptreetime.reports.results import Measurement, SessionResult
 from pytest_ptreetime.session.build import Build
@@ -34,7 +35,7 @@ from pytest_ptreetime.session.progress import Progress
 from pytest_ptreetime.session.run import Round
 from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.session.worktree import Worktree, commit_of, commit_time_of
-from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings, min_effect_terms
+from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings
 from pytest_ptreetime.system.calibration import Calibration, calibrate
 from pytest_ptreetime.system.host import HostFacts, host_facts
 from pytest_ptreetime.system.os_errors import refused_as

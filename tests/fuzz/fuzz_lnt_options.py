@@ -7,9 +7,11 @@ from typing import Any
 
 from fuzz.bounds import Violation
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.options.table import OPTIONS
+from pytest_ptreetime.options.values import min_effect_terms
 from pytest_ptreetime.reports import lnt_submit
 from pytest_ptreetime.reports.lnt import SUITES, default_run_order, lnt_name, lnt_report, lnt_schema, render_lnt
-from pytest_ptreetime.settings import OPTIONS, Settings, min_effect_terms, resolve
+from pytest_ptreetime.settings import Settings, resolve
 from pytest_ptreetime.system.untrusted_text import shown
 
 SAMPLES = {"build": {"wall": [1.0, float("inf")], "count": [3.0]}, "build/\x1b[31mcc": {"cpu": [0.1]}}

@@ -12,7 +12,7 @@ from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.keys.substitutions import Substitutions
-from pytest_ptreetime.settings import parse_min_effect, parse_substitution
+from pytest_ptreetime.options.values import parse_min_effect, parse_substitution
 
 _ROUND = Profile.from_dict({"make": {"wall": 1.0, "cpu": 1.0}})
 compare([[_ROUND]], [_ROUND])  # the modules that it imports when it is called

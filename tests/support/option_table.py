@@ -1,10 +1,10 @@
-"""The table in docs/reference/options.md, made of the one in settings.py. `make goldens` writes it."""
+"""The table in docs/reference/options.md, made of the one in options/table.py. `make goldens` writes it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_ptreetime.settings import OPTIONS, Option
+from pytest_ptreetime.options.table import OPTIONS, Option
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"
 HEAD = "| option | meaning |\n|---|---|\n"

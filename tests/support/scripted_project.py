@@ -16,9 +16,9 @@ from scripted_tracer import capture_of, runs
 
 from pytest_ptreetime.baselines.store import Session, Store
 from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.options.table import OPTIONS
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.session import measuring
-from pytest_ptreetime.settings import OPTIONS
 from pytest_ptreetime.system.calibration import PARTS, Calibration
 from pytest_ptreetime.system.host import HostFacts, host_facts
 

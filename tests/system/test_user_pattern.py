@@ -11,7 +11,7 @@ import pytest
 from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.settings import parse_substitution
+from pytest_ptreetime.options.values import parse_substitution
 from pytest_ptreetime.system.user_pattern import check_replacement, user_pattern
 
 

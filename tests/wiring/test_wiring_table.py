@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from pytest_ptreetime.cli import SUBCOMMANDS
+from pytest_ptreetime.options.table import OPTIONS
 from pytest_ptreetime.plugin import hookspecs
-from pytest_ptreetime.settings import OPTIONS
 
 #: By pytest's option: the test in test_wiring_options.py, for each place that the option can be given at.
 PYTEST_OPTIONS = {

@@ -1,0 +1,1 @@
+"""The options: one table, and what the texts of their values mean."""
