@@ -18,6 +18,8 @@ READ_AS: dict[str, tuple[Any, Any]] = {
     "against": ("HEAD~1", "HEAD~1"),
     "rounds": ("7", 7),
     "budget": ("12.5", 12.5),
+    "confirm": ("true", True),
+    "no_aslr": ("true", True),
     "warmup": ("0", 0),
     "timeout": ("3", 3.0),
     "tracer": ("ptrace", "ptrace"),
