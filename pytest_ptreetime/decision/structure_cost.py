@@ -10,7 +10,8 @@ A difference is judged by the processor time that it adds to the build, not by b
 
 Added units fail where their sum is at least the minimum effect of the build's cpu, what was added less what was removed
 is, too, and the build as a whole did not become much cheaper. Removed ones never fail, and are worth a finding where
-what was removed less what was added is as much: a renamed file is no improvement.
+what was removed less what was added is as much: a renamed file is no improvement. Programs that do little but start, an
+``echo`` in each recipe, have to add up to ten times as many seconds: of a small build the start of a process is much.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ Parents = npt.NDArray[np.intp]
 AGAIN_PART = 0.001
 #: The least amount is that of :class:`StructureLimits`, or this part of the build's cpu where the build is tiny.
 TINY_PART = 0.1
+#: A program whose run costs no more than this (seconds) does little but start: an ``echo``, a ``mkdir``, a ``sh -c``.
+#: Such ones fail where they add up to so many times the least amount.
+ONLY_STARTS = 0.003
+STARTS_FACTOR = 10
 #: A build that became cheaper by this part and by more than what was added is not accused of what was added.
 CHEAPER_PART = 0.1
 #: What replaces something, a renamed file, costs as much but for the noise of both: this part of it.
@@ -206,6 +211,8 @@ def _grave(found: _Found, sides: Sides, limits: StructureLimits) -> set[int]:
         return {id(unit) for unit in found.units}
     total = sides.build_before
     least = max(limits.part * total, min(limits.seconds, TINY_PART * total))
+    least_of_starts = max(limits.part * total, min(STARTS_FACTOR * limits.seconds, TINY_PART * total))
+    working = {_class_of(unit, sides) for unit in found.units if not _only_starts(unit, sides)}
     sums: dict[tuple[str, bool, bool], float] = {}
     for unit in found.units:
         if not unit.helper:
@@ -218,7 +225,7 @@ def _grave(found: _Found, sides: Sides, limits: StructureLimits) -> set[int]:
     grave = set()
     for unit in found.units:
         cost = sums.get(_class_of(unit, sides), 0.0)
-        large = cost >= least and not unit.helper
+        large = cost >= (least if _class_of(unit, sides) in working else least_of_starts) and not unit.helper
         if unit.is_worse:
             cheaper = saved > max(CHEAPER_PART * total, cost)
             again = unit.again and is_told_by_its_file(sides.name(unit.dearest)) and cost >= AGAIN_PART * total
@@ -227,6 +234,11 @@ def _grave(found: _Found, sides: Sides, limits: StructureLimits) -> set[int]:
         elif large and -net >= enough:
             grave.add(id(unit))
     return grave
+
+
+def _only_starts(unit: _Unit, sides: Sides) -> bool:
+    runs = max(abs(unit.change.now - unit.change.before), 1.0) * len(unit.members)
+    return unit.cost <= ONLY_STARTS * runs and not is_told_by_its_file(sides.name(unit.dearest))
 
 
 def _class_of(unit: _Unit, sides: Sides) -> tuple[str, bool, bool]:

@@ -61,6 +61,15 @@ def test_many_small_units_of_one_program_fail_as_what_they_cost_together() -> No
     assert comparison.sentence == "10 x sed are new: +40 ms of processor time, 1.9 % of the build; the dearest: sed s0"
 
 
+@pytest.mark.parametrize(("number", "verdict"), [(12, "inconclusive"), (100, "regression")])
+def test_programs_that_only_start_fail_where_they_add_up_to_a_tenth_of_a_second(number: int, verdict: str) -> None:
+    """An ``echo`` in each recipe of a small build, and a loop that starts a program for each word."""
+    more = {f"make/echo[CC {n}.o]": {"count": 1, "cpu": 0.0015, "parent": "make"} for n in range(number)}
+    comparison = compared(build(compiler=0.05), build(more, compiler=0.05))
+    assert comparison.verdict == verdict
+    assert f"{number} x echo are new: +" in " ".join([comparison.sentence, *changes_in_words(comparison)])
+
+
 def test_renamed_unit_is_no_regression() -> None:
     comparison = compared(build(), build(compilation("g0.c"), without=("f0.c",)))
     assert comparison.findings == []
