@@ -280,7 +280,7 @@ def effects_since(
                 return replace(result, errors=np.sqrt(both + 2 * stated_between))
             result = _with_spread(result, both, 2 * stated_between)
         if suspected is not None:
-            result = _changed_in_doubt(result, suspected, calibration)
+            result = _changed_in_doubt(result, suspected, calibration, shift.total if steady is not None else 0.0)
         if steady is not None:
             result = replace(result, doubt=result.doubt + STEADY_DOUBT, machine_allowance=STEADY_DOUBT)
         elif chosen is None and noise.follows_machine:
@@ -402,18 +402,20 @@ def _unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
     return replace(result, common=common, doubt=result.doubt + np.where(between, abs(total), 0.0))
 
 
-def _changed_in_doubt(result: Effects, suspected: Mask, calibration: CalibrationShift | None) -> Effects:
+def _changed_in_doubt(
+    result: Effects, suspected: Mask, calibration: CalibrationShift | None, of_steady: float
+) -> Effects:
     """Where the commands of all nodes that could tell the machine's speed changed, and they take longer together.
 
-    A machine that is slower and an option that costs a little look the same, but for what the calibration says. What
-    takes less time raises no question.
+    A machine that is slower and an option that costs a little look the same, but for what the calibration says, and the
+    shift ``of_steady`` nodes. What takes less time raises no question.
     """
     taken_out = result.common.total - result.common.build
     shared = float(np.median(result.effects[suspected])) + taken_out
     error = float((np.pi / 2 * np.median(result.errors[suspected] ** 2) / np.count_nonzero(suspected)) ** 0.5)
     known = calibration is not None and not calibration.disturbed
     low, high = calibration.machine_allowance() if calibration is not None and known else (0.0, 0.0)
-    unexplained = shared - float(np.clip(shared, low, high))
+    unexplained = shared - float(np.clip(shared, min(low, of_steady), max(high, of_steady)))
     if unexplained < max(OPEN_SHIFT, OPEN_ERRORS * error):
         return result
     return replace(result, common=replace(result.common, doubt="commands", suspected=shared))

@@ -71,8 +71,12 @@ class NodeSubjects:
                 continue
             found, cwd = self._found(node, name), decoded.cwd(node)
             self._compiles[command] = found
-            if found is not None and found.made is not None:
+            if found is None:
+                continue
+            if found.made is not None:
                 self._outputs.setdefault(self._own(cwd, found), set()).add(self._part(cwd, found.made))
+            for source in found.sources:
+                self._outputs.setdefault(self._part(cwd, source), set()).add(self._own(cwd, found))
 
     def name(self, node: ProcessNode) -> str:
         """Its program's name."""
@@ -162,6 +166,8 @@ class NodeSubjects:
             driver = self.of(parent, levels - 1)
             if driver.startswith(main + ARROW):
                 return own + driver[len(main) :]
+            if driver != main and len(self._outputs.get(main, ())) > 1:  # it compiles and links
+                return own + ARROW + driver
         return own
 
     def _all_arguments(self, cwd: str | None, directory: str, name: str, args: list[str]) -> str:

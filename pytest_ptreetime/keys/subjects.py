@@ -29,12 +29,14 @@ class Subject(NamedTuple):
 
     ``of_driver``: where the parent is a compiler's driver, what that works on and nothing else.
     ``made``: the output, which tells runs apart where a build compiles one file to several (two targets, PIC and not).
+    ``sources``: what a driver compiles that goes on to link, so that the subject is their output.
     """
 
     parts: Sequence[str] = ()
     of_parent: bool = False
     of_driver: bool = False
     made: File | None = None
+    sources: Sequence[File] = ()
 
 
 Rule: TypeAlias = Callable[[ProgramArguments], "Subject | None"]
@@ -103,7 +105,8 @@ def _driver(arguments: ProgramArguments) -> Subject | None:
         return _first_lasting([*filter(_SOURCE.search, positional), "a.out"]) if positional else None
     if ".rcgu.o\0" in arguments.text or "/symbols.o\0" in arguments.text:
         return Subject(of_parent=True)  # rustc's linker
-    return _first_lasting([output, *positional])
+    lasting = _first_lasting([output, *positional])
+    return lasting._replace(sources=[File(word) for word in positional if _SOURCE.search(word)])
 
 
 def _compiled(mode: Sequence[str], source: str, output: str | None) -> Subject:

@@ -256,6 +256,28 @@ class TestCompilers:
         if "-E" not in commands[0] and "ccache" not in commands[0]:
             assert len(set(both)) == 7
 
+    def test_file_that_one_driver_compiles_and_another_compiles_and_links_has_a_key_for_each(self) -> None:
+        def build(*commands: str) -> set[str]:
+            simulation = Simulation().start()
+            for pid, command in enumerate(commands):
+                simulation.create(10 * pid + 10).exec(10 * pid + 10, *command.encode().split())
+                for place, word in enumerate(command.encode().split()):
+                    if word.endswith(b".c"):
+                        simulation.run(10 * pid + 11 + place % 9, b"cc1", word, b"-quiet", parent=10 * pid + 10)
+                simulation.exit(10 * pid + 10)
+            return {key for key in keys(simulation) if "cc1" in key}
+
+        library = "gcc -shared -fPIC x.c y.c -o libxy.so"
+        assert build("gcc -c x.c", library) == {
+            "make/gcc/cc1[x.c -> x.o]",
+            "make/gcc/cc1[x.c -> libxy.so]",
+            "make/gcc/cc1[y.c]",
+        }
+        assert build("gcc t.c x.c -o t", "gcc u.c x.c -o u") == {
+            f"make/gcc/cc1[{file}]" for file in ("t.c", "u.c", "x.c -> t", "x.c -> u")
+        }
+        assert build(library) == {"make/gcc/cc1[x.c]", "make/gcc/cc1[y.c]"}
+
     def test_inner_programs_of_temporary_files_are_named_after_their_parent(self) -> None:
         simulation = Simulation().start().create(1).exec(1, b"gcc", b"-c", b"a.c", b"-o", b"a.pic.o")
         simulation.run(2, b"cc1", b"a.c", b"-quiet", b"-dumpbase", b"a.pic.c", parent=1)
