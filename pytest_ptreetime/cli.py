@@ -44,6 +44,7 @@ SUBCOMMANDS = {
     "compare": ("compare", "compare recordings; exit status 1 on a regression"),
     "ab": ("ab", "run two commands in turns and compare them; exit status 1 on a regression"),
     "report": ("report", "write any report from recordings"),
+    "history": ("history", "show how stored sessions developed, and since which commit what changed"),
     "baseline": ("baseline", "look after stored baselines: show, pin, prune, merge, export, power"),
     "lnt": ("lnt", "send reports to an LNT server, print its schema"),
     "doctor": ("doctor", "say which tracers work here, and what would enable the others"),

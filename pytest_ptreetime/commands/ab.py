@@ -6,6 +6,8 @@
 The commands are shell commands. The exit status is 0 for ok and improvement, 1 for a regression, 3 for inconclusive.
 With --aa one command is compared with itself: whatever is found is a false alarm, the noise of this machine is shown,
 and untraced rounds in between show what tracing costs.
+
+--report html:FILE, or any other, writes a report of the comparison.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import sys
 
 from pytest_ptreetime.commands.option_values import add_options, value_of
 from pytest_ptreetime.commands.terminal_width import width
-from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict
+from pytest_ptreetime.commands.verdict import add_decision_arguments, decision_terms, show_verdict, wanted_reports
 from pytest_ptreetime.confirmation.confirming import MOST_SUSPECTS
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if len(options.commands) != (1 if options.aa else 2):
         raise UsageError("give two commands, or one with --aa")
-    terms = decision_terms(options)
+    terms, reports = decision_terms(options), wanted_reports(options)
     builds = [
         Build.from_arguments(  # noqa: S604 - shell commands are what this command takes
             command, shell=True, cwd=options.cwd, setup=options.setup, inherit=True
@@ -94,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
             except KeyboardInterrupt:
                 show_verdict(session)  # what is known
                 raise
-        status = show_verdict(session)
+        status = show_verdict(session, reports)
         if said is not None:
             print(said)
     finally:

@@ -1,6 +1,7 @@
 """Look after stored baselines.
 
 ptreetime baseline show                       what is stored
+ptreetime baseline show TEST                  its sessions, with the identities that pin takes
 ptreetime baseline pin TEST                   fix the last session: later ones are compared with it too
 ptreetime baseline prune --keep 10            forget older sessions (never the pinned one)
 ptreetime baseline merge A.jsonl B.jsonl -o C.jsonl
@@ -19,10 +20,11 @@ from tabulate import tabulate
 
 from pytest_ptreetime.baselines.store import DEFAULT_HISTORY, Baseline, Store
 from pytest_ptreetime.commands.option_values import value_of
+from pytest_ptreetime.commands.stored_baselines import add_store_arguments, chosen_baselines
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.options.table import DEFAULT_STORE
 from pytest_ptreetime.options.values import parse_natural
-from pytest_ptreetime.system.figures import counted
+from pytest_ptreetime.reports.results import typical, whole_of
+from pytest_ptreetime.system.figures import amount, counted
 from pytest_ptreetime.system.untrusted_text import shown
 
 
@@ -42,11 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             subparser.add_argument("files", nargs="+", metavar="FILE")
             subparser.add_argument("-o", "--output", required=True, metavar="FILE")
             continue
-        subparser.add_argument(
-            "tests", nargs="*", metavar="TEST", help="tests (a part of the name is enough); all by default"
-        )
-        subparser.add_argument("--dir", default=DEFAULT_STORE, help="the store (default %(default)s)")
-        subparser.add_argument("--name", default="main", help="which baseline (default %(default)s)")
+        add_store_arguments(subparser)
         if action == "pin":
             subparser.add_argument(
                 "--session", metavar="ID", help="the session to pin (its first letters); the last by default"
@@ -71,22 +69,14 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0
     actions = {"show": _show, "pin": _pin, "prune": _prune, "export": _export, "power": _power}
-    actions[options.action](_chosen(options), options)
+    actions[options.action](chosen_baselines(options), options)
     return 0
 
 
-def _chosen(options: argparse.Namespace) -> list[Baseline]:
-    store = Store(options.dir, options.name)
-    baselines = [Store.read(path) for path in store.files()]
-    if options.tests:
-        baselines = [one for one in baselines if any(test in one.test for test in options.tests)]
-    if not baselines:
-        wanted = f" of {', '.join(options.tests)}" if options.tests else ""
-        raise UsageError(f"no baseline{wanted} in {store.directory}: pytest --ptreetime-save-baseline makes one")
-    return baselines
-
-
 def _show(baselines: list[Baseline], options: argparse.Namespace) -> None:
+    if options.tests:
+        print("\n\n".join(map(_sessions, baselines)))
+        return
     rows = []
     for baseline in baselines:
         last = baseline.sessions[-1] if baseline.sessions else None
@@ -103,6 +93,23 @@ def _show(baselines: list[Baseline], options: argparse.Namespace) -> None:
             ]
         )
     print(tabulate(rows, headers=["test", "sessions", "last", "commit", "rounds", "keys", "pinned", "machine"]))
+
+
+def _sessions(baseline: Baseline) -> str:
+    """One test's sessions, the oldest first."""
+    host = baseline.host
+    rows = []
+    for session in baseline.sessions:
+        wall, cpu = (amount(whole_of(typical([session.profiles()])).get(metric), "s") for metric in ("wall", "cpu"))
+        pinned = "pinned" if session.session == baseline.pinned else ""
+        commit = (session.commit or "-")[:9]
+        rows.append(
+            [session.session[:8], session.time, commit, session.rounds, session.tracer or "-", wall, cpu, pinned]
+        )
+    title = f"{shown(baseline.test)} on {host.cpu_model}, {host.cpu_count} CPUs, {amount(host.memory_bytes, 'B')}"
+    heads = ["session", "time", "commit", "rounds", "tracer", "wall", "cpu", ""]
+    table = tabulate(rows, headers=heads, disable_numparse=True, colalign=["left"] * 5 + ["right"] * 2 + ["left"])
+    return f"{title}, {host.kernel}\n{table}"
 
 
 def _pin(baselines: list[Baseline], options: argparse.Namespace) -> None:

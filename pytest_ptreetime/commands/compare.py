@@ -6,6 +6,8 @@
 Several files on a side are rounds of one build. The exit status is 0 for ok and improvement, 1 for a regression, 3 for
 inconclusive. One recording a side shows changes of structure exactly and says what it can't tell of times. Where they
 are from two machines only counts are compared.
+
+--report html:FILE, or any other, writes a report of the comparison.
 """
 
 from __future__ import annotations
@@ -14,7 +16,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_ptreetime.commands.verdict import EXIT_STATUS, add_decision_arguments, decision_terms, show_verdict
+from pytest_ptreetime.commands.verdict import (
+    EXIT_STATUS,
+    add_decision_arguments,
+    decision_terms,
+    show_verdict,
+    wanted_reports,
+)
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.keys.keyer import Keyer
@@ -45,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         substitutions = [parse_substitution(text) for text in options.sub_arg]
     except ValueError as error:
         raise UsageError(f"--sub-arg: {error}") from None
-    terms = decision_terms(options)
+    terms, reports = decision_terms(options), wanted_reports(options)
     keyer = Keyer(substitutions=substitutions)
     old, new = ([Recording.load(path) for path in paths] for paths in (before, after))
     sides = [[Profile.from_tree(recording.tree(), keyer) for recording in recordings] for recordings in (old, new)]
@@ -58,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
             "--allow-other-machine compares times, too"
         )
     evaluate(session.measurements[0], [sides[0]], sides[1], **terms)
-    status = show_verdict(session)
+    status = show_verdict(session, reports)
     return EXIT_STATUS["inconclusive"] if status == 0 and session.measurements[0].message is not None else status
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_ptreetime.commands.option_values import add_options
 from pytest_ptreetime.commands.terminal_width import colour, width
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.options.values import min_effect_terms, names_in, parse_metric, parse_min_effects
+from pytest_ptreetime.options.values import min_effect_terms, names_in, parse_metric, parse_min_effects, reports_in
+from pytest_ptreetime.reports import Report, find_report, write_report
 from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import summary_text
+from pytest_ptreetime.system.untrusted_text import shown
 
-__all__ = ["add_decision_arguments", "decision_terms", "show_verdict"]
+__all__ = ["add_decision_arguments", "decision_terms", "show_verdict", "wanted_reports"]
 
 EXIT_STATUS = {"ok": 0, "improvement": 0, "regression": 1, "inconclusive": 3, "no-baseline": 3}
 
 
 def add_decision_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that say what counts as a change."""
-    add_options(parser, "min-effect", "metrics", "ignore")
+    """Declare the options that say what counts as a change, and which reports to write."""
+    add_options(parser, "min-effect", "metrics", "ignore", "report")
 
 
 def decision_terms(options: argparse.Namespace) -> dict[str, Any]:
@@ -42,8 +46,20 @@ def decision_terms(options: argparse.Namespace) -> dict[str, Any]:
     return terms
 
 
-def show_verdict(session: SessionResult) -> int:
-    """Print the comparison of the session's one measurement, and return the exit status."""
+def wanted_reports(options: argparse.Namespace) -> list[tuple[Report, str | None]]:
+    """The reports that ``--report`` asks for, each with its file.
+
+    :raises UsageError: there is no such report.
+    """
+    wanted = [each.partition(":") for text in options.report for each in reports_in(text) or [text]]
+    return [(find_report(name), file or None) for name, _, file in wanted]
+
+
+def show_verdict(session: SessionResult, reports: Sequence[tuple[Report, str | None]] = ()) -> int:
+    """Print the comparison of the session's one measurement, write the reports, and return the exit status."""
     (measurement,) = session.measurements
     print(summary_text(session, width=width(), colour=colour(), verbosity=1))
+    for report, file in reports:
+        written = write_report(report, session, file)
+        print(f"{report.name} report written to {shown(str(written))}", file=sys.stderr)
     return EXIT_STATUS[measurement.verdict]

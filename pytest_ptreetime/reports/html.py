@@ -117,7 +117,8 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
     explained = 0 if comparison is None else len(comparison.findings) - len(causes)
     rows = diff_rows(measurement)
     compared = measurement.before is not None
-    columns = _ALWAYS + (_COMPARED if compared else _ALONE) + _LAST
+    told = [("history", "cpu in the sessions, and now")] if measurement.history is not None else []
+    columns = _ALWAYS[:1] + told + _ALWAYS[1:] + (_COMPARED if compared else _ALONE) + _LAST
     rows.sort(key=lambda row: (row["now"] or row["before"] or {}).get("cpu", 0.0), reverse=True)
     shown_rows = rows[:ROWS_WITHOUT_SCRIPT]
     rounds = counted(len(measurement.rounds), "round")
@@ -208,12 +209,17 @@ def _row(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
     for name in columns:
         metric, _, side = name.partition("-")
         old, new = before.get(metric), now.get(metric)
-        if side == "change":
+        if name == "history":
+            line, told = row["history"]
+            cells.append({"text": line, "tint": "history", "title": told})
+        elif side == "change":
             moved = row["ratio"].get(metric)
-            cells.append({"text": APPEARED.get(row["kind"]) or change(moved), "tint": row["kind"] or _tint(moved)})
+            cells.append(
+                {"text": APPEARED.get(row["kind"]) or change(moved), "tint": row["kind"] or _tint(moved), "title": ""}
+            )
         else:
             text = amounts([old, new], metric_of(metric).unit)[0 if side else 1]
-            cells.append({"text": text, "tint": ""})
+            cells.append({"text": text, "tint": "", "title": ""})
     return {"key": row["key"], "badge": row["finding"] or row["kind"], "cells": cells}
 
 

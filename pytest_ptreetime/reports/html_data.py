@@ -18,7 +18,9 @@ import msgspec
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.metrics import TABLE, Metric
 from pytest_ptreetime.reports.groups import directory_of
+from pytest_ptreetime.reports.history import since, sparkline
 from pytest_ptreetime.reports.lanes import end_of, places
+from pytest_ptreetime.system.figures import amount
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
 from pytest_ptreetime.wording.measurements import Changes
 
@@ -143,6 +145,7 @@ def diff_rows(measurement: Measurement) -> list[dict[str, Any]]:
     if measurement.comparison is not None:
         for finding in measurement.comparison.causes:
             findings.setdefault(finding.key, finding.kind)
+    lines = _sparklines(measurement)
     rows = []
     for key in dict.fromkeys([*now.totals, *(before.totals if before is not None else ())]):
         here = now.totals.get(key)
@@ -159,9 +162,27 @@ def diff_rows(measurement: Measurement) -> list[dict[str, Any]]:
                 "ratio": _ratios(changes, key, there, here),
                 "kind": kind,
                 "finding": "" if found == kind else found,
+                "history": lines.get(key, ("", "")),
             }
         )
     return rows
+
+
+def _sparklines(measurement: Measurement) -> dict[str, tuple[str, str]]:
+    """By key the stored sessions with the present one as a sparkline, and in words."""
+    history = measurement.history
+    if history is None:
+        return {}
+    lines = {}
+    for series in history.series:
+        values = [*series.values, measurement.now.totals.get(series.key, {}).get(history.metric)]
+        told = [
+            f"{name} {amount(value, 's')}"
+            for name, value in zip([*(point.name for point in history.points), "now"], values, strict=True)
+            if value is not None
+        ]
+        lines[series.key] = " ".join(filter(None, [sparkline(values), since(history, series)])), ", ".join(told)
+    return lines
 
 
 def _diff_columns(rows: Sequence[dict[str, Any]], strings: _Strings) -> dict[str, Any]:
@@ -171,6 +192,8 @@ def _diff_columns(rows: Sequence[dict[str, Any]], strings: _Strings) -> dict[str
         "parent": [strings.number(row["parent"]) for row in rows],
         "kind": [strings.number(row["kind"]) for row in rows],
         "finding": [strings.number(row["finding"]) for row in rows],
+        "line": [strings.number(row["history"][0]) for row in rows],
+        "sessions": [strings.number(row["history"][1]) for row in rows],
         **{
             side: {metric: [(row[side] or {}).get(metric) for row in rows] for metric in _METRICS}
             for side in ("now", "before")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
+from pytest_ptreetime.reports.fitted_names import fitted, least_room, without_path
 from pytest_ptreetime.system.figures import part, seconds
-from pytest_ptreetime.system.untrusted_text import middle, shown
+from pytest_ptreetime.system.untrusted_text import shown
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = ["TOP_ORDERS", "Cost", "aggregate_table", "costs", "own_wall", "top_table"]
@@ -53,16 +54,29 @@ def aggregate_table(roots: Iterable[ProcessNode], *, width: int = 80) -> str:
 
 
 def table_with_names(
-    headers: Sequence[str], names: Sequence[str], figures: Sequence[Sequence[str]], *, width: int
+    headers: Sequence[str],
+    names: Sequence[str],
+    figures: Sequence[Sequence[str]],
+    *,
+    width: int,
+    fit: Callable[[str, int], str] = fitted,
+    expendable: Sequence[int] = (),
 ) -> str:
-    """A table whose first column gives way where the line would get longer than ``width``."""
-    widths = [max(map(len, header.split("\n"))) + _HEADER_PADDING for header in headers]
-    taken = sum(
-        max(widths[column], *(visible_length(row[column - 1]) for row in figures), 0) + _TABLE_EDGES
-        for column in range(1, len(headers))
-    )
-    room = max(width - taken, widths[0])
-    rows = [[middle(name, room), *row] for name, row in zip(names, figures, strict=True)]
+    """A table whose first column gives way where the line would get longer than ``width``.
+
+    :param fit: how a name is shortened.
+    :param expendable: columns to leave out, in this order, before any name is cut inside a file's name.
+    """
+    gone: set[int] = set()
+    for column in expendable:
+        if _room_for_names(headers, figures, width, gone) >= least_room(names):
+            break
+        gone.add(column)
+    kept = [column for column in range(1, len(headers)) if column not in gone]
+    headers = [headers[0], *(headers[column] for column in kept)]
+    figures = [[row[column - 1] for column in kept] for row in figures]
+    room = _room_for_names(headers, figures, width, ())
+    rows = [[fit(name, room), *row] for name, row in zip(names, figures, strict=True)]
     return tabulate(
         rows,
         headers=headers,
@@ -70,6 +84,19 @@ def table_with_names(
         disable_numparse=True,
         colalign=["left", *["right"] * (len(headers) - 1)] if rows else None,
     )
+
+
+def _room_for_names(
+    headers: Sequence[str], figures: Sequence[Sequence[str]], width: int, without: Collection[int]
+) -> int:
+    """The columns that are left for the names without some columns of figures."""
+    widths = [max(map(len, header.split("\n"))) + _HEADER_PADDING for header in headers]
+    taken = sum(
+        max(widths[column], *(visible_length(row[column - 1]) for row in figures), 0) + _TABLE_EDGES
+        for column in range(1, len(headers))
+        if column not in without
+    )
+    return max(width - taken, widths[0])
 
 
 def visible_length(text: str) -> int:
@@ -160,6 +187,7 @@ def top_table(tree: ProcessTree, *, sort: str = "own", limit: int = 20, width: i
         _names(ranked, width),
         figures,
         width=width,
+        expendable=(4, 6, 2, 3, 5),
     )
     left_out = len(every) - len(ranked)
     return f"{table}\n({left_out} more)" if left_out else table
@@ -167,18 +195,12 @@ def top_table(tree: ProcessTree, *, sort: str = "own", limit: int = 20, width: i
 
 def _names(ranked: Sequence[Cost], width: int) -> list[str]:
     """The keys; on a narrow terminal without their paths, where that leaves them different."""
-    labels = [_without_path(cost.key) for cost in ranked]
+    labels = [without_path(cost.key) for cost in ranked]
     repeated = Counter(labels)
     return [
         shown(cost.key if width >= WIDE_FOR_KEYS or repeated[label] > 1 else label)
         for cost, label in zip(ranked, labels, strict=True)
     ]
-
-
-def _without_path(key: str) -> str:
-    """``cc1[src/lvm.c]`` of ``make/gcc/cc1[src/lvm.c]``."""
-    path, bracket, arguments = key.partition("[")
-    return path.rpartition("/")[2] + bracket + arguments
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

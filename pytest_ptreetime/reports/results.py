@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from pytest_ptreetime.decision.finding import Comparison, Verdict
+from pytest_ptreetime.decision.history import History
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
@@ -39,6 +40,7 @@ class Measurement:
     ``round_profiles`` (a profile for each round) have been made with them; else they are empty.
     ``names`` has for each round the keys that nodes have in every report in place of their own: the baseline's, where
     they were matched, or one for what differs between the rounds.
+    ``history`` are the baseline's sessions, those of the largest nodes, where a report shows them.
     ``baseline`` is what the baseline's sessions typically looked like, per key, for reports that show what did not
     change too; ``baseline_source`` says in words where it comes from; ``message`` what could not be compared, and why;
     ``warnings`` what makes the figures less than they seem.
@@ -62,6 +64,7 @@ class Measurement:
     round_profiles: list[Profile] = field(default_factory=list)
     names: list[dict[str, str]] = field(default_factory=list)
     names_before: list[dict[str, str]] = field(default_factory=list)
+    history: History | None = None
 
     @cached_property
     def trees(self) -> list[ProcessTree]:

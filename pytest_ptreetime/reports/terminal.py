@@ -126,7 +126,7 @@ def _overview(measurements: Sequence[Measurement], width: int, colour: bool) -> 
         if width >= WIDE
         else ["test", "verdict", "wall s", "change", "cpu s", "change"]
     )
-    table = table_with_names(headers, [shown(m.name) for m in measurements], rows, width=width)
+    table = table_with_names(headers, [shown(m.name) for m in measurements], rows, width=width, fit=middle)
     return table if width >= WIDE else "\n".join([table, *_wrapped([_how_measured(measurements)], width)])
 
 
@@ -246,6 +246,7 @@ def findings_table(findings: Sequence[Finding], *, width: int) -> str:
         names[:FINDINGS_SHOWN],
         rows,
         width=width,
+        expendable=(5, 2),
     )
     rest = []
     if len(causes) > FINDINGS_SHOWN:

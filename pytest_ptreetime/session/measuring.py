@@ -20,6 +20,7 @@ from pytest_ptreetime.baselines import store as store
 from pytest_ptreetime.confirmation.confirming import MOST_SUSPECTS
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.finding import Remark
+from pytest_ptreetime.decision.history import History, Point, history_of
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.errors import BaselineError, BaselineMissing, RecordingFailed, ReportFailed, StoreMissing
@@ -47,6 +48,7 @@ __all__ = ["Harvest", "Hooks", "Judged", "MeasuringSession"]
 MOST_ADAPTIVE_ROUNDS = 50
 MOST_CALIBRATIONS = 4
 FEWEST_ADAPTIVE_ROUNDS = 3
+MOST_HISTORIES = 500
 
 
 @dataclass
@@ -293,6 +295,8 @@ class MeasuringSession:
             measurement.baseline_source = judged.stored.describe()
             self._compare(judged, [session.profiles() for session in judged.stored.recent], stored=judged.stored)
             self._tell_of_the_machine(judged, judged.stored)
+            if any(wanted.partition(":")[0] == "html" for wanted in settings.report):
+                measurement.history = _history(judged.stored)
         elif settings.baseline is not None:
             measurement.message = (
                 f"not compared: no baseline of {measurement.name} in "
@@ -555,6 +559,12 @@ class MeasuringSession:
                 f"{error}, so {label.shown_as} can't be compared: save a baseline first ({_saving(settings)}), or give "
                 f"--ptreetime-baseline=DIR, below {self.directory}"
             ) from None
+
+
+def _history(stored: store.Baseline) -> History:
+    """For a page: what each node used the processor in the baseline's sessions."""
+    points = [Point(session.session, session.time, session.commit) for session in stored.sessions]
+    return history_of([session.columns for session in stored.sessions], points, "cpu", most=MOST_HISTORIES)
 
 
 def _warn_of_survivors(judged: Judged, *runs: Sequence[Round]) -> None:

@@ -94,4 +94,8 @@ def ratio_of(before: float | None, now: float | None) -> float | None:
 
 def counted(number: int, noun: str) -> str:
     """``1 round``, ``2 rounds``, ``2 processes``."""
-    return f"{number} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("y"):
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"

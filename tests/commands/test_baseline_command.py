@@ -57,6 +57,28 @@ def test_show_lists_every_test_with_its_sessions(capsys: pytest.CaptureFixture[s
     assert ALL not in ptreetime(capsys, "show", "clean")
 
 
+def test_show_of_a_test_lists_its_sessions_with_what_pin_takes(
+    capsys: pytest.CaptureFixture[str], store: Store
+) -> None:
+    first = store.load(CLEAN, HOST).sessions[0].session[:8]
+    ptreetime(capsys, "pin", "clean", "--session", first)
+    title, _, _, *rows = ptreetime(capsys, "show", "clean").splitlines()
+    assert title == f"{CLEAN} on EPYC, 2 CPUs, 24 GiB, Linux 6.18"
+    assert rows[0].split() == [
+        first,
+        "2026-11-01T00:00:00Z",
+        "0f2a1c9d",
+        "3",
+        "ptrace",
+        "1",
+        "s",
+        "600",
+        "ms",
+        "pinned",
+    ]
+    assert len(rows) == 4
+
+
 def test_command_when_nothing_matches_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no baseline of nothing in .ptreetime/main" in ptreetime(capsys, "show", "nothing", status=2)
     assert "in .ptreetime/release" in ptreetime(capsys, "show", "--name", "release", status=2)

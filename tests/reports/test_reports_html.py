@@ -96,6 +96,13 @@ def test_page_without_javascript_has_the_verdict_the_findings_and_the_nodes(regr
     assert text.count("make/gcc/as[") >= 12
 
 
+def test_page_has_the_stored_sessions_in_each_row_with_the_commit_at_each_point(regressed: SessionResult) -> None:
+    elements = Elements(page_of(regressed))
+    titles = [attributes["title"] for tag, attributes in elements.tags if tag == "td" and "title" in attributes]
+    assert any(title and re.fullmatch(r"0f2a1c9d0 90 ms, .*4f2a1c9d0 90 ms, now 180 ms", title) for title in titles)
+    assert "▁▁▁▁▁█" in elements.text
+
+
 def test_page_of_a_session_without_measurements_says_so() -> None:
     assert "Nothing was measured." in Elements(page_of(session())).text
 

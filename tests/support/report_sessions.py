@@ -17,7 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pytest_ptreetime.decision.comparing import compare
+from pytest_ptreetime.decision.history import Point, history_of
 from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import Measurement, SessionResult, typical
@@ -175,6 +177,8 @@ def measurement(
         profiles = [Profile.from_tree(recording.tree()) for recording in before]
         sessions = [profiles] * 5
         result.baseline = typical(sessions)
+        points = [Point(f"{day}", f"2026-11-{16 + day}T10:00:00Z", f"{day}f2a1c9d0e8b") for day in range(5)]
+        result.history = history_of([Rounds.of(profiles)] * 5, points, "cpu", most=500)
         result.comparison = compare(sessions, result.profiles)
         result.baseline_source = ".ptreetime/test_build.jsonl, 5 sessions, last 2026-11-20 4f2a1c9"
     return result

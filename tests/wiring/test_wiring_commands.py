@@ -230,6 +230,16 @@ def test_compare_ignore() -> None:
     assert compared("--ignore", "*b.c*") in (0, 3)
 
 
+def test_compare_report(ptreetime: Run) -> None:
+    names = [*rounds("a", PLAN), "--with", *rounds("b", CHANGED)]
+    told = ptreetime("compare", *names, "--report", "json:out/c.json", "--report", "html", status=1)
+    assert "json report written to out/c.json" in told
+    written = json.loads(Path("out/c.json").read_text())["measurements"][0]
+    assert written["verdict"] == "regression"
+    assert "lanes before" in Path("ptreetime-report.html").read_text()
+    assert "there is no report 'htlm'" in ptreetime("compare", *names, "--report", "htlm", status=2)
+
+
 def test_compare_allow_other_machine(ptreetime: Run) -> None:
     other = msgspec.structs.replace(host_facts(), cpu_model="Example CPU 3000")
     names = [*rounds("a", PLAN, other), "--with", *rounds("b", CHANGED, host_facts())]
@@ -323,6 +333,13 @@ def test_ab_min_effect_metrics_and_ignore(flags: list[str], statuses: set[int]) 
     assert len(asked()) == (0 if statuses == {2} else 8)
 
 
+def test_ab_report(ptreetime: Run) -> None:
+    assert "there is no report 'htlm'" in ptreetime("ab", "x", "y", "--report", "htlm", status=2)
+    assert asked() == []
+    ptreetime("ab", "x", "x", "--rounds", "2", "--warmup", "0", "--report", "markdown:m.md", status=None)
+    assert "## Build performance" in Path("m.md").read_text()
+
+
 # report
 
 
@@ -354,6 +371,32 @@ def test_baseline_dir_and_name(ptreetime: Run, store: Store, action: str) -> Non
     assert CLEAN in ptreetime("baseline", action, *PLACE)
     assert "no baseline in st/main" in ptreetime("baseline", action, "--dir", "st", status=2)
     assert "no baseline in .ptreetime/release" in ptreetime("baseline", action, "--name", "release", status=2)
+
+
+def test_history_dir_and_name(ptreetime: Run, store: Store) -> None:
+    assert CLEAN in ptreetime("history", *PLACE, "--metric", "wall")
+    assert "no baseline in st/main" in ptreetime("history", "--dir", "st", status=2)
+    assert "no baseline in .ptreetime/release" in ptreetime("history", "--name", "release", status=2)
+
+
+def test_history_metric(ptreetime: Run, store: Store) -> None:
+    assert ptreetime("history", *PLACE, "--metric", "wall") != ptreetime("history", *PLACE, "--metric", "count")
+    with pytest.raises(SystemExit):
+        main(["history", *PLACE, "--metric", "cpuu"])
+
+
+def test_history_node(ptreetime: Run, store: Store) -> None:
+    assert "(the build)" not in ptreetime("history", *PLACE, "--metric", "wall", "--node", ".c")
+    assert "nodes that match xyz" in ptreetime("history", *PLACE, "--metric", "wall", "--node", "xyz", status=2)
+
+
+def test_history_limit(ptreetime: Run, store: Store) -> None:
+    assert "more)" in ptreetime("history", *PLACE, "--metric", "wall", "--limit", "1")
+
+
+def test_history_html(ptreetime: Run, store: Store) -> None:
+    ptreetime("history", *PLACE, "--metric", "wall", "--html", "out/history.html")
+    assert "<polyline" in Path("out/history.html").read_text()
 
 
 def test_baseline_pin_session_and_remove(ptreetime: Run, store: Store) -> None:

@@ -222,6 +222,8 @@ function diffRows(columns, strings) {
     parent: strings[columns.parent[i]] ?? null,
     kind: strings[columns.kind[i]],
     finding: strings[columns.finding[i]],
+    line: strings[columns.line[i]], // the sessions of the store: a sparkline, and in words
+    sessions: strings[columns.sessions[i]],
     now: side(columns.now, i),
     before: side(columns.before, i),
     ratio: { wall: columns.ratio.wall[i], cpu: columns.ratio.cpu[i] }, // at the baseline's machine speed

@@ -5,6 +5,7 @@ const SLOWER = 1.02; // less than 2 % is not coloured: it is noise more often th
 
 const COLUMNS = [
   { name: "key", text: (row) => row.key, sort: (row) => row.key },
+  { name: "history", text: (row) => row.line, sort: (row) => row.line },
   { name: "count", text: (row) => beforeAndNow(row, "count", (value) => `${value}`), sort: (row) => row.now?.count ?? 0 },
   ...["wall", "cpu"].flatMap((metric) => [
     { name: `${metric}-before`, text: (row) => seconds(row.before?.[metric], row.now?.[metric]), sort: (row) => row.before?.[metric] ?? -1 },
@@ -67,7 +68,8 @@ class NodeTable {
     this.rows = rows;
     this.children = children;
     this.onJump = onJump;
-    this.columns = COLUMNS.filter((column) => compared || !/-(before|change)$/.test(column.name));
+    const heads = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.column);
+    this.columns = COLUMNS.filter((column) => heads.includes(column.name));
     this.order = compared ? "cpu-change" : "cpu";
     this.descending = true;
     this.filter = "";
@@ -157,6 +159,7 @@ class NodeTable {
   line(row, depth) {
     const cells = this.columns.map((column) => {
       if (column.name === "key") return this.keyCell(row, depth);
+      if (column.name === "history") return element("td", { class: "history", title: row.sessions }, row.line);
       const figures = this.figures(row);
       const factor = column.tint?.(figures) ?? null;
       const kind = row.kind || (factor === null ? "" : factor > SLOWER ? "slower" : factor < 1 / SLOWER ? "faster" : "");

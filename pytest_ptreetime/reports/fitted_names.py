@@ -1,0 +1,46 @@
+"""A node's name in little room: the path of programs goes, then directories; a file's name is never cut inside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pytest_ptreetime.system.untrusted_text import clip
+
+__all__ = ["fitted", "least_room", "without_path"]
+
+_DIRECTORIES = re.compile(r"(?<![\w.…-])[^\s\[\]'\"=]*/(?=[^\s/\[\]])")
+
+
+def without_path(key: str) -> str:
+    """``cc1[src/lvm.c]`` of ``make/gcc/cc1[src/lvm.c]``."""
+    path, bracket, arguments = key.partition("[")
+    return path.rpartition("/")[2] + bracket + arguments
+
+
+def fitted(key: str, room: int) -> str:
+    """``key`` (or a label, ``cc1 src/lvm.c``) in ``room`` columns: ``cc1[…/lvm.c]``, ``lvm.c``.
+
+    Only where nothing else is left an end is cut off; where the file's name alone is too long, its beginning.
+    """
+    for text in _shorter(key):
+        if len(text) <= room:
+            return text
+    shortest = _shorter(key)[-1]
+    has_file = "." in shortest.strip(".")
+    return f"…{shortest[-(room - 1) :]}" if has_file and room > 1 else clip(shortest, room)
+
+
+def least_room(names: Sequence[str]) -> int:
+    """The columns that ``names`` need for every program and file to be read."""
+    return max((len(_shorter(name)[-2]) for name in names), default=0)
+
+
+def _shorter(key: str) -> list[str]:
+    """From the whole to the file's name alone."""
+    label = without_path(key)
+    brief = _DIRECTORIES.sub("…/", label)
+    words = re.split(r"[\s\[\]]+", brief.rstrip("]"))
+    program, files = words[0], [word for word in words[1:] if word and not word.startswith("-")]
+    file = files[0].removeprefix("…/") if files else program
+    return [key, label, brief, f"{program} {file}" if files else program, file]
