@@ -13,6 +13,9 @@ The build is a Lua interpreter (tests/real/Makefile), traced as a test's would b
 - structure: interleaved, two rounds a side; at its end B compiles one file that A does not, or twice, or not at all
   (real_decision.mk). Found means: the right sentence about that compiler driver.
 
+With --confirm the interleaved A/A and the slower compiler are decided by replays (pytest_ptreetime/confirmation), and
+what a session took, rounds and replays, is told.
+
 No round is used in two sessions but for what is said of the stored ones. Intervals are Clopper and Pearson's, 95 %.
 """
 
@@ -32,12 +35,15 @@ from pathlib import Path
 import numpy as np
 from decision import share_with_interval
 
+from pytest_ptreetime.confirmation.confirming import MOST_SUSPECTS
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.session.build import Build
+from pytest_ptreetime.session.confirm import confirm_comparison
 from pytest_ptreetime.session.measure import measure, measure_interleaved
 from pytest_ptreetime.system.calibration import Calibration, calibrate
 from pytest_ptreetime.tracers import Tracer, builtin_tracers, choose
+from pytest_ptreetime.wording.remarks import notes_in_words
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from lua_sources import LUA_VERSIONS, SourcesMissing, lua_sources
@@ -62,6 +68,8 @@ class Bench:
     tracer: Tracer
     sources: Path
     noise: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def build(self, *, slower: float = 0.0, again: str = AGAIN) -> Build:
         """One side: ``slower`` is the percentage that the chosen compiler process burns, ``again`` the last files."""
@@ -77,12 +85,20 @@ class Bench:
         }
         return Build.from_arguments(command, env=environment, setup=lambda: shutil.rmtree(objects, ignore_errors=True))
 
-    def interleaved(self, changed: Build, rounds: int) -> Comparison:
+    def interleaved(self, changed: Build, rounds: int, *, confirm: bool = False) -> Comparison:
+        began = time.monotonic()
         sides = measure_interleaved(self.build(), changed, self.tracer, rounds=rounds, warmup=0)
         before, after = ([Profile.from_tree(done.tree) for done in side] for side in sides)
         if rounds >= 3:
             self.noise.append(noise_of_compilers(before))
-        return compare([before], after, paired=True)
+        if not confirm:
+            return compare([before], after, paired=True)
+        comparison = compare([before], after, paired=True, suspects=MOST_SUSPECTS)
+        confirm_comparison(comparison, (self.build(), changed), before, budget=self.options.budget)
+        self.seconds.append(time.monotonic() - began)
+        self.notes += notes_in_words(comparison)
+        print(notes_in_words(comparison)[-1], f"{self.seconds[-1]:.0f} s in all", file=sys.stderr)
+        return comparison
 
     def session(self) -> tuple[list[Profile], Calibration]:
         calibration = calibrate()
@@ -141,7 +157,7 @@ def is_compiler(key: str) -> bool:
 def unchanged_in_turns(bench: Bench) -> Row:
     row = Row("interleaved A/A, false")
     for _ in range(bench.options.aa):
-        comparison = bench.interleaved(bench.build(), bench.options.rounds)
+        comparison = bench.interleaved(bench.build(), bench.options.rounds, confirm=bench.options.confirm)
         row.add(comparison, hit=bool(comparison.findings), remark=remark_on(comparison))
     return row
 
@@ -175,7 +191,8 @@ def slower_compiler(bench: Bench) -> Row:
     options = bench.options
     row = Row(f"+{options.percent:g} % in cc1 {options.file}, found")
     for _ in range(options.slower):
-        comparison = bench.interleaved(bench.build(slower=options.percent), options.rounds)
+        slower = bench.build(slower=options.percent)
+        comparison = bench.interleaved(slower, options.rounds, confirm=options.confirm)
         own = [found for found in comparison.causes if found.kind == "regression" and is_the(found.key, options.file)]
         others = sum(not is_the(found.key, options.file) for found in comparison.causes)
         remark = f"FALSE beside it: {others} other causes" if others else None if own else remark_on(comparison)
@@ -221,6 +238,8 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--history", type=int, metavar="N", help="sessions of a baseline")
     parser.add_argument("--percent", type=float, default=5.0, help="how much slower the compiler process gets")
     parser.add_argument("--file", default="lparser.c", help="which one: the one that compiles this file")
+    parser.add_argument("--confirm", action="store_true", help="decide by replaying the suspects")
+    parser.add_argument("--budget", type=float, default=120.0, metavar="S", help="seconds for a session's replays")
     parser.add_argument("--jobs", type=int, default=1, help="make's -j")
     parser.add_argument("--lua", choices=LUA_VERSIONS, default="lua51")
     parser.add_argument("--cflags", default="-O2")
@@ -260,6 +279,10 @@ def main() -> None:
     )
     if bench.noise:
         print(f"noise of a compiler's cpu time in a round: {statistics.median(bench.noise):.1%}")
+    if bench.seconds:
+        print(
+            f"a session with its replays: {statistics.median(bench.seconds):.0f} s, at most {max(bench.seconds):.0f} s"
+        )
     for row in rows:
         print(row)
 

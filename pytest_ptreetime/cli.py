@@ -43,6 +43,7 @@ SUBCOMMANDS = {
     "top": ("top", "list what costs most in a recording"),
     "compare": ("compare", "compare recordings; exit status 1 on a regression"),
     "ab": ("ab", "run two commands in turns and compare them; exit status 1 on a regression"),
+    "replay": ("replay", "run one process of two builds again and again, in turns, until its change is known"),
     "report": ("report", "write any report from recordings"),
     "history": ("history", "show how stored sessions developed, and since which commit what changed"),
     "baseline": ("baseline", "look after stored baselines: show, pin, prune, merge, export, power"),

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
             choice.tracer,
             rounds=options.rounds,
             warmup=options.warmup,
-            progress=_progress(),
+            progress=progress_of("ptreetime ab"),
             on_warmup=warm.append,
         )
         sides = [[Profile.from_tree(done.tree) for done in rounds] for rounds in (before, after)]
@@ -91,7 +91,11 @@ def run(options: argparse.Namespace) -> int:
         if options.confirm:
             try:
                 confirm_comparison(
-                    comparison, (builds[0], builds[1]), sides[0], budget=options.budget, progress=_progress()
+                    comparison,
+                    (builds[0], builds[1]),
+                    sides[0],
+                    budget=options.budget,
+                    progress=progress_of("ptreetime ab"),
                 )
             except KeyboardInterrupt:
                 show_verdict(session)  # what is known
@@ -104,11 +108,13 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _progress() -> Progress:
+def progress_of(title: str) -> Progress:
+    """A line on standard error, where that is a terminal."""
+
     def write(text: str) -> None:
         print(text, end="", file=sys.stderr, flush=True)
 
-    return ProgressLine(write, width(), "ptreetime ab") if sys.stderr.isatty() else WaitingLine(write, "ptreetime ab")
+    return ProgressLine(write, width(), title) if sys.stderr.isatty() else WaitingLine(write, title)
 
 
 def _cost_of_tracing(build: Build, tracer: Tracer, rounds: int) -> tuple[str, float]:

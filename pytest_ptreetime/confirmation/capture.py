@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_ptreetime.confirmation.refused import Refused
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = ["CapturedBuild", "Image", "images_in"]
@@ -78,6 +79,8 @@ class CapturedBuild:
     #: By node, in the tree's order, under the names of the comparison.
     keys: list[str]
     images: Mapping[tuple[int, int], Image] = field(repr=False)
+    #: Its own, under its own keys.
+    profiles: Sequence[Profile] = field(default=(), repr=False)
 
     def node(self, key: str) -> ProcessNode:
         """The one node of ``key``.

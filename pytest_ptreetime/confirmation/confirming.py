@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pytest_ptreetime.confirmation.capture import CapturedBuild
+from pytest_ptreetime.confirmation.counting import Counted, count
 from pytest_ptreetime.confirmation.refused import Refused
 from pytest_ptreetime.confirmation.replaying import Replayer, Suspect, replayer
 from pytest_ptreetime.confirmation.sequential import LOOKS, Estimate, look, spent_at
@@ -21,6 +22,10 @@ MOST_SUSPECTS = 20
 ERROR = 0.01
 #: The smallest change that matters, where the rounds do not say.
 SMALLEST = 0.005
+#: Three counts take about so many times the processor time of one run.
+COUNTING_TIMES = 50.0
+#: Counts decide where they lie apart by so many times what two counts of one side do.
+SPREADS = 5.0
 
 
 @dataclass
@@ -90,9 +95,14 @@ def _confirm(
             for side in (0, 1):
                 replays.cpu(side)  # what is read comes into the page cache, and what can't be replayed is known
             samples, estimate = _measured(replays, finding, alpha, deadline)
+            done = _outcome(samples, estimate)
+            counting = COUNTING_TIMES * (both[0].node.cpu or 0.0)
+            if done.outcome != "refuted" and time.monotonic() + counting < deadline:
+                _take_count(done, count(replays), finding.smallest or SMALLEST)
     except Refused as refused:
         return Confirmation("refused", str(refused), seconds=time.monotonic() - began)
-    return _outcome(samples, estimate, time.monotonic() - began)
+    done.seconds = time.monotonic() - began
+    return done
 
 
 def _suspect(side: CapturedBuild, key: str) -> Suspect:
@@ -127,11 +137,20 @@ def _order(pair: int) -> tuple[int, int]:
     return (1, 0) if pair.bit_count() % 2 else (0, 1)
 
 
-def _outcome(samples: Samples, estimate: Estimate | None, seconds: float) -> Confirmation:
+def _take_count(done: Confirmation, counted: Counted | None, smallest: float) -> None:
+    """Instructions say why; where the times leave it open, they decide it."""
+    if counted is None:
+        return
+    done.instructions, done.counted_by, done.spread = counted.ratio, counted.by, counted.spread
+    if done.outcome == "undecided" and counted.ratio - 1 > max(smallest, SPREADS * counted.spread):
+        done.outcome, done.reason = "confirmed", "by instructions"
+
+
+def _outcome(samples: Samples, estimate: Estimate | None) -> Confirmation:
     before, after = samples
     if estimate is None:
         reason = f"the time was spent after {len(after)} pairs"
-        return Confirmation("undecided", reason, before=before, after=after, seconds=seconds)
+        return Confirmation("undecided", reason, before=before, after=after)
     low, high = estimate.effect - estimate.reach, estimate.effect + estimate.reach
     done = Confirmation(
         "confirmed" if estimate.verdict == "slower" else "refuted",
@@ -140,7 +159,6 @@ def _outcome(samples: Samples, estimate: Estimate | None, seconds: float) -> Con
         p_value=estimate.p_value,
         before=before,
         after=after,
-        seconds=seconds,
     )
     if estimate.verdict is None:
         done.outcome = "undecided"

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +67,16 @@ class Replayer:
         _check(answer, node, image)
         return answer.cpu_ns / 1e9
 
-    def run_under(self, wrapper: Sequence[str], side: int, result: str) -> bytes:
+    def run_under(self, wrapper: Callable[[bytes], Sequence[str]], side: int, result: str) -> bytes:
         """What an emulator says of one side, in the file ``result``.
 
+        :param wrapper: the words in front of the command, by its argument 0.
         :raises Refused: it does not work.
         """
-        wall = self._sides[side].node.wall or 0.0
-        answer = self._ask(Replay(side, EMULATED_TIMES * wall + 10 * STUCK_SECONDS, list(wrapper), result))
+        wall, words = self._sides[side].node.wall or 0.0, wrapper(self._sides[side].image.args[0])
+        answer = self._ask(Replay(side, EMULATED_TIMES * wall + 10 * STUCK_SECONDS, list(words), result))
         if answer.timed_out or answer.status != 0:
-            raise Refused(f"under {Path(wrapper[0]).name} it does not end with 0")
+            raise Refused(f"under {Path(words[0]).name} it does not end with 0")
         return answer.result
 
     def _ask(self, request: Opening | Replay) -> Answer:

@@ -45,13 +45,13 @@ def note_unconfirmed(comparison: Comparison, reason: str) -> None:
 
 def _take_figures(finding: Finding, outcome: Confirmation) -> None:
     """The replays' estimate takes the place of the rounds': it is fresh, and the rounds' is the one that stood out."""
-    assert outcome.ratio is not None
+    ratio = outcome.ratio or outcome.instructions or 1.0
     machine = 1.0 if not finding.measured or not finding.current else finding.measured / finding.current
-    cost = finding.baseline * (outcome.ratio - 1)
+    cost = finding.baseline * (ratio - 1)
     if finding.cost and finding.part is not None:
         finding.part *= abs(cost / finding.cost)
     finding.kind = "regression"
-    finding.ratio, finding.interval = outcome.ratio, outcome.interval
+    finding.ratio, finding.interval = ratio, outcome.interval
     finding.current = finding.baseline + cost
     finding.measured = finding.current * machine
     finding.p_value = finding.q_value = outcome.p_value or 0.0

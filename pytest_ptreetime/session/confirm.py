@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from pytest_ptreetime.session.run import run_once, run_untraced
 from pytest_ptreetime.session.worktree import Worktree
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 
-__all__ = ["captured", "confirm_comparison", "stored_build"]
+__all__ = ["captured", "captured_sides", "confirm_comparison", "replays_shown", "stored_build"]
 
 
 def confirm_comparison(
@@ -52,19 +52,8 @@ def confirm_comparison(
         return
     shown = progress or SilentProgress()
     try:
-        with machine_lock(progress), ExitStack() as set_ups:
-            sides = []
-            for build in builds:
-                set_ups.enter_context(_set_up(build))  # until the replays are over: they need what it made
-                sides.append(captured(build, reference, keyer or Keyer(), shown))
-            done = confirm(
-                suspects,
-                (sides[0], sides[1]),
-                budget=budget,
-                on_suspect=lambda label, number, total: shown.round_started(
-                    f"replays of {label}, suspect", number, total
-                ),
-            )
+        with captured_sides(builds, reference, keyer or Keyer(), shown) as sides:
+            done = confirm(suspects, sides, budget=budget, on_suspect=replays_shown(shown))
     except (TracerUnavailable, RecordingFailed, CommandFailed) as error:
         note_unconfirmed(comparison, str(error))
         return
@@ -73,6 +62,24 @@ def confirm_comparison(
     apply(comparison, suspects, done)
     if done.interrupted:
         raise KeyboardInterrupt
+
+
+def replays_shown(progress: Progress) -> Callable[[str, int, int], None]:
+    """Tells of each suspect as of a round."""
+    return lambda label, number, total: progress.round_started(f"replays of {label}, suspect", number, total)
+
+
+@contextmanager
+def captured_sides(
+    builds: tuple[Build, Build], reference: Sequence[Profile], keyer: Keyer, progress: Progress
+) -> Iterator[tuple[CapturedBuild, CapturedBuild]]:
+    """Both builds, run once more each; they stay set up, and the machine is ours, until the block ends."""
+    with machine_lock(progress), ExitStack() as set_ups:
+        sides: list[CapturedBuild] = []
+        for build in builds:
+            set_ups.enter_context(_set_up(build))
+            sides.append(captured(build, reference or (sides[0].profiles if sides else ()), keyer, progress))
+        yield sides[0], sides[1]
 
 
 @contextmanager
@@ -110,7 +117,7 @@ def stored_build(build: Build, stored: Baseline, comparison: Comparison, directo
 def captured(build: Build, reference: Sequence[Profile], keyer: Keyer, progress: Progress) -> CapturedBuild:
     """Run ``build``, which is set up, once more with the ptrace tracer; keep what its programs need to be run again.
 
-    :param reference: the rounds whose keys its nodes get.
+    :param reference: the rounds whose keys its nodes get; none: their own.
     """
     tracer = PtraceTracer()
     images = os.memfd_create("ptreetime-images", os.MFD_CLOEXEC)
@@ -123,6 +130,7 @@ def captured(build: Build, reference: Sequence[Profile], keyer: Keyer, progress:
     finally:
         os.close(images)
         tracer.close()
-    names = align([reference], [Profile.from_tree(done.tree, keyer)]).renamed[0]
+    profile = Profile.from_tree(done.tree, keyer)
+    names = align([reference], [profile]).renamed[0] if reference else {}
     keys = [names.get(key, key) for key in keyer.keys_in_preorder(done.tree)]
-    return CapturedBuild(done.tree, keys, kept)
+    return CapturedBuild(done.tree, keys, kept, [profile])

@@ -22,6 +22,8 @@ def confirmation_in_words(confirmation: Confirmation) -> str:
     if confirmation.outcome == "refused":
         return f"not confirmed: {confirmation.reason}"
     text = f"{confirmation.outcome} by {replays}"
+    if confirmation.outcome == "confirmed" and confirmation.reason:
+        text = f"confirmed {confirmation.reason} after {replays}"
     if confirmation.outcome == "undecided":
         text = f"undecided after {replays} ({confirmation.reason})"
     if confirmation.ratio is not None and confirmation.interval is not None:

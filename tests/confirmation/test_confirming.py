@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from pytest_ptreetime.confirmation.confirming import Confirmed, suspects_of
 from pytest_ptreetime.confirmation.verdict import apply
 from pytest_ptreetime.decision.finding import BUILD_KEY, Comparison, Confirmation, Finding
 from pytest_ptreetime.wording.remarks import notes_in_words
+
+pytest_plugins = ["pytester"]
 
 WORK = dict.fromkeys("abcd", 8_000)
 
@@ -32,8 +35,11 @@ def sandbox(tmp_path: Path, programs: Programs) -> None:
 
 
 def ab(before: BusyBuild, after: BusyBuild, *flags: str) -> int:
-    commands = [f"cd {shlex.quote(str(build.directory))} && sh build.sh" for build in (before, after)]
-    return main(["ab", "--confirm", "--rounds", "2", "--warmup", "0", *flags, *commands])
+    return main(["ab", "--confirm", "--rounds", "2", "--warmup", "0", *flags, *commands_of(before, after)])
+
+
+def commands_of(*builds: BusyBuild) -> list[str]:
+    return [f"cd {shlex.quote(str(build.directory))} && sh build.sh" for build in builds]
 
 
 @ONLY_LINUX
@@ -63,6 +69,47 @@ def test_budget_when_it_is_spent_leaves_suspects_undecided(
     assert "confirmed by" not in told
 
 
+@ONLY_LINUX
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("how", ["against", "stored"])
+def test_commit_when_it_makes_a_process_slower_is_confirmed_in_pytest(
+    how: str, pytester: pytest.Pytester, programs: Programs
+) -> None:
+    project = BusyBuild.made(pytester.path, programs, WORK)
+    pytester.makepyfile(
+        test_it=f"""
+        def test_build(ptreetime):
+            ptreetime(["sh", "build.sh"], cwd={str(pytester.path)!r}, tracer="ptrace")
+        """
+    )
+    git = ["git", "-C", str(pytester.path), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    flags = ["--ptreetime-rounds=2", "--ptreetime-warmup=0", "--ptreetime-fail-on=regression"]
+    if how == "stored":
+        pytester.runpytest_subprocess(*flags, "--ptreetime-save-baseline").assert_outcomes(passed=1)
+    (project.directory / "c").write_text("12000\n")
+    compared = "--ptreetime-against=main" if how == "against" else "--ptreetime-baseline"
+    result = pytester.runpytest_subprocess(*flags, compared, "--ptreetime-confirm")
+    result.assert_outcomes(failed=1)
+    told = " ".join(str(result.stdout).split())
+    assert "busy c c.out" in told
+    assert "confirmed by" in told
+    assert not (pytester.path / ".git" / "worktrees").exists() or not list((pytester.path / ".git/worktrees").iterdir())
+
+
+@ONLY_LINUX
+@pytest.mark.usefixtures("sandbox")
+def test_replay_when_the_process_is_slower_exits_with_1(
+    tmp_path: Path, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = BusyBuild.made(tmp_path / "before", programs, {"c": 8000})
+    after = BusyBuild.made(tmp_path / "after", programs, {"c": 12_000})
+    assert main(["replay", *commands_of(before, after), "busy"]) == 1
+    assert "slower, by" in capsys.readouterr().out
+    assert main(["replay", *commands_of(before, before), "busy"]) in (0, 3)
+
+
 def found(key: str, *, metric: str = "cpu", q_value: float = 0.001, **more: object) -> Finding:
     values: dict[str, object] = {
         "label": key,
@@ -77,7 +124,8 @@ def found(key: str, *, metric: str = "cpu", q_value: float = 0.001, **more: obje
 
 def outcome_of(kind: str, ratio: float = 1.06) -> Confirmation:
     interval = (ratio - 0.01, ratio + 0.01)
-    return Confirmation(kind, "why", ratio, interval, 1e-6, [1.0] * 10, [ratio] * 10, 3.0)  # type: ignore[arg-type]
+    reason = "" if kind == "confirmed" else "why"
+    return Confirmation(kind, reason, ratio, interval, 1e-6, [1.0] * 10, [ratio] * 10, 3.0)  # type: ignore[arg-type]
 
 
 def compared(*findings: Finding, suspects: tuple[Finding, ...] = ()) -> Comparison:

@@ -20,7 +20,9 @@ from scripted_tracer import ScriptedTracer, capture_of, runs
 
 from pytest_ptreetime.baselines.store import Session, Store
 from pytest_ptreetime.cli import main
-from pytest_ptreetime.commands import ab, profile
+from pytest_ptreetime.commands import ab, profile, replay
+from pytest_ptreetime.confirmation.confirming import Confirmed
+from pytest_ptreetime.decision.finding import Confirmation
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.system.host import HostFacts, host_facts
@@ -494,3 +496,30 @@ def test_doctor_sudo(ptreetime: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_more_processes_are_a_regression_of_recordings_too(ptreetime: Run) -> None:
     assert "uname" in ptreetime("compare", recorded("a"), recorded("b", MORE), status=1)
+
+
+# replay
+
+
+def test_replay_setup_cwd_and_budget(ptreetime: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The builds run for real: what they are asked to do is written down by them."""
+    budgets: list[float] = []
+
+    def confirm(suspects: Any, sides: Any, *, budget: float, on_suspect: Any) -> Confirmed:
+        budgets.append(budget)
+        return Confirmed({one.key: Confirmation("refuted") for one in suspects})
+
+    monkeypatch.setattr(replay, "confirm", confirm)
+    Path("below").mkdir()
+    flags = ("--setup", "echo set-up >> log", "--cwd", "below", "--budget", "7")
+    text = ptreetime("replay", "echo a >> log; expr 1 + 1", "echo b >> log; expr 1 + 1", "expr", *flags, status=0)
+    assert "not slower" in text
+    assert Path("below/log").read_text().split() == ["set-up", "a", "set-up", "b"]
+    assert budgets == [7.0]
+
+
+def test_replay_when_no_process_or_several_match_lists_some(ptreetime: Run) -> None:
+    assert "no process of the first build match 'nothing'" in ptreetime(
+        "replay", "expr 1", "expr 1", "nothing", status=2
+    )
+    assert "processes of the first build match" in ptreetime("replay", "expr 1; expr 2", "expr 1", "expr", status=2)

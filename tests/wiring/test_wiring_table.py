@@ -110,6 +110,9 @@ COMMAND_OPTIONS = {
     "ab --min-effect": "test_ab_min_effect_metrics_and_ignore",
     "ab --metrics": "test_ab_min_effect_metrics_and_ignore",
     "ab --ignore": "test_ab_min_effect_metrics_and_ignore",
+    "replay --setup": "test_replay_setup_cwd_and_budget",
+    "replay --cwd": "test_replay_setup_cwd_and_budget",
+    "replay --budget": "test_replay_setup_cwd_and_budget",
     "report --output": "test_report_output",
     **{
         f"baseline {action} --{option}": "test_baseline_dir_and_name"
