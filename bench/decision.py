@@ -23,7 +23,8 @@ from pytest_ptreetime.decision.comparing import DEFAULT_FDR, compare
 from pytest_ptreetime.decision.metric_noise import metric_noise
 from pytest_ptreetime.decision.panel import Panel, with_build
 from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.decision.rules import Terms, decide
+from pytest_ptreetime.decision.rules import decide
+from pytest_ptreetime.decision.terms import Terms
 
 EFFECT = 0.05
 #: Sessions of the baseline (0: interleaved) and rounds of each session.

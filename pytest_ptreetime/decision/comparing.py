@@ -1,8 +1,8 @@
 """Baseline x rounds -> Comparison: the public face of the decision.
 
 What is decided by what: counts exactly (structure.py); times by log ratios with the machine's speed taken out
-(host_speed.py), noise learned across nodes and sessions (effects.py, shrinkage.py), tests against a minimum effect and
-the false discovery rate (statistics.py, rules.py), causes told from consequences (explain.py).
+(host_speed.py), noise learned across nodes and sessions (estimating.py, shrinkage.py), tests against a minimum effect
+and the false discovery rate (node_tests.py, statistics.py), causes told from consequences (explain.py).
 
 Importing this costs no numpy; comparing does.
 """
@@ -38,8 +38,8 @@ from pytest_ptreetime.system.os_errors import refuse_without_room_for
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.host_speed import Calibrations
     from pytest_ptreetime.decision.panel import Panel
-    from pytest_ptreetime.decision.rules import Terms
     from pytest_ptreetime.decision.structure_cost import StructureLimits
+    from pytest_ptreetime.decision.terms import Terms
     from pytest_ptreetime.system.calibration import Calibration
 
 __all__ = [
@@ -220,7 +220,8 @@ def _prepare(
 
     from pytest_ptreetime.decision.metric_noise import metric_noise, with_min_effects
     from pytest_ptreetime.decision.panel import tabulate, with_build
-    from pytest_ptreetime.decision.rules import EVIDENCE, Terms
+    from pytest_ptreetime.decision.rules import EVIDENCE
+    from pytest_ptreetime.decision.terms import Terms
 
     metrics, node_settings = request.metrics, request.node_settings
     extra = [metric for settings in node_settings.values() for metric in settings.get("metrics", ())]

@@ -10,7 +10,8 @@ from pytest_ptreetime.decision.power import sees_little
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.panel import Panel
-    from pytest_ptreetime.decision.rules import Decision, Terms
+    from pytest_ptreetime.decision.rules import Decision
+    from pytest_ptreetime.decision.terms import Terms
 
 __all__ = ["NOTABLE_SHIFT", "add_remarks"]
 
