@@ -86,7 +86,7 @@ def described(recordings: list[Recording], directory: Path, compiles: int) -> li
     tree = measurement.tree
     each = path.stat().st_size / len(tree)
     add("read and rebuilt", f"{len(tree):,} images, {each:.0f} bytes each", begun)
-    counts = tree.certificate
+    counts = tree.completeness
     add("nothing lost", f"{counts.lost} lost, {counts.creates + 1:,} created, {counts.exits:,} ended")
     add("complete", tree.incomplete_reason or "yes")
     add("compiler runs seen", f"{len(tree.find(name='cc1')):,} of {compiles:,}")

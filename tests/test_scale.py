@@ -48,8 +48,8 @@ def test_build_of_a_thousand_processes_is_traced_with_nothing_lost(ebpf: Tracer,
     session = from_recordings(recordings[:1], name="build", baseline=recordings[1:])
     tree = session.measurements[0].tree
     assert tree.complete, tree.incomplete_reason
-    assert tree.certificate.lost == 0
-    assert tree.certificate.creates >= FILES * PROCESSES_PER_FILE
+    assert tree.completeness.lost == 0
+    assert tree.completeness.creates >= FILES * PROCESSES_PER_FILE
     assert len(tree.find(name="cc1")) == len(tree.find(name="as")) == FILES
     profiles = [Profile.from_tree(recording.tree()) for recording in recordings]
     assert profiles[0].totals.keys() == profiles[1].totals.keys()

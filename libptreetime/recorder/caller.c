@@ -65,7 +65,7 @@ static const char *keep(uint64_t capabilities) {
 const char *ptreetime_caller_become(uint64_t capabilities) {
   if (!privileged)
     return NULL;
-  /* setgroups needs a capability, which file capabilities need not have given: then the groups are his own. */
+  /* setgroups needs a capability, which file capabilities need not have given: then the groups are their own. */
   bool other = geteuid() != user || getegid() != group || getuid() != user;
   if (other && (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || setgroups(0, NULL) != 0 ||
                 setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0))

@@ -1,9 +1,9 @@
 /* Who asked for the recordings, where the recorder has privileges that this user has not: by file capabilities, by
- * set-user-id, or under sudo. It is his tool and nobody else's, and he must not get more out of it than recordings of
- * his own processes.
+ * set-user-id, or under sudo. It serves this user alone, who must not get more out of it than recordings of their
+ * own processes.
  *
- * So it works as this user as soon as it can: with his user and group, without any capability but the few that it can't
- * record without. What it does from then on to other processes, a signal for example, he could do himself.
+ * So it works as this user as soon as it can: with their user and group, without any capability but the few that it
+ * can't record without. What it does from then on to other processes, a signal for example, they could do themselves.
  */
 #ifndef PTREETIME_RECORDER_CALLER_H
 #define PTREETIME_RECORDER_CALLER_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The caller has all the rights that there are: nothing is kept from him. */
+/* The caller has all the rights that there are: nothing is kept from them. */
 #define PTREETIME_CALLER_IS_ROOT UINT32_MAX
 
 /* Find out who it is, before the environment is cleared: sudo tells by SUDO_UID and SUDO_GID. NULL, or why not. */
@@ -26,7 +26,7 @@ const char *ptreetime_caller_find(void);
 /* Give up everything but these capabilities, if there is more; for good. */
 const char *ptreetime_caller_become(uint64_t capabilities);
 
-/* His real user id, or PTREETIME_CALLER_IS_ROOT. */
+/* Their real user id, or PTREETIME_CALLER_IS_ROOT. */
 uint32_t ptreetime_caller_uid(void);
 
 /* Whether the process is the caller's: as /proc says, which calls those root's that have gained privileges. */

@@ -25,14 +25,14 @@ def changes_of(
     :param commands: by key, how the command differs; where a compiler's driver's does, too, its own follows from that.
     """
     names = {key: (identities.get(key) or Identity.of_key(key)).name for key in {*commands, *parents.values()}}
-    trifles = [finding for finding in differences if not finding.matters]
+    minor = [finding for finding in differences if not finding.matters]
     changes = _changed_commands(commands, names, parents)
     changes += [
         Change("wrapper", group[0].program, len(group), findings=group)
-        for group in _of_one_program(f for f in trifles if f.level)
+        for group in _of_one_program(f for f in minor if f.level)
     ]
     for kind in _KINDS:
-        units = [f for f in trifles if not f.level and f.kind == kind and f.is_cause]
+        units = [f for f in minor if not f.level and f.kind == kind and f.is_cause]
         changes += [Change(kind, group[0].program, len(group), findings=group) for group in _of_one_program(units)]
     return changes
 

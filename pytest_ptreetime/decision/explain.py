@@ -150,7 +150,7 @@ def _explain_by_own_metrics(findings: Sequence[Finding]) -> None:
 
 
 def _explain_build(findings: Sequence[Finding]) -> None:
-    """The build as a whole costs more because its processes do: by the dearest of those that account for it."""
+    """The build as a whole costs more because its processes do: by the costliest of those that account for it."""
     whole = next((finding for finding in findings if finding.key == BUILD_KEY), None)
     if whole is None:
         return
@@ -174,17 +174,17 @@ def _explain_by_waiting(findings: Sequence[Finding]) -> None:
 
 @dataclass
 class _Below:
-    """The causes among a node's descendants that make it slower (or faster): what they cost, and the dearest."""
+    """The causes among a node's descendants that make it slower (or faster): what they cost, and the costliest."""
 
     cost: float = 0.0
-    dearest: float = 0.0
+    costliest: float = 0.0
     rank: int = 0
     cause: Finding | None = None
 
-    def add(self, cost: float, dearest: float, rank: int, cause: Finding) -> None:
+    def add(self, cost: float, costliest: float, rank: int, cause: Finding) -> None:
         self.cost += cost
-        if self.cause is None or (abs(dearest), -rank) > (abs(self.dearest), -self.rank):
-            self.dearest, self.rank, self.cause = dearest, rank, cause
+        if self.cause is None or (abs(costliest), -rank) > (abs(self.costliest), -self.rank):
+            self.costliest, self.rank, self.cause = costliest, rank, cause
 
 
 def _explain_wall_by_descendants(findings: Sequence[Finding], build: BuildChange, index: Mapping[str, int]) -> None:
@@ -214,7 +214,7 @@ def _explain_wall_by_descendants(findings: Sequence[Finding], build: BuildChange
                 sums[cost > 0].add(cost, cost, rank, cause)
         for into, part in zip(sums, found or (), strict=False):
             if part.cause is not None:
-                into.add(part.cost, part.dearest, part.rank, part.cause)
+                into.add(part.cost, part.costliest, part.rank, part.cause)
 
 
 def _explain_by_what_is_below(finding: Finding, change: float, below: tuple[_Below, _Below]) -> None:

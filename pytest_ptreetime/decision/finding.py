@@ -163,7 +163,7 @@ class Finding(msgspec.Struct):
     waited: float | None = None
     waited_for: str | None = None
     #: A process changed by less than what tracing adds to it (tracers.PROCESS_COST).
-    within_disturbance: bool = False
+    below_tracing_overhead: bool = False
     #: ``baseline``, or ``pinned`` for a change that only the pinned session shows (slow creep).
     against: Against = "baseline"
     #: The smallest change that matters (0.005 is 0.5 %), of a suspect.

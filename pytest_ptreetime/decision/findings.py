@@ -172,7 +172,7 @@ def _findings_at(places: Positions, part: Tested, panel: Panel, terms: Terms, ma
                 q_value=float(part.q_values[n]),
                 against=part.against,
                 smallest=float(np.expm1(effects.thresholds[n])),
-                within_disturbance=terms.models[part.metric].unit == "s"
+                below_tracing_overhead=terms.models[part.metric].unit == "s"
                 and abs(now - before) / float(counts[part.positions[n]]) < terms.tracing_cost,
             )
         )

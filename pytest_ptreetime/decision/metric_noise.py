@@ -44,7 +44,7 @@ class MetricNoise(Metric):
         return self.within**2 + self.sampling(amounts)
 
     def sampling(self, amounts: Array) -> Array:
-        """The part of it that the measurement is to blame for; values that far apart are no outliers."""
+        """The part of it that measuring adds; values that far apart are no outliers."""
         return np.asarray(self.tick / amounts + (self.resolution / amounts) ** 2, dtype=float)
 
     def grain(self, amounts: Array) -> Array:

@@ -59,7 +59,7 @@ class Decision:
     levels: list[PowerLevel]
     structure: Structure
     inflation: float
-    #: Processes that may have become slower, those that were found included; the dearest first.
+    #: Processes that may have become slower, those that were found included; the costliest first.
     suspects: list[Finding]
 
 

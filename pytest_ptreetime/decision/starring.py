@@ -76,7 +76,7 @@ class OneKey:
         return self._keys.get(leader, leader)
 
     def join(self, leader: str, row: Row) -> None:
-        """``row`` is the same step as the key ``leader``; the first that says so is believed."""
+        """``row`` is the same step as the key ``leader``; the first that says so counts."""
         leader = self._leaders.get(leader, leader)
         if row.key in self._leaders or row.key == leader or row.key in self._keys:
             return

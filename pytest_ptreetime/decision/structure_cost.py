@@ -43,7 +43,7 @@ TINY_PART = 0.1
 #: Such ones fail where they add up to so many times the least amount.
 ONLY_STARTS = 0.003
 STARTS_FACTOR = 10
-#: A build that became cheaper by this part and by more than what was added is not accused of what was added.
+#: A build that became cheaper by this part and by more than what was added does not fail for what was added.
 CHEAPER_PART = 0.1
 #: What replaces something, a renamed file, costs as much but for the noise of both: this part of it.
 REPLACED_NOISE = 0.25

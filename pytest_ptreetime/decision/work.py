@@ -1,6 +1,6 @@
 """What a node's counts of input and output say of its time: they hardly vary, so a difference is one of its work.
 
-Only counts that agree with themselves over all rounds of a side are believed. They inform: nothing fails by them.
+Only counts that agree with themselves over all rounds of a side are used. They inform: nothing fails by them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a program in front of others does to all that it runs, told apart from what one of these does by itself.
 
 fakeroot loads a library into each process below it; strace and proot stop each at its system calls. So everything below
-takes longer, small processes by the larger part, and none of them is to blame. A change of one process is left to the
+takes longer, small processes by the larger part, and none of them is the cause. A change of one process is left to the
 wrapper where most of the others below it moved in the same direction and this one is not out of line with them. It is
 then a part of the row of the build as a whole, which is judged as always and names the wrapper. Below ``nice``, which
 does nothing to them, the others move to neither side, and each process answers for itself.

@@ -178,7 +178,7 @@ def _after_option(argument: str, place: int) -> bool:
 
 
 def _place(match: re.Match[str]) -> str:
-    """``TMP`` for a temporary directory, and for one in it that somebody made for himself."""
+    """``TMP`` for a temporary directory, and for a directory in it that somebody made."""
     if match["home"] is not None:
         return "~"
     drawn = match["drawn"]

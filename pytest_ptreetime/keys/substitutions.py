@@ -9,7 +9,7 @@ from pytest_ptreetime.system.user_pattern import check_replacement, user_pattern
 
 __all__ = ["Substitutions"]
 
-# An argument's first so many characters are matched, and make its key. The time of an innocent pattern may grow with
+# An argument's first so many characters are matched, and make its key. The time of a harmless pattern may grow with
 # the square of the length, and there are arguments of 128 KiB.
 MATCHED_CHARACTERS = 1_000
 

@@ -35,7 +35,7 @@ _session_key: pytest.StashKey[MeasuringSession] = pytest.StashKey()
 _settings_key: pytest.StashKey[Settings] = pytest.StashKey()
 _fixture_key: pytest.StashKey[PtreetimeFixture] = pytest.StashKey()
 _outcome_key: pytest.StashKey[Outcome] = pytest.StashKey()
-_harvests_key: pytest.StashKey[list[bytes]] = pytest.StashKey()
+_worker_results_key: pytest.StashKey[list[bytes]] = pytest.StashKey()
 _lost_key: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
@@ -72,7 +72,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
-    config.stash[_harvests_key] = []
+    config.stash[_worker_results_key] = []
     config.stash[_lost_key] = []
     try:
         config.stash[_settings_key] = _settings(config, {})
@@ -238,7 +238,7 @@ def pytest_testnodedown(node: Any) -> None:
     """An xdist worker has ended: keep what it measured."""
     sent = getattr(node, "workeroutput", {})
     if "ptreetime" in sent:
-        node.config.stash[_harvests_key].append(sent["ptreetime"])
+        node.config.stash[_worker_results_key].append(sent["ptreetime"])
     if "ptreetime_lost" in sent:
         node.config.stash[_lost_key].append(
             f"what {node.gateway.id} measured is neither stored nor reported: {sent['ptreetime_lost']}"
@@ -255,7 +255,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if session.exitstatus == pytest.ExitCode.USAGE_ERROR:
         return  # nothing was run: there is nothing to store or report
-    if _session_key not in config.stash and not config.stash[_harvests_key] and not config.stash[_lost_key]:
+    if _session_key not in config.stash and not config.stash[_worker_results_key] and not config.stash[_lost_key]:
         return
     try:
         outcome = _finish(config)
@@ -278,7 +278,7 @@ def _send(config: pytest.Config) -> None:
 
     sent: dict[str, bytes | str]
     try:
-        sent = {"ptreetime": _session(config).harvest()}
+        sent = {"ptreetime": _session(config).worker_result()}
     except (KeyboardInterrupt, Exception) as error:
         sent = {"ptreetime_lost": words_of(error)}
     config.workeroutput.update(sent)  # type: ignore[attr-defined]
@@ -287,8 +287,8 @@ def _send(config: pytest.Config) -> None:
 def _finish(config: pytest.Config) -> Outcome:
     from pytest_ptreetime.plugin.session_end import finish
 
-    for harvest in config.stash[_harvests_key]:
-        _session(config).add_harvest(harvest)
+    for worker_result in config.stash[_worker_results_key]:
+        _session(config).add_worker_result(worker_result)
     write, _ = _writer(config)
     return finish(
         _session(config),

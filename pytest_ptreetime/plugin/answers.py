@@ -105,7 +105,7 @@ def _checked(caller: Any, is_right: _IsRight, wanted: str, **arguments: Any) -> 
     """
     answer = caller(**arguments)
     if answer is not None and not is_right(answer):
-        _blame(caller, is_right, wanted, arguments, answer)
+        _refuse(caller, is_right, wanted, arguments, answer)
     return answer
 
 
@@ -113,12 +113,12 @@ def _all_checked(caller: Any, is_right: _IsRight, wanted: str) -> list[Any]:
     answers = caller()
     for answer in answers:
         if not is_right(answer):
-            _blame(caller, is_right, wanted, {}, answer)
+            _refuse(caller, is_right, wanted, {}, answer)
     return list(answers)
 
 
-def _blame(caller: Any, is_right: _IsRight, wanted: str, arguments: Mapping[str, Any], answer: Any) -> None:
-    """Say whose the answer is. pluggy does not tell, so the implementations are asked once more, one by one."""
+def _refuse(caller: Any, is_right: _IsRight, wanted: str, arguments: Mapping[str, Any], answer: Any) -> None:
+    """Refuse the answer and name its plugin, which pluggy does not tell: the implementations are asked one by one."""
     for name, function in _implementations(caller):
         own = function(arguments)
         if own is not None and not is_right(own):

@@ -46,7 +46,7 @@ GROUPINGS: Mapping[str, Callable[[str], str]] = {
 
 
 def grouped(now: Profile, before: Profile | None, name_of: Callable[[str], str]) -> Sequence[Group]:
-    """The groups, the dearest first. ``share`` is that of all processor time of now."""
+    """The groups, the costliest first. ``share`` is that of all processor time of now."""
     groups: dict[str, Group] = {}
     for key, metrics in now.totals.items():
         group = groups.setdefault(name_of(key), Group(name_of(key)))

@@ -162,7 +162,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "level": finding.level,
         "on_critical_path": finding.on_critical_path,
         "contention": finding.contention,
-        "within_disturbance": finding.within_disturbance,
+        "below_tracing_overhead": finding.below_tracing_overhead,
         "against": finding.against,
         "smallest": finding.smallest,
         "confirmation": None if finding.confirmation is None else msgspec.to_builtins(finding.confirmation),

@@ -43,7 +43,7 @@ from pytest_ptreetime.system.os_errors import refused_as
 from pytest_ptreetime.tracers import PROCESS_COST, Choice, Tracer, builtin_tracers, choose
 from pytest_ptreetime.tree.process_tree import ProcessNode
 
-__all__ = ["Harvest", "Hooks", "Judged", "MeasuringSession"]
+__all__ = ["Hooks", "Judged", "MeasuringSession", "WorkerResult"]
 
 MOST_ADAPTIVE_ROUNDS = 50
 MOST_CALIBRATIONS = 4
@@ -96,7 +96,7 @@ class Judged:
         return measurement.verdict in failing
 
 
-class Harvest(msgspec.Struct):
+class WorkerResult(msgspec.Struct):
     """What an xdist worker sends to its controller: finished measurements, and sessions to be stored by their test.
 
     Both are encoded by the modules whose they are, a session as the store's own line.
@@ -390,19 +390,19 @@ class MeasuringSession:
                 )
                 self.to_save.append((judged.label.stored_as, session))
 
-    def harvest(self) -> bytes:
+    def worker_result(self) -> bytes:
         """Everything that a controller needs of this worker."""
         self.collect()
         to_save = [(test, baseline_lines.line_of(session)) for test, session in self.to_save]
-        return msgspec.msgpack.encode(Harvest(results.encode(self.result()), to_save))
+        return msgspec.msgpack.encode(WorkerResult(results.encode(self.result()), to_save))
 
-    def add_harvest(self, data: bytes) -> None:
+    def add_worker_result(self, data: bytes) -> None:
         """Take over what a worker has sent."""
-        harvest = msgspec.msgpack.decode(data, type=Harvest)
-        other = results.decode(harvest.result)
+        worker_result = msgspec.msgpack.decode(data, type=WorkerResult)
+        other = results.decode(worker_result.result)
         self.others.extend(other.measurements)
         self.waited_by_others += other.waited
-        self.to_save.extend((test, baseline_lines.session_of(line)) for test, line in harvest.to_save)
+        self.to_save.extend((test, baseline_lines.session_of(line)) for test, line in worker_result.to_save)
 
     def save(self) -> list[Path]:
         """Store the sessions that were collected.

@@ -24,7 +24,7 @@ def warning_of_survivors(trees: Iterable[ProcessTree]) -> str | None:
     names: dict[str, None] = {}
     works = False
     for tree in trees:
-        if not tree.certificate.alive:
+        if not tree.completeness.alive:
             continue
         for node in tree.find(where=lambda node: node.exit_ns is None):
             names[clip(shell_line(node.args or [node.name or "?"]), LONGEST_NAME)] = None

@@ -1,6 +1,6 @@
 """Events, in order, to nodes: one method for each kind of event.
 
-What contradicts what came before is counted in the certificate and otherwise let be: a build's recording is worth
+What contradicts what came before is counted in `completeness` and otherwise let be: a build's recording is worth
 showing even where part of it is missing. The rules are in docs/explanation/architecture.md; beyond them:
 
 - An event of the root's pid before its first exec is the gate's, and is ignored.
@@ -31,7 +31,7 @@ from pytest_ptreetime.recording.events import (
     UserSpawn,
     UserStartup,
 )
-from pytest_ptreetime.tree.completeness import Certificate
+from pytest_ptreetime.tree.completeness import Completeness
 from pytest_ptreetime.tree.node import ProcessNode
 from pytest_ptreetime.tree.program import Program
 from pytest_ptreetime.tree.user_events import UserEvents
@@ -52,7 +52,7 @@ class TreeBuilder:
 
     def __init__(self, root_pid: int, root_start_ns: int | None, first_ns: int, *, interposer_only: bool) -> None:
         self.root = ProcessNode(root_pid, None, first_ns if root_start_ns is None else root_start_ns)
-        self.certificate = Certificate(interposer_only=interposer_only)
+        self.completeness = Completeness(interposer_only=interposer_only)
         self._interposer_only = interposer_only
         self._user_events = UserEvents(self.root)
         # The newest image of every pid, also of those that have ended.
@@ -86,21 +86,21 @@ class TreeBuilder:
     # The recording itself
 
     def _start(self, event: Start) -> None:
-        if self.certificate.started:
-            self.certificate.contradictions += 1
-        self.certificate.started = True
+        if self.completeness.started:
+            self.completeness.contradictions += 1
+        self.completeness.started = True
 
     def _end(self, event: End) -> None:
-        if self.certificate.ended:
-            self.certificate.contradictions += 1
+        if self.completeness.ended:
+            self.completeness.contradictions += 1
             return
-        self.certificate.ended = True
-        self.certificate.alive = event.alive
+        self.completeness.ended = True
+        self.completeness.alive = event.alive
 
     def _lost(self, event: Lost) -> None:
         missing = event.what.startswith(MISSING_WORDS)
-        said = self.certificate.missing if missing else self.certificate.lost_what
-        self.certificate.lost += 0 if missing else event.count
+        said = self.completeness.missing if missing else self.completeness.lost_what
+        self.completeness.lost += 0 if missing else event.count
         if len(said) < LOST_WORDS and event.what not in said:
             said.append(event.what)
 
@@ -112,17 +112,17 @@ class TreeBuilder:
         if before is not None and before.exit_ns is None:
             twice = before.parent is not None and before.parent.pid == event.parent_pid and before.start_ns == time_ns
             if twice or before is self.root:
-                self.certificate.contradictions += 1
+                self.completeness.contradictions += 1
                 return
         elif pid == self.root.pid and before is None:
             return  # the gate's
-        self.certificate.creates += 1
+        self.completeness.creates += 1
         parent = self._current.get(event.parent_pid)
         if parent is None:
-            self.certificate.contradictions += 1
+            self.completeness.contradictions += 1
             self._add(pid, self.root, time_ns, reparented=True)
         elif parent.exit_ns is not None:
-            self.certificate.contradictions += 1
+            self.completeness.contradictions += 1
             self._add(pid, parent, time_ns, reparented=True)
         else:
             self._current[pid] = node = ProcessNode(pid, parent, time_ns, parent.depth + 1, _program=parent._program)
@@ -135,7 +135,7 @@ class TreeBuilder:
             self._current[pid] = node = self.root
             node._usage_before = event.usage  # without it the gate's own milliseconds count as the root's
         elif node is None or node.exit_ns is not None:
-            self.certificate.unseen_creates += 1
+            self.completeness.unseen_creates += 1
             node = self._add(pid, self.root, event.time_ns, reparented=True)
             node._usage_before_known = event.usage is not None
             node._usage_before = event.usage
@@ -151,7 +151,7 @@ class TreeBuilder:
 
     def _next_image(self, node: ProcessNode, event: Exec) -> ProcessNode | None:
         if node._exec_ns == event.time_ns:
-            self.certificate.contradictions += 1
+            self.completeness.contradictions += 1
             return None
         usage = event.usage
         if usage is None and (call := self._user_execs.get(node.pid)) is not None:
@@ -188,9 +188,9 @@ class TreeBuilder:
     def _exit(self, event: Exit) -> None:
         node = self._current.get(event.pid)
         if node is None or node.exit_ns is not None:
-            self.certificate.stray_exits += 1
+            self.completeness.stray_exits += 1
             return
-        self.certificate.exits += 1
+        self.completeness.exits += 1
         node.exit_ns = event.time_ns
         _set_startup(node, event.loading_ns)
         if event.leaving_ns is not None:
@@ -252,7 +252,7 @@ class TreeBuilder:
             if parent is not None:
                 child = self._add(event.child_pid, parent, event.time_ns, reparented=False)
                 child._program, child._execed = Program.of(event, self._paths), True
-                self.certificate.unseen_creates += 1
+                self.completeness.unseen_creates += 1
 
     def _user_exit(self, event: UserExit) -> None:
         node = self._current.get(event.pid)
@@ -273,7 +273,7 @@ class TreeBuilder:
         """Whether the event is of the living ``node``. Where nobody else tells of processes, all are."""
         if self._interposer_only or self._user_events.fits(node, event):
             return True
-        self.certificate.foreign_user_events += 1
+        self.completeness.foreign_user_events += 1
         return False
 
     def _adopts(self, event: UserStartup | UserExec | UserExit) -> bool:
@@ -285,11 +285,11 @@ class TreeBuilder:
         if self._interposer_only and event.pid != self.root.pid:
             return True
         if event.pid != self.root.pid:
-            self.certificate.foreign_user_events += 1
+            self.completeness.foreign_user_events += 1
         return False
 
     def _adopt(self, event: UserStartup | UserExec | UserExit) -> ProcessNode:
-        self.certificate.unseen_creates += 1
+        self.completeness.unseen_creates += 1
         parent = self._current.get(event.parent_pid)
         return self._add(event.pid, parent or self.root, event.time_ns, reparented=parent is None)
 
@@ -333,18 +333,18 @@ class TreeBuilder:
                 self.root._user_exit_ns = last._user_exit_ns
 
     def _settle(self, nodes: list[ProcessNode]) -> None:
-        certificate = self.certificate
+        completeness = self.completeness
         for node in nodes:
             if node.exit_ns is None:
                 if self._interposer_only and node._user_exit_ns is not None:
                     node.exit_ns = node._user_exit_ns
                 else:
-                    node.still_running = certificate.ended and certificate.alive != 0
-                    certificate.without_end += not certificate.ended
+                    node.still_running = completeness.ended and completeness.alive != 0
+                    completeness.without_end += not completeness.ended
             if node._program is None or node._program.args is None:
-                certificate.without_args += 1
+                completeness.without_args += 1
             if node._usage_after is None or not node._usage_before_known:
-                certificate.unknown_cpu += 1
+                completeness.unknown_cpu += 1
         mark_reparented(nodes)
 
 

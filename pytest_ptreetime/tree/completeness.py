@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["Certificate"]
+__all__ = ["Completeness"]
 
 
-class Certificate(msgspec.Struct):
+class Completeness(msgspec.Struct):
     """The counts that a tree's completeness is judged by.
 
     ``creates`` and ``exits`` are of processes that are in the tree, the root's exit included and its creation not: a

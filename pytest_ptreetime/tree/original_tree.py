@@ -38,7 +38,7 @@ from pytest_ptreetime.recording.original import (
 )
 from pytest_ptreetime.system.garbage_collection import without_collector
 from pytest_ptreetime.tree.builder import mark_reparented, preorder
-from pytest_ptreetime.tree.completeness import Certificate
+from pytest_ptreetime.tree.completeness import Completeness
 from pytest_ptreetime.tree.node import ProcessNode
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
@@ -67,10 +67,10 @@ def build_original_tree(
         builder = _Builder(start, list(command))
         builder.take(ordered)
         nodes = builder.finish()
-    reasons = [*([incomplete_reason] if incomplete_reason else []), *builder.certificate.reasons()]
+    reasons = [*([incomplete_reason] if incomplete_reason else []), *builder.completeness.reasons()]
     return ProcessTree(
         builder.root,
-        certificate=builder.certificate,
+        completeness=builder.completeness,
         incomplete_reason="; ".join(reasons) or None,
         tracer=tracer,
         command=command,
@@ -84,7 +84,7 @@ class _Builder:
 
     def __init__(self, start: OriginalStart, command: list[str]) -> None:
         self.root = ProcessNode(start.target, None, start.ts * 1000, _execed=True, _args=command or None)
-        self.certificate = Certificate(started=True)
+        self.completeness = Completeness(started=True)
         self._active = {start.target: self.root}
         self._attached = {id(self.root)}  # the images that were created, the others are only known by their pid
         self._unattached: list[ProcessNode] = []  # kept alive, so that no id is used twice
@@ -105,7 +105,7 @@ class _Builder:
             handlers[type(event)](event)
 
     def _end(self, event: OriginalEnd) -> None:
-        self.certificate.ended = True
+        self.completeness.ended = True
 
     def _record(self, pid: int) -> ProcessNode:
         node = self._active.get(pid)
@@ -118,12 +118,12 @@ class _Builder:
         pid = event.pid
         node = self._active.get(pid)
         if pid == event.parent or node is self.root:
-            self.certificate.contradictions += 1
+            self.completeness.contradictions += 1
             return
         if node is None:
             self._active[pid] = node = ProcessNode(pid, None, event.ts * 1000)
         elif id(node) in self._attached:  # its exit was not seen
-            self.certificate.contradictions += 1
+            self.completeness.contradictions += 1
             self._active[pid] = node = ProcessNode(pid, None, event.ts * 1000)
         else:
             node.start_ns = event.ts * 1000
@@ -173,22 +173,22 @@ class _Builder:
         node = self._active.pop(event.pid, None)
         self._spawns.pop(event.pid, None)
         if node is None or id(node) not in self._attached:
-            self.certificate.foreign_exits += 1
+            self.completeness.foreign_exits += 1
             return
         node.exit_ns = event.ts * 1000
         node._name = event.name
-        self.certificate.exits += 1
+        self.completeness.exits += 1
 
     def finish(self) -> list[ProcessNode]:
         nodes = preorder(self.root)
-        certificate = self.certificate
+        completeness = self.completeness
         for node in nodes:
             if node.parent is not None:
                 node.depth = node.parent.depth + 1
-                certificate.creates += node.previous_image is None
-            certificate.without_end += node.exit_ns is None
-            certificate.without_args += node._args is None
-            certificate.unknown_cpu += node._usage_after is None
+                completeness.creates += node.previous_image is None
+            completeness.without_end += node.exit_ns is None
+            completeness.without_args += node._args is None
+            completeness.unknown_cpu += node._usage_after is None
         mark_reparented(nodes)
         return nodes
 

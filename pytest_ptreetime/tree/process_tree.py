@@ -23,7 +23,7 @@ from pytest_ptreetime.recording.events import Create, Event, Exec, Start, date
 from pytest_ptreetime.system.garbage_collection import without_collector
 from pytest_ptreetime.system.host import HostFacts
 from pytest_ptreetime.tree.builder import TreeBuilder, preorder
-from pytest_ptreetime.tree.completeness import Certificate
+from pytest_ptreetime.tree.completeness import Completeness
 from pytest_ptreetime.tree.node import ProcessNode
 
 __all__ = ["ProcessNode", "ProcessTree", "build_tree"]
@@ -34,14 +34,14 @@ class ProcessTree:
 
     ``started`` is the root's start in seconds since the epoch, None where the recording has no date. ``rounds`` are the
     trees of all measured rounds, this one included; ``stdout`` and ``stderr`` the command's output where it was kept.
-    ``certificate`` has the counts behind ``incomplete_reason``.
+    ``completeness`` has the counts behind ``incomplete_reason``.
     """
 
     def __init__(
         self,
         root: ProcessNode,
         *,
-        certificate: Certificate | None = None,
+        completeness: Completeness | None = None,
         incomplete_reason: str | None = None,
         host: HostFacts | None = None,
         tracer: str | None = None,
@@ -50,7 +50,7 @@ class ProcessTree:
         nodes: list[ProcessNode] | None = None,
     ) -> None:
         self.root = root
-        self.certificate = certificate or Certificate()
+        self.completeness = completeness or Completeness()
         self.incomplete_reason = incomplete_reason
         self.host = host
         self.tracer = tracer
@@ -84,7 +84,7 @@ class ProcessTree:
 
     @property
     def cpu(self) -> float | None:
-        """Processor seconds, likewise. ``certificate.unknown_cpu`` counts the nodes that don't know."""
+        """Processor seconds, likewise. ``completeness.unknown_cpu`` counts the nodes that don't know."""
         return self._sum("cpu")
 
     @property
@@ -191,13 +191,13 @@ def build_tree(
         )
         builder.take(ordered)
         nodes = builder.finish()
-    reasons = [*([incomplete_reason] if incomplete_reason else []), *builder.certificate.reasons()]
+    reasons = [*([incomplete_reason] if incomplete_reason else []), *builder.completeness.reasons()]
     started = None
     if start is not None:
         started = date(start.realtime_ns + builder.root.start_ns - start.time_ns)
     return ProcessTree(
         builder.root,
-        certificate=builder.certificate,
+        completeness=builder.completeness,
         incomplete_reason="; ".join(reasons) or None,
         host=host,
         tracer=tracer,

@@ -44,7 +44,7 @@ def finding_sentence(finding: Finding) -> str:
         text += f", explains {explained} of the build's {build}"
     if finding.work is not None:
         text += f"; {work_in_words(finding.work)}"
-    if finding.within_disturbance:
+    if finding.below_tracing_overhead:
         text += "; less than what tracing adds to a process"
     if finding.on_critical_path:
         text += "; on the critical path"

@@ -47,7 +47,7 @@ def _with_others(findings: Sequence[Finding]) -> str:
     first = findings[0]
     alike = [finding for finding in findings if _is_small(first) and _is_small(finding) and _kin(first, finding)]
     if len(alike) > 1:  # none of them would be worth a word by itself
-        text = f"{together_in_words(alike, first.program, 'are new')}; the dearest: {first.label or first.key}"
+        text = f"{together_in_words(alike, first.program, 'are new')}; the costliest: {first.label or first.key}"
         others = len(findings) - len(alike)
     else:
         text, others = finding_sentence(first), len(findings) - 1

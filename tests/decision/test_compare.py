@@ -687,9 +687,9 @@ def test_finding_smaller_than_what_tracing_adds_to_a_process_says_so(
 ) -> None:
     now = builds.session(slower={LARGE: 1.3})
     comparison = compare(baseline, now, tracing_cost=1.0)
-    assert comparison.causes[0].within_disturbance
+    assert comparison.causes[0].below_tracing_overhead
     assert "; less than what tracing adds to a process" in comparison.sentence
-    assert not compare(baseline, now, tracing_cost=180e-6).causes[0].within_disturbance
+    assert not compare(baseline, now, tracing_cost=180e-6).causes[0].below_tracing_overhead
 
 
 def test_node_settings_choose_metrics(baseline: list[list[Profile]], builds: Builds) -> None:

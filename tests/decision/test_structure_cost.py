@@ -58,7 +58,9 @@ def test_many_small_units_of_one_program_fail_as_what_they_cost_together() -> No
     comparison = compared(build(), build(more))
     assert comparison.verdict == "regression"
     assert len(comparison.causes) == 10
-    assert comparison.sentence == "10 x sed are new: +40 ms of processor time, 1.9 % of the build; the dearest: sed s0"
+    assert (
+        comparison.sentence == "10 x sed are new: +40 ms of processor time, 1.9 % of the build; the costliest: sed s0"
+    )
 
 
 @pytest.mark.parametrize(("number", "verdict"), [(12, "inconclusive"), (100, "regression")])

@@ -224,7 +224,7 @@ def test_concurrent_spawns_keep_their_own_command_lines() -> None:
 def test_stray_exit_is_counted_and_left_out() -> None:
     tree = load(ended(5, 77, "launchd", 1), ended(6, 78, "stray", TARGET))
     assert len(tree) == 1
-    assert tree.certificate.foreign_exits == 2
+    assert tree.completeness.foreign_exits == 2
 
 
 def test_process_without_an_end_makes_the_tree_incomplete() -> None:

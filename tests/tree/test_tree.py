@@ -251,7 +251,7 @@ class TestFind:
         assert len(tree.find()) == 4
 
 
-class TestCertificate:
+class TestCompleteness:
     @pytest.mark.promise("loss-is-noticed")
     def test_lost_events_make_a_tree_incomplete(self) -> None:
         events = Simulation().start().end()
@@ -284,7 +284,7 @@ class TestCertificate:
 
     def test_exit_of_an_unknown_process_is_counted(self) -> None:
         tree = build_tree([*Simulation().start().end(), Exit(10**12 + 1, 77, 0)])
-        assert tree.certificate.stray_exits == 1
+        assert tree.completeness.stray_exits == 1
         assert tree.incomplete_reason == "1 exit belongs to no process that was seen"
 
     def test_event_told_twice_is_counted_and_changes_nothing_else(self) -> None:
@@ -303,7 +303,7 @@ class TestCertificate:
         events = [*Simulation().start().run(1, b"gcc").end(), UserStartup(10**12 + 2, 31_000, 1, 0, 0)]
         tree = build_tree(events)
         assert len(tree) == 2
-        assert tree.certificate.foreign_user_events == 1
+        assert tree.completeness.foreign_user_events == 1
         assert tree.complete
 
     @pytest.mark.promise("lags-of-its-own")
@@ -313,7 +313,7 @@ class TestCertificate:
         node = tree.find(name="sleep")[0]
         assert node.startlag == pytest.approx(1e-9)
         assert node.exitlag == pytest.approx(1e-9)
-        assert tree.certificate.foreign_user_events == 3
+        assert tree.completeness.foreign_user_events == 3
         assert tree.complete
 
     @pytest.mark.promise("lags-of-its-own")
@@ -338,7 +338,7 @@ class TestCertificate:
     def test_loss_that_costs_the_tree_nothing_is_known_and_leaves_it_complete(self) -> None:
         tree = build_tree([*SLEEP, Lost(20, 0, "the log was cut")])
         assert tree.complete
-        assert tree.certificate.lost_what == ["the log was cut"]
+        assert tree.completeness.lost_what == ["the log was cut"]
 
     def test_recording_without_any_process_is_an_error(self) -> None:
         with pytest.raises(RecordingFailed, match="no events of any process"):
