@@ -210,14 +210,10 @@ class TreeBuilder:
     # The interposer's events
 
     def _user_startup(self, event: UserStartup) -> None:
-        node = self._current.get(event.pid)
-        if node is None or node.exit_ns is not None:
-            if not self._adopts(event):
-                return
-            node = self._adopt(event)
-        elif not self._fits(node, event):
+        node = self._node_of(event)
+        if node is None:
             return
-        elif node._startup_ns is not None:
+        if node._startup_ns is not None:
             if not self._interposer_only:
                 self._user_events.starts_twice(node)
                 return
@@ -230,14 +226,8 @@ class TreeBuilder:
             node._execed = True
 
     def _user_exec(self, event: UserExec) -> None:
-        node = self._current.get(event.pid)
-        if node is None or node.exit_ns is not None:
-            if not self._adopts(event):
-                return
-            self._adopt(event)
-        elif not self._fits(node, event):
-            return
-        self._user_execs[event.pid] = event
+        if self._node_of(event) is not None:
+            self._user_execs[event.pid] = event
 
     def _user_spawn(self, event: UserSpawn) -> None:
         node = self._current.get(event.pid)
@@ -255,12 +245,8 @@ class TreeBuilder:
                 self.completeness.unseen_creates += 1
 
     def _user_exit(self, event: UserExit) -> None:
-        node = self._current.get(event.pid)
-        if node is None or node.exit_ns is not None:
-            if not self._adopts(event):
-                return
-            node = self._adopt(event)
-        elif not self._fits(node, event):
+        node = self._node_of(event)
+        if node is None:
             return
         if node._user_exit_ns is not None:
             return
@@ -275,6 +261,13 @@ class TreeBuilder:
             return True
         self.completeness.foreign_user_events += 1
         return False
+
+    def _node_of(self, event: UserStartup | UserExec | UserExit) -> ProcessNode | None:
+        """The node that tells of itself; None where the event can't be of the process that bears its number."""
+        node = self._current.get(event.pid)
+        if node is None or node.exit_ns is not None:
+            return self._adopt(event) if self._adopts(event) else None
+        return node if self._fits(node, event) else None
 
     def _adopts(self, event: UserStartup | UserExec | UserExit) -> bool:
         """Whether a user event of an unknown process makes it known.
