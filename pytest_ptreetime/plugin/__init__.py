@@ -371,7 +371,8 @@ def _session(config: pytest.Config) -> MeasuringSession:
         from pytest_ptreetime.system.os_errors import refused_as
 
         with refused_as(RecordingFailed, "nothing can be measured"):
-            from pytest_ptreetime.session.measuring import Hooks, MeasuringSession
+            from pytest_ptreetime.session.judged import Hooks
+            from pytest_ptreetime.session.measuring import MeasuringSession
 
         hook = config.hook
         hooks = Hooks(

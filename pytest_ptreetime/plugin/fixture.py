@@ -10,9 +10,10 @@ from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.values import parse_fail_on
 from pytest_ptreetime.session.build import Args, Build, RunOptions, takes_run_options
+from pytest_ptreetime.session.judged import Judged
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measure import representative
-from pytest_ptreetime.session.measuring import Judged, MeasuringSession
+from pytest_ptreetime.session.measuring import MeasuringSession
 from pytest_ptreetime.session.preparation import Setup, is_incremental
 from pytest_ptreetime.session.progress import Progress
 from pytest_ptreetime.settings import Settings

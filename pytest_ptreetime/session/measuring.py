@@ -5,11 +5,10 @@ Nothing here knows pytest; plugin/__init__.py hands in the settings and the hook
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,19 @@ from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.finding import Remark
 from pytest_ptreetime.decision.history import History, Point, history_of
 from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.decision.rekeying import rekeyed
-from pytest_ptreetime.errors import BaselineError, BaselineMissing, RecordingFailed, ReportFailed, StoreMissing
+from pytest_ptreetime.errors import RecordingFailed
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.options.values import min_effect_terms
 from pytest_ptreetime.reports import results
 from pytest_ptreetime.reports.results import Measurement, SessionResult
 from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.evaluation import evaluate, name_alike
+from pytest_ptreetime.session.judged import Hooks, Judged, WorkerResult
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measure import machine_lock, measure, measure_interleaved, representative
 from pytest_ptreetime.session.progress import Progress
 from pytest_ptreetime.session.run import Round
+from pytest_ptreetime.session.stored import Stores, recording_saver, saving_command
 from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.session.worktree import Worktree, commit_of, commit_time_of
 from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings
@@ -41,69 +41,13 @@ from pytest_ptreetime.system.calibration import Calibration, calibrate
 from pytest_ptreetime.system.host import HostFacts, host_facts
 from pytest_ptreetime.system.os_errors import refused_as
 from pytest_ptreetime.tracers import PROCESS_COST, Choice, Tracer, builtin_tracers, choose
-from pytest_ptreetime.tree.process_tree import ProcessNode
 
-__all__ = ["Hooks", "Judged", "MeasuringSession", "WorkerResult"]
+__all__ = ["MeasuringSession"]
 
 MOST_ADAPTIVE_ROUNDS = 50
 MOST_CALIBRATIONS = 4
 FEWEST_ADAPTIVE_ROUNDS = 3
 MOST_HISTORIES = 500
-
-
-@dataclass
-class Hooks:
-    """What plugins may override; see plugin/hookspecs.py."""
-
-    key: Callable[[ProcessNode], str | None] | None = None
-    normalize_args: Callable[[ProcessNode], Sequence[str] | None] | None = None
-    compare: Callable[..., Comparison | None] | None = None
-    tracers: Mapping[str, Callable[[], Tracer]] = field(default_factory=dict)
-    machine_info: Callable[[dict[str, str]], object] | None = None
-
-
-@dataclass
-class Judged:
-    """A measurement with the settings that it is judged by, and what the judgement needs."""
-
-    measurement: Measurement
-    label: Label
-    settings: Settings
-    profiles: list[Profile]
-    baseline_profiles: list[Profile] = field(default_factory=list)
-    stored: store.Baseline | None = None
-    keep: bool = True
-    #: What was measured, for confirming: the candidate's build, and the baseline's where there was one.
-    build: Build | None = None
-    baseline_build: Build | None = None
-    progress: Progress | None = None
-
-    @property
-    def named_profiles(self) -> list[Profile]:
-        """The profiles under the keys that reports and stores have."""
-        names = self.measurement.names or [{}] * len(self.profiles)
-        return [rekeyed([profile], new, {})[0] for profile, new in zip(self.profiles, names, strict=True)]
-
-    @property
-    def fails(self) -> bool:
-        """Whether the verdict fails the test under its ``--ptreetime-fail-on``."""
-        measurement, failing = self.measurement, self.settings.fail_on
-        if measurement.comparison is not None:
-            if measurement.message is not None and "inconclusive" in failing:  # part of it could not be compared
-                return True
-            if "structure" in failing and measurement.comparison.structure:
-                return True
-        return measurement.verdict in failing
-
-
-class WorkerResult(msgspec.Struct):
-    """What an xdist worker sends to its controller: finished measurements, and sessions to be stored by their test.
-
-    Both are encoded by the modules whose they are, a session as the store's own line.
-    """
-
-    result: bytes
-    to_save: list[tuple[str, bytes]]
 
 
 class MeasuringSession:
@@ -118,6 +62,7 @@ class MeasuringSession:
         self.waited = 0.0  # seconds, for other measurements on this machine
         self.waited_by_others = 0.0  # by xdist's workers, for each other too
         self.host: HostFacts = host_facts()
+        self.stores = Stores(directory, self.host)
         self.commit = commit_of(directory)
         self.commit_time = commit_time_of(directory)
         self.judged: list[Judged] = []
@@ -186,9 +131,9 @@ class MeasuringSession:
             return self.measure_against(
                 other, build, settings, label=label, tracer=tracer, progress=progress, source=source
             )
-        stored = self._stored(settings, label)  # what can't be compared with is told before the build runs
+        stored = self.stores.baseline(settings, label)  # what can't be compared with is told before the build runs
         choice = self._chosen(settings, tracer)
-        keeper = self._keeper(settings, label)
+        keeper = recording_saver(settings, label)
         adaptive = settings.rounds == "auto"
         if settings.baseline is not None or settings.save_baseline is not None:
             self._calibrate(progress)
@@ -233,7 +178,7 @@ class MeasuringSession:
             rounds=MOST_ADAPTIVE_ROUNDS if adaptive else settings.round_count,
             warmup=settings.warmup_count,
             progress=progress,
-            on_round=self._keeper(settings, label),
+            on_round=recording_saver(settings, label),
             on_warmup=warm.append,
             enough=self._enough_in_turns(settings, began) if adaptive else None,
             on_waited=self._note_wait,
@@ -298,12 +243,12 @@ class MeasuringSession:
             if any(wanted.partition(":")[0] == "html" for wanted in settings.report):
                 measurement.history = _history(judged.stored)
         elif settings.baseline is not None:
+            place = store.near(self.stores.at(settings.baseline, settings).directory)
             measurement.message = (
-                f"not compared: no baseline of {measurement.name} in "
-                f"{store.near(self.store_in(settings.baseline, settings).directory)} (save one: {_saving(settings)})"
+                f"not compared: no baseline of {measurement.name} in {place} (save one: {saving_command(settings)})"
             )
         if measurement.comparison is None:
-            name_alike(measurement, judged.profiles, self._last_stored(judged))
+            name_alike(measurement, judged.profiles, self.stores.last_session(settings, judged.label))
 
     def _tell_of_the_machine(self, judged: Judged, stored: store.Baseline) -> None:
         """What of the comparison is left out, or weak, because the baseline was measured elsewhere."""
@@ -313,7 +258,7 @@ class MeasuringSession:
             measurement.message = (
                 f"times not compared, only counts: the baseline of {measurement.name} is from another machine "
                 f"({difference}); compare both revisions here with --ptreetime-against REV, or save a baseline here: "
-                f"{_saving(judged.settings)}"
+                f"{saving_command(judged.settings)}"
             )
         elif measurement.comparison is not None:
             if difference is not None:
@@ -360,17 +305,6 @@ class MeasuringSession:
             terms["current_calibration"] = self.calibration
         return terms
 
-    def _last_stored(self, judged: Judged) -> Sequence[Profile]:
-        """The session that this one will be stored beside, whose names it takes; none where there is none."""
-        settings = judged.settings
-        if settings.save_baseline is None:
-            return ()
-        where = self.store_in(settings.save_baseline, settings)
-        with suppress(BaselineError):  # said when it is stored
-            sessions = where.load(judged.label.stored_as, self.host).sessions
-            return sessions[-1].profiles() if sessions else ()
-        return ()
-
     # Ending
 
     def collect(self) -> None:
@@ -411,7 +345,7 @@ class MeasuringSession:
         """
         if self.settings.save_baseline is None:
             return []
-        stored = self.store_in(self.settings.save_baseline, self.settings)
+        stored = self.stores.at(self.settings.save_baseline, self.settings)
         return [stored.add(test, self.host, session, of_now=True) for test, session in self.to_save]
 
     def result(self) -> SessionResult:
@@ -481,23 +415,6 @@ class MeasuringSession:
             measurement.round_profiles = profiles
         return Judged(measurement, label, settings, profiles, self.profiles(baseline_rounds, settings))
 
-    def _keeper(self, settings: Settings, label: Label) -> Callable[[Round], None] | None:
-        """Saves each round's recording where ``--ptreetime-record-dir`` asks for it."""
-        if settings.record_dir is None:
-            return None
-        directory = Path(settings.record_dir)
-        what = f"the recordings can't be kept in {directory}"
-        with refused_as(ReportFailed, what):
-            directory.mkdir(parents=True, exist_ok=True)
-        readable = store.file_name(label.stored_as)
-        numbers = iter(range(1, 1_000_000))
-
-        def keep(done: Round) -> None:
-            with refused_as(ReportFailed, what):
-                done.recording.save(directory / f"{readable}-{next(numbers)}.ptreetime")
-
-        return keep
-
     def _enough(
         self, settings: Settings, baseline: store.Baseline | None, began: float
     ) -> Callable[[Sequence[Round]], bool]:
@@ -533,33 +450,6 @@ class MeasuringSession:
             return False
         return compare(sessions, self.profiles(rounds, settings), **self._terms(settings, paired, stored)).decided
 
-    # The store
-
-    def store_in(self, directory: str, settings: Settings) -> store.Store:
-        """The store in ``directory``, which is relative to pytest's rootdir wherever pytest was started."""
-        return store.Store(self.directory / directory, settings.baseline_name)
-
-    def _stored(self, settings: Settings, label: Label) -> store.Baseline | None:
-        """What to compare with; None where nothing is asked for, or nothing of this test is stored.
-
-        :raises BaselineError: the store is missing, though not where this session is about to make it, or damaged.
-        """
-        if settings.baseline is None:
-            return None
-        where = self.store_in(settings.baseline, settings)
-        try:
-            return where.load(label.stored_as, self.host)
-        except BaselineMissing:
-            return None
-        except StoreMissing as error:
-            saved_in = settings.save_baseline
-            if saved_in is not None and self.store_in(saved_in, settings).root == where.root:
-                return None
-            raise StoreMissing(
-                f"{error}, so {label.shown_as} can't be compared: save a baseline first ({_saving(settings)}), or give "
-                f"--ptreetime-baseline=DIR, below {self.directory}"
-            ) from None
-
 
 def _history(stored: store.Baseline) -> History:
     """For a page: what each node used the processor in the baseline's sessions."""
@@ -571,8 +461,3 @@ def _warn_of_survivors(judged: Judged, *runs: Sequence[Round]) -> None:
     warning = warning_of_survivors(done.tree for some in runs for done in some)
     if warning is not None:
         judged.measurement.warnings.append(warning)
-
-
-def _saving(settings: Settings) -> str:
-    """The command that saves what was missing."""
-    return shlex.join(["pytest", *settings.saving_flags])

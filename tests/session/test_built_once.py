@@ -14,8 +14,9 @@ from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.reports.terminal import properties
 from pytest_ptreetime.session.build import Build
+from pytest_ptreetime.session.judged import Hooks
 from pytest_ptreetime.session.label import Label
-from pytest_ptreetime.session.measuring import Hooks, MeasuringSession
+from pytest_ptreetime.session.measuring import MeasuringSession
 from pytest_ptreetime.settings import resolve
 
 PLAN = "cc1 a.c = 0.5\ncc1 b.c = 0.25\n"
