@@ -4,24 +4,27 @@
 
 Each round runs every variant once, the next round in the opposite order. The time is measured inside the storm, so that
 no tracer's start or end is in it. A ratio is taken within its round; the table shows the median of the rounds' ratios,
-their middle half, and what a process costs more than untraced. Each tracer runs as it does by itself, without any
-library, and with the one that logs. The bars: ebpf at most 1.03, ptrace without a library at most 1.05 times what its
-stops alone cost, which a tracer that does nothing but stop (stops.c) tells. Two options make
-figures that serve to compare two states of the code, not to judge them by the bars: ``--one-cpu`` binds everything to
-one processor, and ``--realtime`` (root) runs everything under SCHED_FIFO: others then disturb it less, and to wake a
-process on another processor costs more.
+their middle half, and what a process costs more than untraced, also of the processor time of all that the variant
+started. That one can be told on a busy machine, too. Each tracer runs as it does by itself, without any library, and
+with the one that logs. The bars: ebpf at most 1.03, ptrace without a library at most 1.05 times what its stops alone
+cost, which a tracer that does nothing but stop (stops.c) tells. Two options make figures that serve to compare two
+states of the code, not to judge them by the bars: ``--one-cpu`` binds everything to one processor, and ``--realtime``
+(root) runs everything under SCHED_FIFO: others then disturb it less, and to wake a process on another processor costs
+more.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from operator import sub
 from pathlib import Path
 
 from storm import HERE, compiled, storm_command
@@ -116,14 +119,25 @@ def without_those_that_fail(found: dict[str, Run], storm: list[str]) -> dict[str
     return working
 
 
-def measure(found: dict[str, Run], storm: list[str], rounds: int) -> dict[str, list[int]]:
-    """Nanoseconds of each round, by variant."""
+def measure(
+    found: dict[str, Run], storm: list[str], rounds: int
+) -> tuple[dict[str, list[int]], dict[str, list[float]]]:
+    """Nanoseconds of each round, by variant, and seconds of processor time that its processes used."""
     times: dict[str, list[int]] = {name: [] for name in found}
+    cpus: dict[str, list[float]] = {name: [] for name in found}
     for number in range(rounds):
         order = list(found.items())
         for name, run in order if number % 2 == 0 else reversed(order):
+            before = cpu_of_children()
             times[name].append(run(storm))
-    return times
+            cpus[name].append(cpu_of_children() - before)
+    return times, cpus
+
+
+def cpu_of_children() -> float:
+    """Of all that have ended; a recorder that goes on between recordings is not among them."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def bars(times: dict[str, list[int]]) -> dict[str, float]:
@@ -134,7 +148,7 @@ def bars(times: dict[str, list[int]]) -> dict[str, float]:
     return {**BARS, "ptrace, no library": STOPS_BAR * statistics.median(ratios)}
 
 
-def table(times: dict[str, list[int]], count: int, bars: dict[str, float]) -> str:
+def table(times: dict[str, list[int]], cpus: dict[str, list[float]], count: int, bars: dict[str, float]) -> str:
     """One row for each variant."""
     untraced = times[UNTRACED]
     rows = []
@@ -142,6 +156,7 @@ def table(times: dict[str, list[int]], count: int, bars: dict[str, float]) -> st
         ratios = [ours / base for ours, base in zip(of_variant, untraced, strict=True)]
         quarters = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
         more_us = statistics.median(ours - base for ours, base in zip(of_variant, untraced, strict=True)) / count / 1e3
+        more_cpu_us = statistics.median(map(sub, cpus[name], cpus[UNTRACED])) / count * 1e6
         bar = bars.get(name)
         rows.append(
             [
@@ -150,11 +165,12 @@ def table(times: dict[str, list[int]], count: int, bars: dict[str, float]) -> st
                 f"{quarters[1]:.3f}",
                 f"{quarters[0]:.3f} to {quarters[2]:.3f}",
                 f"{more_us:.0f}",
+                f"{more_cpu_us:.0f}",
                 "" if bar is None else f"{bar:.2f} {'met' if quarters[1] <= bar else 'missed'}",
             ]
         )
-    headers = ["variant", "us/process", "ratio", "middle half", "us more", "bar"]
-    return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", *["right"] * 5))
+    headers = ["variant", "us/process", "ratio", "middle half", "us more", "cpu us more", "bar"]
+    return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", *["right"] * 6))
 
 
 def main() -> None:
@@ -176,12 +192,12 @@ def main() -> None:
         if options.only:
             found = {name: run for name, run in found.items() if name in (UNTRACED, *options.only)}
         found = without_those_that_fail(found, storm)
-        times = measure(found, storm, options.rounds)
+        times, cpus = measure(found, storm, options.rounds)
         for tracer in tracers:
             tracer.close()
     load = os.getloadavg()[0]
     print(f"a storm of {options.count} processes, {options.rounds} rounds, load average {load:.1f} at the end")
-    print(table(times, options.count, {} if options.one_cpu or options.realtime else bars(times)))
+    print(table(times, cpus, options.count, {} if options.one_cpu or options.realtime else bars(times)))
 
 
 if __name__ == "__main__":

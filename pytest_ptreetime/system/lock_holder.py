@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -44,18 +45,16 @@ def answering(path: Path) -> Iterator[None]:
     with ExitStack() as opened:
         with suppress(OSError, RuntimeError):
             server = opened.enter_context(socket.socket(socket.AF_UNIX))
-            stop, stopped = socket.socketpair()
-            opened.enter_context(stopped)
-            path.unlink(missing_ok=True)  # of one that was killed
+            stop, stopped = map(opened.enter_context, socket.socketpair())
+            _remove(path)  # of one that was killed
             with _address(path) as address:
                 server.bind(address)
             path.chmod(0o600)
-            opened.callback(path.unlink, missing_ok=True)
+            opened.callback(_remove, path)
             server.listen()
             thread = threading.Thread(target=_answer, args=(server, stopped), daemon=True)
+            opened.callback(_end, thread, stop)
             thread.start()
-            opened.callback(thread.join)
-            opened.enter_context(stop)
         yield
 
 
@@ -77,7 +76,19 @@ def ask(path: Path, seconds: float | None) -> Answer:
     return Answer(None, None)
 
 
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _end(thread: threading.Thread, stop: socket.socket) -> None:
+    stop.close()
+    if thread.ident is not None:
+        thread.join()
+
+
 def _answer(server: socket.socket, stop: socket.socket) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for who waits for the build
     poll = select.poll()
     poll.register(server, select.POLLIN)
     poll.register(stop, select.POLLIN)

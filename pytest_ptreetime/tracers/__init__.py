@@ -29,9 +29,10 @@ __all__ = [
 ]
 
 
-#: Seconds that a tracer with the interposing library adds to a process, as `make bench` measured them on a virtual
-#: machine of two processors, where a process takes 0.7 ms. A tracer that is not named has not been measured.
-PROCESS_COST = {"ebpf": 52e-6, "ptrace": 285e-6, "interpose": 45e-6}
+#: Seconds that a tracer adds to the processor time of a process, as bench/overhead.py measured them ("cpu us more") on
+#: a virtual machine of two processors, where a process takes 0.7 ms. Ptrace was measured on a quiet one, the others on
+#: a busy one. A tracer that is not named has not been measured.
+PROCESS_COST = {"ebpf": 15e-6, "ptrace": 285e-6, "interpose": 200e-6}
 
 
 #: Whether a library may be loaded into the programs of the build, where the tracer can use one: True is the one that
