@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 import time
 import traceback
@@ -39,6 +40,8 @@ def main() -> int:
     chosen = [one for one in combinations() if options.only in one.name]
     if not chosen:
         parser.error(f"there is no fault called {options.only}")
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):  # ignored where a shell or nohup put us behind
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     mount_privately()
     print(f"seed {options.seed}, {len(chosen)} kinds of fault", flush=True)
     table: Table = defaultdict(Counter)
