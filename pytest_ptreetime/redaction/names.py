@@ -91,11 +91,12 @@ class Name(NamedTuple):
 def read_name(name: str, *, defined: bool = False) -> Name | None:
     """What ``name``, of a long one its end, says; None where it is not one of a secret."""
     letter = _OPTION_LETTER.match(name)
-    for text in (name, name[letter.end() :] if letter else ""):
+    for text in (name[letter.end() :] if letter else "", name):
         words = _WORD_BEGINS.sub("_", text).lower() if text not in ("PWD", "OLDPWD") else ""
         match = None if _NOT_SECRET.match(words) else _SECRET.search(words)
         if match:
-            return Name(match["word"] or "", defined or name.startswith("-D"))
+            defined = defined or name.startswith("-D")
+            return Name(match["word"] or ("token" if defined and words.endswith("token") else ""), defined)
     return None
 
 
