@@ -79,7 +79,8 @@ _USER = re.compile(r"[^:,%=]*[:,%=]")
 # Whatever program it is of: `login -p S`, `-u me -p S`, `secret set NAME --value S`.
 _LOGS_IN = re.compile(r"login|upload|user")
 _KEEPS = re.compile(r"(?:[\w-]+:)?secrets?(?::\w+)?|SecureString")
-_VALUE = re.compile(r"(?:-b|-v|--(?:value|body|data))(?:=|\Z)")
+_PUTS = re.compile(r"(?:[\w-]+:)?(?:set|put|create|add)\b")
+_VALUE = re.compile(r"(?:-b|--(?:value|body|data))(?:=|\Z)")
 _USER_OPTION = re.compile(r"-u|--user(?:name)?(?:=.*)?")
 _PASSWORD = re.compile(r"-p")
 _PASSWORD_ALONE = re.compile(r"-[pP]\Z")
@@ -126,22 +127,16 @@ def _values(args: Sequence[str]) -> Iterator[tuple[int, int, Name]]:
         name = _name_before(args, place)
         if name is not None:
             yield place, 0, name
-    logs_in = _first(_LOGS_IN, args[:4])
+    logs_in = next((place for place in range(1, min(4, len(args))) if _LOGS_IN.fullmatch(args[place])), 0)
     if logs_in:
         yield from _values_of(args, logs_in, _PASSWORD, _WORD)
     elif any(map(_USER_OPTION.fullmatch, args)):
         yield from _values_of(args, 0, _PASSWORD_ALONE, _WORD)
-    keeps = _first(_KEEPS, args)
-    if keeps:
-        yield from _values_of(args, keeps, _VALUE, _ANY_NAME)
+    if any(map(_KEEPS.fullmatch, args)) and any(map(_PUTS.match, args)):
+        yield from _values_of(args, 0, _VALUE, _ANY_NAME)
     # the program may be run by another one
     for first in [place for place, word in enumerate(args) if _file(word).lower() in _PROGRAMS][:2]:
         yield from _values_of(args, first, _PROGRAMS[_file(args[first]).lower()], _ANY_NAME)
-
-
-def _first(word: re.Pattern[str], args: Sequence[str]) -> int:
-    """The place of the first such argument after the program's name; 0: there is none."""
-    return next((place for place in range(1, len(args)) if word.fullmatch(args[place])), 0)
 
 
 def _name_before(args: Sequence[str], place: int) -> Name | None:
