@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 def answering(path: Path) -> Iterator[None]:
     """Answer at the socket ``path`` until the block ends. Without descriptors or threads left, nobody is answered."""
     with ExitStack() as opened:
-        with suppress(OSError, RuntimeError):
+        with suppress(OSError, RuntimeError, MemoryError):
             server = opened.enter_context(socket.socket(socket.AF_UNIX))
             stop, stopped = map(opened.enter_context, socket.socketpair())
             _remove(path)  # of one that was killed
