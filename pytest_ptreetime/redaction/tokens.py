@@ -37,10 +37,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 # Whoever's: letters of both cases and digits in such a mixture as no word, path or hash has.
-_MIXED = re.compile(
-    r"(?<![\w./+$%-])(?!(?:sha|md5|h1:|_Z|AAAA[BCE])\w*)([A-Za-z][A-Za-z0-9]{0,11}[_-](?:[A-Za-z0-9]{1,12}[_-])?)?"
-    r"(?=[a-z0-9]{0,60}[A-Z])(?=[A-Z0-9]{0,60}[a-z])([A-Za-z0-9]{20,})[\w-]*={0,2}(?![\w/.+-])"
-)
+_WORD = re.compile(r"(?<![\w./+$%-])(?!sha\d|md5|h1:|_Z|AAAA[BCE])[A-Za-z0-9][\w-]{19,}={0,2}(?![\w/.+-])")
+_MIXED = re.compile(r"([A-Za-z][A-Za-z0-9]{0,11}[_-](?:[A-Za-z0-9]{1,12}[_-])?)?([A-Za-z0-9]{20,})")
 _RUN = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 _LEAST_RUNS = 0.42  # for each letter; chance makes 0.6 of them, and names with numbers in them fewer
 
@@ -67,16 +65,19 @@ _AROUND = tuple(
 def token_spans(text: str) -> Iterator[Span]:
     """Where tokens are."""
     yield from (match.span() for match in _TOKEN.finditer(text))
-    yield from (match.span() for match in _MIXED.finditer(text) if _is_random(match[2], prefixed=bool(match[1])))
+    yield from (match.span() for match in _WORD.finditer(text) if _is_random(match[0]))
 
 
-def _is_random(text: str, *, prefixed: bool) -> bool:
-    runs = _RUN.findall(text)
+def _is_random(word: str) -> bool:
+    match = _MIXED.match(word)
+    runs = _RUN.findall(match[2]) if match else []
+    letters = sum(map(len, runs))
     return (
-        len(text) >= (20 if prefixed else 24)
-        and len(runs) >= _LEAST_RUNS * len(text)
+        letters >= (20 if match and match[1] else 24)
+        and len(runs) >= _LEAST_RUNS * letters
         and sum(run.isdigit() for run in runs) >= 2
-        and max(len(run) for run in runs if run.islower()) <= len(text) // 4
+        and any(run.isupper() for run in runs)
+        and 0 < max((len(run) for run in runs if run.islower()), default=0) <= letters // 4
     )
 
 

@@ -170,10 +170,19 @@ def test_bytes_that_are_no_unicode_stay() -> None:
     x-a:_ SG.aaaaaaaaaaaaaaaaaaaa. token:_ a-live- ` {{ [?& \\ " ' = -----BEGIN_PRIVATE_KEY-----""".split(),  # noqa: SIM905
 )
 def test_default_takes_time_that_grows_with_an_argument_and_no_faster(word: str) -> None:
+    assert_linear(lambda count: f"a b {word.replace('_', ' ') * count}")
+
+
+@pytest.mark.parametrize("end", ["", "/", " ", "=", "."])
+@pytest.mark.parametrize("word", ["aB1cD2eF3g", "aB1-", "a1_", "key_0", "ghp_a"])
+def test_default_takes_time_that_grows_with_a_word_and_no_faster(word: str, end: str) -> None:
+    assert_linear(lambda count: word * count + end)
+
+
+def assert_linear(argument: Callable[[int], str]) -> None:
     def cost(count: int) -> float:
-        repeated = word.replace("_", " ") * count
         begin = time.process_time()
-        Redactor()._argument(f"a b {repeated}", script=True)
+        Redactor()._argument(argument(count), script=True)
         return time.process_time() - begin
 
     assert min(cost(8000) for _ in range(3)) < 40 * max(min(cost(1000) for _ in range(3)), 1e-3)
