@@ -109,7 +109,11 @@ OPTIONS: tuple[Option, ...] = (
         switch=True,
     ),
     Option(
-        "against", "run every build of revision REV too, in turns (A B B A ...), and compare", parse_name, metavar="REV"
+        "against",
+        "run every build of revision REV too, in turns (A B B A ...), and compare; `merge-base`: of the "
+        "commit at which this branch left its target",
+        parse_name,
+        metavar="REV",
     ),
     Option(
         "rounds",

@@ -30,7 +30,7 @@ def check(settings: Settings, hook: Any, rootdir: Path) -> None:
     _check_reports(settings, hook)
     _check_lnt(settings)
     if settings.against is not None:
-        from pytest_ptreetime.session.worktree import revision_at
+        from pytest_ptreetime.session.revisions import revision_at
 
         revision_at(settings.against, rootdir)
     if settings.baseline is not None:

@@ -32,10 +32,11 @@ from pytest_ptreetime.session.judged import Hooks, Judged, WorkerResult
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measure import machine_lock, measure, measure_interleaved, representative
 from pytest_ptreetime.session.progress import Progress
+from pytest_ptreetime.session.revisions import commit_of, commit_time_of
 from pytest_ptreetime.session.run import Round
 from pytest_ptreetime.session.stored import Stores, recording_saver, saving_command
 from pytest_ptreetime.session.survivors import warning_of_survivors
-from pytest_ptreetime.session.worktree import Worktree, commit_of, commit_time_of
+from pytest_ptreetime.session.worktree import Worktree
 from pytest_ptreetime.settings import DEFAULT_ROUNDS, Settings
 from pytest_ptreetime.system.calibration import Calibration, calibrate
 from pytest_ptreetime.system.host import HostFacts, host_facts
@@ -127,7 +128,7 @@ class MeasuringSession:
             if self._worktree is None:
                 self._worktree = Worktree.add(settings.against, self.directory)
             other = self._worktree.build_here(build)
-            source = f"{settings.against} ({self._worktree.commit[:7]}), interleaved"
+            source = f"{self._worktree.revision} ({self._worktree.commit[:7]}), interleaved"
             return self.measure_against(
                 other, build, settings, label=label, tracer=tracer, progress=progress, source=source
             )

@@ -12,11 +12,12 @@ from pathlib import Path
 from pytest_ptreetime.errors import RepositoryError
 from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.preparation import moved_setup
-from pytest_ptreetime.system.inherited import waiting_for_children
-from pytest_ptreetime.system.os_errors import refused_as, words_of
+from pytest_ptreetime.session.revisions import git, revision_at
+from pytest_ptreetime.session.submodules import check_out_submodules
+from pytest_ptreetime.system.os_errors import refused_as
 from pytest_ptreetime.system.temporary_files import private_directory
 
-__all__ = ["Worktree", "commit_of", "commit_time_of", "revision_at"]
+__all__ = ["Worktree"]
 
 
 @dataclass
@@ -31,28 +32,28 @@ class Worktree:
 
     @classmethod
     def add(cls, revision: str, start: Path) -> Worktree:
-        """Check out ``revision`` of the repository that ``start`` lies in.
+        """Check out ``revision`` of the repository that ``start`` lies in, with its submodules.
 
         Uncommitted changes stay where they are: they belong to the candidate.
 
         :raises RepositoryError: no git, no repository, no such revision, or one that a shallow clone does not have.
         """
-        repository, commit = revision_at(revision, start)
+        found = revision_at(revision, start)
+        repository = found.repository
+        problem = f"{found.called} can't be checked out"
         with ExitStack() as stack:
-            with refused_as(RepositoryError, f"--ptreetime-against: {revision} can't be checked out"):
+            with refused_as(RepositoryError, f"--ptreetime-against: {problem}"):
                 directory = stack.enter_context(private_directory())
-            _git(repository, "worktree", "prune", problem="git can't forget a checkout that is gone")
-            _git(
-                repository,
-                "worktree",
-                "add",
-                "--detach",
-                "--force",
-                str(directory / "tree"),
-                commit,
-                problem=f"{revision} can't be checked out",
-            )
-            return cls(repository, revision, commit, directory / "tree", stack.pop_all())
+            git(repository, "worktree", "prune", problem="git can't forget a checkout that is gone")
+            checkout = directory / "tree"
+            git(repository, "worktree", "add", "--detach", "--force", str(checkout), found.commit, problem=problem)
+            worktree = cls(repository, found.called, found.commit, checkout, stack.pop_all())
+        try:
+            check_out_submodules(repository, checkout, found.called)
+        except BaseException:
+            worktree.remove()
+            raise
+        return worktree
 
     def remove(self) -> None:
         """Remove the checkout and what git remembers of it."""
@@ -101,35 +102,6 @@ class Worktree:
         return {name: self._moved(value) for name, value in environment.items()}
 
 
-def revision_at(revision: str, start: Path) -> tuple[Path, str]:
-    """The repository that ``start`` lies in, and the commit that ``revision`` is there.
-
-    :raises RepositoryError: no git, no repository, no such revision, or one that a shallow clone does not have.
-    """
-    repository = Path(_git(start, "rev-parse", "--show-toplevel", problem="no git repository here"))
-    shallow = _git(repository, "rev-parse", "--is-shallow-repository", problem="git is too old") == "true"
-    advice = "; this clone is shallow: run `git fetch --unshallow` first" if shallow else ""
-    name = f"{revision}^{{commit}}"
-    problem = f"no revision {revision}{advice}"
-    return repository, _git(repository, "rev-parse", "--verify", "--quiet", name, problem=problem)
-
-
-def commit_of(directory: Path) -> str | None:
-    """The commit checked out in ``directory``, or None outside of a repository."""
-    try:
-        return _git(directory, "rev-parse", "--verify", "--quiet", "HEAD", problem="")
-    except RepositoryError:
-        return None
-
-
-def commit_time_of(directory: Path) -> int | None:
-    """The commit's time in epoch seconds, or None outside of a repository."""
-    try:
-        return int(_git(directory, "show", "--no-patch", "--format=%ct", "HEAD", problem=""))
-    except (RepositoryError, ValueError):
-        return None
-
-
 def _called_in(directory: Path, setup: Callable[[], object]) -> Callable[[], object]:
     def call() -> object:
         with _directory(directory):
@@ -146,19 +118,3 @@ def _directory(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
-
-
-@waiting_for_children()
-def _git(directory: Path, *args: str, problem: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(directory), *args], stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
-    except FileNotFoundError:
-        raise RepositoryError("git is not installed: --ptreetime-against needs it") from None
-    except OSError as error:
-        raise RepositoryError(f"--ptreetime-against: git can't be started: {words_of(error)}") from None
-    if done.returncode != 0:
-        detail = done.stderr.strip().splitlines()
-        raise RepositoryError(f"--ptreetime-against: {problem} ({directory})" + (f": {detail[-1]}" if detail else ""))
-    return done.stdout.strip()
