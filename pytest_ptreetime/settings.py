@@ -51,6 +51,7 @@ class Settings:
     machine: str | None = None
     run_order: str | None = None
     record_dir: str | None = None
+    bisect: bool = False
     disable: bool = False
     from_flags: frozenset[str] = frozenset()
 

@@ -233,5 +233,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("machine", "this machine's name in reports", parse_name, metavar="NAME"),
     Option("run-order", "the run's place in LNT's history; the commit's time by default", parse_name, metavar="N"),
     Option("record-dir", "keep the recording of every round", metavar="DIR"),
+    Option(
+        "bisect",
+        "exit as `git bisect run` has it: 0 good, 1 bad (a regression, a failed assertion), 125 untestable "
+        "(inconclusive, nothing compared, the build fails), 128 stop (a usage error)",
+        parse_bool,
+        default=False,
+        switch=True,
+    ),
     Option("disable", "skip the tests that measure builds", parse_bool, default=False, switch=True),
 )

@@ -16,6 +16,7 @@ import pytest
 from pytest_ptreetime.errors import PtreetimeError, RecordingFailed, UsageError
 from pytest_ptreetime.options.table import OPTIONS
 from pytest_ptreetime.plugin import answers, hookspecs
+from pytest_ptreetime.plugin.bisection import STOP, Bisection
 from pytest_ptreetime.settings import Settings, resolve
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _fixture_key: pytest.StashKey[PtreetimeFixture] = pytest.StashKey()
 _outcome_key: pytest.StashKey[Outcome] = pytest.StashKey()
 _worker_results_key: pytest.StashKey[list[bytes]] = pytest.StashKey()
 _lost_key: pytest.StashKey[list[str]] = pytest.StashKey()
+_bisection_key: pytest.StashKey[Bisection] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,10 +76,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[_worker_results_key] = []
     config.stash[_lost_key] = []
+    config.stash[_bisection_key] = Bisection()
     try:
         config.stash[_settings_key] = _settings(config, {})
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise _refusal(config, str(error)) from None
+
+
+def _refusal(config: pytest.Config, message: str) -> BaseException:
+    """What ends the run with a usage error: ``git bisect run`` would take pytest's status for a bad commit's."""
+    if config.getoption("ptreetime_bisect") or config.getini("ptreetime_bisect"):
+        return pytest.exit.Exception(message, returncode=STOP)
+    return pytest.UsageError(message)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -106,13 +116,15 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if config.stash[_settings_key].disable or hasattr(config, "workerinput"):
         return
     from_workers = config.pluginmanager.hasplugin("dsession")  # xdist's controller collects nothing
+    if from_workers and config.stash[_settings_key].bisect:
+        raise _refusal(config, "--ptreetime-bisect needs all tests in one process: leave -n out")
     if from_workers or any(map(_measures, session.items)):
         from pytest_ptreetime.plugin.known_names import check
 
         try:
             check(config.stash[_settings_key], config.hook, Path(config.rootpath))
         except PtreetimeError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise _refusal(config, str(error)) from None
 
 
 def _measures(item: pytest.Item) -> bool:
@@ -168,7 +180,8 @@ def _fixture(request: pytest.FixtureRequest) -> PtreetimeFixture:
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, None]:
     """Tell what keeps a fixture of a wider scope from building as a test's own failure is told."""
     outcome = yield
-    _without_traceback(outcome)
+    if _without_traceback(outcome) is not None:
+        item.config.stash[_bisection_key].note_error()
 
 
 def _without_traceback(outcome: Any) -> BaseException | None:
@@ -187,6 +200,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     """
     outcome = yield
     error = _without_traceback(outcome)
+    item.config.stash[_bisection_key].note_end(error)
     failures = []
     for node in item.listchain():
         fixture = node.stash.get(_fixture_key, None)
@@ -212,6 +226,7 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
         for judged in fixture.unjudged:
             session.judge(judged)
         for judged in (*fixture.judged, *fixture.unjudged):
+            item.config.stash[_bisection_key].note(judged)
             item.user_properties.extend(properties(judged.measurement))
             if judged.fails:
                 failures.append(failure_text(judged.measurement, settings=judged.settings, node_id=item.nodeid))
@@ -253,6 +268,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if _session_key in config.stash:
             _send(config)
         return
+    _end(session)
+    if config.stash[_settings_key].bisect:
+        collected = session.testscollected > 0
+        session.exitstatus = config.stash[_bisection_key].exit_status(session.exitstatus, collected=collected)
+
+
+def _end(session: pytest.Session) -> None:
+    """Store and report."""
+    config = session.config
     if session.exitstatus == pytest.ExitCode.USAGE_ERROR:
         return  # nothing was run: there is nothing to store or report
     if _session_key not in config.stash and not config.stash[_worker_results_key] and not config.stash[_lost_key]:

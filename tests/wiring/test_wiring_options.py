@@ -409,6 +409,26 @@ def test_record_dir(project: Project, place: str) -> None:
     assert [len(Recording.load(path).tree()) for path in kept] == [len(PLAN) + 1] * 2
 
 
+@places("bisect")
+def test_bisect(project: Project, place: str) -> None:
+    project.store()
+    given = (place, "bisect", "true")
+    assert project.run(*COMPARED, given=given).ret == 0
+    assert project.run(given=given).ret == 125  # nothing was compared
+    assert project.run(*COMPARED, given=given, body='ptreetime(["build"], setup="exit 3")').ret == 125
+    assert project.run(*COMPARED, given=given, source="import nothing_of_that_name").ret == 125
+    assert project.run(*COMPARED, given=given, source="").ret == 125
+    assert project.run(*COMPARED, given=given, body='ptreetime(["build"])\n    assert False').ret == 1
+    assert project.run("--ptreetime-against=nothing", given=given).ret == 128
+    assert project.run("--ptreetime-rounds=nothing", given=given).ret == 128
+    project.plan(PLAN, "(lost)")
+    assert project.run(*COMPARED, given=given).ret == 125
+    assert project.run(*COMPARED, "--ptreetime-fail-on=inconclusive", given=given).ret == 125
+    project.plan(MORE)
+    assert project.run(*COMPARED, given=given).ret == 1
+    assert project.run(*COMPARED, "-n1", given=given).ret == 128
+
+
 @places("disable")
 def test_disable(project: Project, place: str) -> None:
     project.run(given=(place, "disable", "true")).assert_outcomes(skipped=1)

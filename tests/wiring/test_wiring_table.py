@@ -47,6 +47,7 @@ PYTEST_OPTIONS = {
     "machine": ["test_machine"],
     "run-order": ["test_run_order"],
     "record-dir": ["test_record_dir"],
+    "bisect": ["test_bisect"],
     "disable": ["test_disable"],
 }
 
