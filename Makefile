@@ -10,7 +10,7 @@ SOURCES := $(shell find CMakeLists.txt libptreetime pytest_ptreetime build_backe
 C_SOURCES := $(shell find libptreetime tests/programs tests/fuzz examples bench -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv native demo test test-fast test-dtrace test-faults test-kernels fuzz mutants goldens lint format bench bench-decision bench-real-decision bench-scale build clean
+.PHONY: help venv native demo test test-fast test-dtrace test-faults test-kernels fuzz mutants goldens lint format bench bench-decision bench-real-decision bench-scale docs release-check build clean
 .DELETE_ON_ERROR:
 
 help: ## show this
@@ -122,6 +122,13 @@ bench-scale: $(STAMP) ## a million processes analysed, 20,000 real ones traced, 
 	$(BIN)/python bench/scale.py $(BENCH_ARGS)
 	$(BIN)/python bench/scale_store.py
 	$(BIN)/python bench/scale_build.py
+
+docs: $(STAMP) ## the site, in build/docs: warnings are errors
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+
+release-check: ## what a release must pass: both distributions on each Python, README's commands (TAG=v1.2.3, TEST_ARGS=...)
+	TAG='$(TAG)' TEST_ARGS='$(TEST_ARGS)' .ci/release-check
 
 build: $(STAMP) ## make dist/: the source distribution and the wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
