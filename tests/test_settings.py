@@ -38,6 +38,7 @@ READ_AS: dict[str, tuple[Any, Any]] = {
     "machine": ("builder-1", "builder-1"),
     "run_order": ("101", "101"),
     "record_dir": ("recordings", "recordings"),
+    "bisect": ("true", True),
     "disable": ("true", True),
 }
 
