@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import chain
+from math import fsum, log
 
 from pytest_ptreetime.decision.process_table import Node
 from pytest_ptreetime.decision.programs import program_class
-from pytest_ptreetime.decision.words import WORD, shape
+from pytest_ptreetime.decision.words import MOST_TEXTS, WORD, shape
 
 __all__ = ["Likeness", "common_below", "likeness_of_names"]
 
 _OF_PART = 0.35  # what a word or the shape of an argument weighs, the argument itself weighing 1
 _UNSEEN = 0.1  # how much less weighs what the other side has nowhere: drawn, or a new option
 _MOST_PARTS = 400
+COMMON = 24  # commands of one feature from which on it proposes no candidates
+_SHAPE, _PART = "\0", "\1"  # what no argument begins with
 
-_Features = dict[str, float]
-
-
-@lru_cache(65536)
-def _features_of_argument(argument: str) -> tuple[tuple[str, float], ...]:
-    found = [(argument, 1.0)]
+@lru_cache(MOST_TEXTS)
+def _features_of_argument(argument: str) -> tuple[str, ...]:
+    """The argument; with a mark before each, its shape and its parts."""
+    found = [argument]
     form = shape(argument)
     if form != argument:
-        found.append(("\0" + form, _OF_PART))
+        found.append(_SHAPE + form)
     if " " in argument:  # a shell's text
-        found += [(word, 1.0) for word in argument.split()[:_MOST_PARTS]]
+        found += argument.split()[:_MOST_PARTS]
     parts = [part for part in WORD.findall(argument)[:_MOST_PARTS] if len(part) > 1]
     if parts and parts != [argument]:
-        found += [("\1" + part, _OF_PART) for part in parts]
+        found += [_PART + part for part in parts]
     return tuple(found)
 
 
-def _features(node: Node) -> _Features:
-    found: _Features = {}
-    for argument in node.words:
-        found.update(_features_of_argument(argument))
-    return found
+def _frequency(nodes: Sequence[Node]) -> dict[str, int]:
+    """How many of the commands have a feature; where several arguments of one have it, that counts as several."""
+    frequency: defaultdict[str, int] = defaultdict(int)
+    for argument, number in Counter(chain.from_iterable(node.words for node in nodes)).items():
+        for feature in _features_of_argument(argument):
+            frequency[feature] += number
+    return frequency
 
 
 @lru_cache(65536)
@@ -77,34 +80,44 @@ class Likeness:
     """
 
     def __init__(self, left: Sequence[Node], right: Sequence[Node]) -> None:
-        self.left = [_features(node) for node in left]
-        self.right = [_features(node) for node in right]
-        self.frequency_left = Counter(feature for features in self.left for feature in features)
-        self.frequency_right = Counter(feature for features in self.right for feature in features)
-        self._weights: dict[str, float] = {}
+        self._number_left, self._number_right = len(left), len(right)
+        self._frequency_left, self._frequency_right = _frequency(left), _frequency(right)
+        self._features = cache(_features)
+        self._weight = cache(self._weight_of)
+        self._sum = cache(self._sum_of)
+        self._rare = cache(self._rare_of_argument)
 
-    def of(self, left: int, right: int) -> float:
-        """That of the commands at these positions of the lists."""
-        ours, theirs = self.left[left], self.right[right]
-        if not ours and not theirs:
+    def of(self, one: Node, other: Node) -> float:
+        """That of two nodes of the two lists."""
+        if one.words == other.words:
             return 1.0
-        weight = self._weight
-        common = union = 0.0
-        for feature, base in ours.items():
-            weighed = weight(feature) * base
-            union += weighed
-            if feature in theirs:
-                common += weighed
-        for feature, base in theirs.items():
-            if feature not in ours:
-                union += weight(feature) * base
-        return common / union if union else 1.0
+        ours, theirs = self._features(one.words), self._features(other.words)
+        common = self._sum_of(ours & theirs)
+        return common / (self._sum(ours) + self._sum(theirs) - common)
 
-    def _weight(self, feature: str) -> float:
-        known = self._weights.get(feature)
-        if known is None:
-            left, right = self.frequency_left[feature], self.frequency_right[feature]
-            share = max(left / len(self.left), right / len(self.right))
-            known = math.log(1 + 1 / share) * (1.0 if left and right else _UNSEEN)
-            self._weights[feature] = known
-        return known
+    def rare_features(self, node: Node) -> set[str]:
+        """Those of a node that both lists have, but at most COMMON times: they propose what is worth comparing."""
+        return set(chain.from_iterable(map(self._rare, node.words)))
+
+    def _rare_of_argument(self, argument: str) -> list[str]:
+        left, right = self._frequency_left, self._frequency_right
+        if max(left.get(argument, 0), right.get(argument, 0)) > COMMON:  # then all of its features are as frequent
+            return []
+        return [
+            feature
+            for feature in _features_of_argument(argument)
+            if 0 < left.get(feature, 0) <= COMMON and 0 < right.get(feature, 0) <= COMMON
+        ]
+
+    def _sum_of(self, features: frozenset[str]) -> float:
+        return fsum(map(self._weight, features))  # the same in whichever order a set has them
+
+    def _weight_of(self, feature: str) -> float:
+        left, right = self._frequency_left.get(feature, 0), self._frequency_right.get(feature, 0)
+        share = min(max(left / self._number_left, right / self._number_right), 1.0)
+        weight = log(1 + 1 / share) * (1.0 if left and right else _UNSEEN)
+        return weight * _OF_PART if feature[:1] in (_SHAPE, _PART) else weight
+
+
+def _features(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(chain.from_iterable(map(_features_of_argument, words)))

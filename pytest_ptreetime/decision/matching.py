@@ -214,7 +214,7 @@ class _Matcher:
     def _of_equal_command_but_for_numbers(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:
         def label(mask: Masks) -> Callable[[Node], Hashable]:
             # whether anything runs below it is left out: children of one key are shown below one parent only
-            return lambda node: self._label(node, mask, mask.drawn(node.words, numbered=True))[:-1]
+            return lambda node: self._label(node, mask, mask.numbered(node.words))[:-1]
 
         for ours, theirs in _meeting(left, right, label(self._mask_before), label(self._mask_after)):
             ours, theirs = yield from _of_same_below(ours, theirs)
@@ -340,7 +340,7 @@ def _likest(left: list[Node], right: list[Node]) -> _Pairs:
         one, other = left[i], right[j]
         counts = sorted((one.count or 1.0, other.count or 1.0))
         alike = (
-            likeness.of(i, j)
+            likeness.of(one, other)
             + 0.3 * counts[0] / counts[1]
             + 0.2 * (one.signature(exact=False) == other.signature(exact=False))
         )

@@ -36,6 +36,7 @@ class Node:
         "_below",
         "_shape",
         "_signatures",
+        "_step",
         "children",
         "count",
         "index",
@@ -62,6 +63,7 @@ class Node:
         self._below: Counter[tuple[str, str]] | None = None
         self._shape: str | None = None
         self._signatures: dict[bool, int] = {}
+        self._step: tuple[str, str] | None = None
 
     def ancestors(self) -> Iterator[Node]:
         """Its parent, that one's parent and so on."""
@@ -78,7 +80,9 @@ class Node:
             rest = list(self.children)
             while rest and len(steps) < MOST_BELOW:
                 node = rest.pop()
-                steps[shape(node.name), without_drawn(node.tail)] += round(node.count) or 1
+                if node._step is None:
+                    node._step = shape(node.name), without_drawn(node.tail)
+                steps[node._step] += round(node.count) or 1
                 rest += node.children
             self._below = steps
         return self._below

@@ -8,9 +8,10 @@ first (else thousands of small pairs forbid the one that holds them all), then t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from heapq import nlargest
-from itertools import chain
+from itertools import chain, repeat
 
 from pytest_ptreetime.decision.likeness import Likeness, common_below, likeness_of_names
 from pytest_ptreetime.decision.process_table import Node
@@ -27,7 +28,6 @@ MOST_CANDIDATES = 50_000
 ALL_WITH_ALL = 2_500  # pairs up to which each is compared with each
 CHILDREN_WITH_CHILDREN = 40_000
 LARGEST = 50  # subtrees that are compared before all others
-COMMON = 24  # nodes of one feature from which on it proposes no candidates
 SMALL = 4  # nodes up to which the size of a subtree says nothing
 
 _Pool = list[tuple[Node, int]]  # a node, and how many levels it is below the children
@@ -62,7 +62,7 @@ def _largest(pool: _Pool) -> _Pool:
 def _pairs(left: _Pool, right: _Pool, order: _Order) -> Iterator[tuple[Node, Node]]:
     scores = _Scores(left, right)
     ranked = []
-    for i, candidates in enumerate(_candidates(left, right, scores.likeness)):
+    for i, candidates in enumerate(_candidates(left, right, scores)):
         one = left[i][0]
         for j in candidates:
             score = scores.of(i, j)
@@ -80,13 +80,12 @@ def _pairs(left: _Pool, right: _Pool, order: _Order) -> Iterator[tuple[Node, Nod
             yield one, other
 
 
-def _candidates(left: _Pool, right: _Pool, likeness: Likeness) -> Iterator[set[int]]:
+def _candidates(left: _Pool, right: _Pool, scores: _Scores) -> Iterator[Iterable[int]]:
     """For each node of ``left`` the positions in ``right`` that are worth comparing."""
     if len(left) * len(right) <= ALL_WITH_ALL:
-        everything = set(range(len(right)))
-        for _ in left:
-            yield everything
+        yield from repeat(range(len(right)), len(left))
         return
+    likeness = scores.likeness
     of_step: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     of_shape: defaultdict[str, list[int]] = defaultdict(list)
     of_feature: defaultdict[str, list[int]] = defaultdict(list)
@@ -94,15 +93,14 @@ def _candidates(left: _Pool, right: _Pool, likeness: Likeness) -> Iterator[set[i
     few = sum(level == 0 for _, level in left) * len(children) <= CHILDREN_WITH_CHILDREN
     for j, (node, level) in enumerate(right):
         of_step[node.name, node.tail].append(j)
-        if level == 0:
+        if level == 0 and not few:
             of_shape[node.shape].append(j)
-        for feature in likeness.right[j]:
-            if likeness.frequency_right[feature] <= COMMON and 0 < likeness.frequency_left[feature] <= COMMON:
-                of_feature[feature].append(j)
-    for (node, level), features in zip(left, likeness.left, strict=True):
+        for feature in likeness.rare_features(node):
+            of_feature[feature].append(j)
+    for node, level in left:
         found = set(of_step.get((node.name, node.tail), ())[:20])
-        shared = Counter(chain.from_iterable(of_feature.get(feature, ()) for feature in features))
-        found.update(j for j, _ in shared.most_common(8))
+        shared = Counter(chain.from_iterable(of_feature[feature] for feature in likeness.rare_features(node)))
+        found.update(shared if len(shared) <= 8 else sorted(shared, key=lambda j: (-shared[j], j))[:8])
         if level == 0:
             found.update(children if few else of_shape.get(node.shape, ())[:4])
         yield found
@@ -113,41 +111,52 @@ class _Scores:
 
     def __init__(self, left: _Pool, right: _Pool) -> None:
         self._left, self._right = left, right
-        self.likeness = Likeness([node for node, _ in left], [node for node, _ in right])
-        self._number_left = Counter((node.name, node.tail) for node, _ in left)
-        self._number_right = Counter((node.name, node.tail) for node, _ in right)
+
+    @cached_property
+    def likeness(self) -> Likeness:
+        """That of their commands."""
+        return Likeness([node for node, _ in self._left], [node for node, _ in self._right])
+
+    @cached_property
+    def _numbers(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+        left, right = (Counter((node.name, node.tail) for node, _ in pool) for pool in (self._left, self._right))
+        return left, right
 
     def of(self, i: int, j: int) -> float:
         (one, level), (other, other_level) = self._left[i], self._right[j]
         if (one.subject == FORK) != (other.subject == FORK) and not (one.children and other.children):
             return 0.0
-        alike = likeness_of_names(one.name, other.name)
-        command = alike and alike * self.likeness.of(i, j)
         if level or other_level:
             levels = abs(level - other_level) + (0.5 if level and other_level else 0.0)
-            return self._at_other_level(one, other, command) - LEVEL * levels
+            return self._at_other_level(i, j) - LEVEL * levels
         if one.told_by_file and one.tail != other.tail:
             return 0.0
+        alike = likeness_of_names(one.name, other.name)
+        if not alike:
+            return 0.5 * common_below(one, other)  # another shell, another wrapper
+        command = alike * self.likeness.of(one, other)
         if not one.children and not other.children:
             return command
         if not one.children or not other.children:
             return 0.85 * command
         below = common_below(one, other)
-        if not alike:
-            return 0.5 * below  # another shell, another wrapper
         enough = below >= 0.2 or min(one.size, other.size) <= 2
         return max(OF_COMMAND * command + OF_BELOW * below, command if enough else 0.8 * command)
 
-    def _at_other_level(self, one: Node, other: Node, command: float) -> float:
+    def _at_other_level(self, i: int, j: int) -> float:
         """What is common proves nothing here: the same below, or the same step, and as many of it on both sides."""
+        one, other = self._left[i][0], self._right[j][0]
         if one.children and other.children:
-            below = common_below(one, other)
-            return OF_COMMAND * command + OF_BELOW * below if command and below >= ENOUGH_BELOW else 0.0
+            alike = likeness_of_names(one.name, other.name)
+            below = common_below(one, other) if alike else 0.0
+            command = alike * self.likeness.of(one, other) if below >= ENOUGH_BELOW else 0.0
+            return OF_COMMAND * command + OF_BELOW * below if command else 0.0
         step = one.name, one.tail
-        number = self._number_left[step]
-        if one.children or other.children or step != (other.name, other.tail) or number != self._number_right[step]:
+        if one.children or other.children or step != (other.name, other.tail):
             return 0.0
-        return 0.5 + 0.5 * command if one.subject or number == 1 else 0.0
+        number, number_right = (numbers[step] for numbers in self._numbers)
+        sure = number == number_right and (one.subject or number == 1)
+        return 0.5 + 0.5 * self.likeness.of(one, other) if sure else 0.0
 
 
 class _Order:

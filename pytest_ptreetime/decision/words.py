@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
+from typing import NamedTuple
 
 __all__ = [
     "WORD",
@@ -21,12 +22,13 @@ __all__ = [
     "without_words",
 ]
 
+MOST_TEXTS = 1 << 18  # that are remembered
+
 WORD = re.compile(r"[A-Za-z0-9]+")
 _WORDS_AND_REST = re.compile(r"([A-Za-z0-9]+)")
 _WORD_OR_STAR = re.compile(r"[A-Za-z0-9]+|\*")
 _STARS = re.compile(r"_*\*(?:[_-]+\*)*_*")
 _LETTERS_THEN_DIGITS = re.compile(r"([A-Za-z]*)\d+")
-_PLAIN = re.compile(r"[a-z]*|[A-Z]*|[A-Z][a-z]*")
 _WORKING_DIRECTORY = re.compile(r"^\S*: ")
 _THREE_DIGITS = re.compile(r"(?<!\d)\d{3}(?!\d)")
 _LONG_NUMBER = re.compile(r"\d{4}")
@@ -35,26 +37,39 @@ _CAMEL_CASE = re.compile(r"[a-z]*\d{0,3}(?:[A-Z]+[a-z]{2,}\d{0,3})*[A-Z]*")
 _NAME_AROUND_NUMBER = re.compile(r"[A-Za-z][a-z]*\d{1,3}[a-z]*")  # sha256sum, utf8proc
 
 
-@lru_cache(65536)
+def _pieces(text: str) -> list[str]:
+    """Its words at odd places, what is between them at even ones."""
+    return _WORDS_AND_REST.split(text)
+
+
+@lru_cache(MOST_TEXTS)
 def _shape_of_word(word: str) -> str:
     if word.isalpha():
-        return word if len(word) < 5 or _PLAIN.fullmatch(word) else "@"
+        return word if len(word) < 5 or _is_plain(word) else "@"
     counted = _LETTERS_THEN_DIGITS.fullmatch(word)
-    return f"{counted[1]}#" if counted and _PLAIN.fullmatch(counted[1]) else "@"
+    return f"{counted[1]}#" if counted and _is_plain(counted[1]) else "@"
 
 
-@lru_cache(65536)
+def _is_plain(letters: str) -> bool:
+    return letters.islower() or letters.isupper() or letters.istitle() or not letters
+
+
+@lru_cache(MOST_TEXTS)
 def shape(text: str) -> str:
     """What is left when all that could be drawn or counted is taken out: ``conf1234.file`` -> ``conf#.file``."""
-    return WORD.sub(lambda match: _shape_of_word(match[0]), text)
+    pieces = _pieces(text)
+    pieces[1::2] = map(_shape_of_word, pieces[1::2])
+    return "".join(pieces)
 
 
-@lru_cache(65536)
+@lru_cache(MOST_TEXTS)
 def is_drawn(word: str) -> bool:
     """Whether a word looks drawn: four digits in a row, hexadecimal, or a mixture that no one writes.
 
     ``FooBarTest`` and ``sha256sum`` are names.
     """
+    if word.isalpha() and _is_plain(word):
+        return False
     if _LONG_NUMBER.search(word) or _HEXADECIMAL.fullmatch(word):
         return True
     if len(word) < 5 or _shape_of_word(word) != "@":
@@ -67,7 +82,7 @@ def _is_drawn_in_file(word: str) -> bool:
     return is_drawn(word) or any(int(number) % 32 for number in _THREE_DIGITS.findall(word))
 
 
-@lru_cache(65536)
+@lru_cache(MOST_TEXTS)
 def without_drawn(text: str) -> str:
     """``text`` with ``*`` for each word that looks drawn."""
     return without_words(text, is_drawn)
@@ -75,10 +90,12 @@ def without_drawn(text: str) -> str:
 
 def without_words(text: str, gone: Callable[[str], bool]) -> str:
     """``text`` with ``*`` for each word that is ``gone``."""
-    return WORD.sub(lambda match: "*" if gone(match[0]) else match[0], text)
+    pieces = _pieces(text)
+    pieces[1::2] = ["*" if gone(word) else word for word in pieces[1::2]]
+    return "".join(pieces)
 
 
-@lru_cache(65536)
+@lru_cache(MOST_TEXTS)
 def file_names(text: str) -> str:
     """``text`` without directories: ``src/u3.c`` is ``u3.c``, ``lib: --help`` is ``--help``."""
     text = _WORKING_DIRECTORY.sub("", text)
@@ -123,38 +140,30 @@ class Masks:
 
     def __init__(self, other: Callable[[], set[str]]) -> None:
         self._find_other = other
-        self._other: set[str] | None = None
-        self._known: dict[str, tuple[str, int, int]] = {}
-        self._careful: dict[tuple[str, bool], str] = {}
+        self._known = cache(self._masked)
         self._of_files: dict[str, str] = {}
 
-    @property
+    @cached_property
     def other(self) -> set[str]:
         """The other build's words."""
-        if self._other is None:
-            self._other = self._find_other()
-        return self._other
+        return self._find_other()
 
     def masked(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """With ``*`` wherever the other build lacks the word."""
-        return tuple([(self._known.get(word) or self._mask_all(word))[0] for word in words])
+        return tuple([known.masked for known in map(self._known, words)])
 
     def telling(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """As masked(), but only drawn() where that leaves too little.
 
         At least half of the words that do not look drawn must be left: ``node tsc`` is not ``node eslint``.
         """
-        masked, left, telling = [], 0, 0
-        for word in words:
-            known = self._known.get(word) or self._mask_all(word)
-            masked.append(known[0])
-            left += known[1]
-            telling += known[2]
-        return tuple(masked) if 2 * left >= telling else self.drawn(words)
+        known = list(map(self._known, words))
+        surplus = sum([one.surplus for one in known])
+        return tuple([one.masked for one in known]) if surplus >= 0 else tuple([one.drawn for one in known])
 
-    def drawn(self, words: tuple[str, ...], *, numbered: bool = False) -> tuple[str, ...]:
-        """Masked where the other build lacks a word that looks drawn; with ``numbered``, or has a digit."""
-        return tuple([self._mask_drawn(word, numbered) for word in words])
+    def numbered(self, words: tuple[str, ...]) -> tuple[str, ...]:
+        """Masked where the other build lacks a word that looks drawn or has a digit."""
+        return tuple([known.numbered for known in map(self._known, words)])
 
     def file(self, text: str, *, same_build: bool) -> str:
         """A file's name or a program's, masked where the word looks drawn; in ``same_build`` also numbers."""
@@ -171,29 +180,34 @@ class Masks:
             known = self._of_files[text] = _one_star(WORD.sub(one, text))
         return known
 
-    def _mask_all(self, text: str) -> tuple[str, int, int]:
-        parts = _WORDS_AND_REST.split(text)  # each second is a word
-        words = parts[1::2]
-        left = lacking = 0
-        for place, word in enumerate(words):
-            if word in self.other:
-                left += 1
-            else:
-                words[place] = "*"
-                lacking += not is_drawn(word)
-        parts[1::2] = words
-        known = self._known[text] = _one_star("".join(parts)), left, left + lacking
-        return known
+    def _masked(self, text: str) -> _Masked:
+        pieces = _pieces(text)
+        words = pieces[1::2]
+        lacking = set(words) - self.other
+        text = _one_star(text)
+        if not lacking:
+            return _Masked(text, text, text, len(words))
+        drawn = {word for word in lacking if is_drawn(word)}
+        numbered = drawn.union(word for word in lacking if not word.isalpha())
+        there = sum(word not in lacking for word in words)
 
-    def _mask_drawn(self, text: str, numbered: bool) -> str:
-        known = self._careful.get((text, numbered))
-        if known is None:
-            other = self.other
-            known = text
-            if any(word not in other for word in WORD.findall(text)):
-                known = without_words(
-                    text,
-                    lambda word: word not in other and (is_drawn(word) or (numbered and not word.isalpha())),
-                )
-            known = self._careful[text, numbered] = _one_star(known)
-        return known
+        def without(gone: set[str]) -> str:
+            pieces[1::2] = ["*" if word in gone else word for word in words]
+            return _one_star("".join(pieces))
+
+        masked = without(lacking)
+        of_numbered = masked if len(numbered) == len(lacking) else without(numbered) if numbered else text
+        of_drawn = of_numbered if len(drawn) == len(numbered) else without(drawn) if drawn else text
+        return _Masked(masked, of_numbered, of_drawn, there - sum(word in lacking - drawn for word in words))
+
+
+class _Masked(NamedTuple):
+    """A text with ``*`` for all that the other build lacks; for what of it looks drawn or has a digit; for the former.
+
+    ``surplus``: how many more of the words that do not look drawn are left than are masked.
+    """
+
+    masked: str
+    numbered: str
+    drawn: str
+    surplus: int
