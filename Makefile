@@ -110,6 +110,7 @@ bench: $(STAMP) ## the tables of overhead and of analysis speed (several minutes
 	$(BIN)/python bench/ebpf_start.py
 	$(BIN)/python bench/plugin_start.py
 	$(BIN)/python bench/analysis.py
+	$(BIN)/python bench/matching_speed.py
 	$(BIN)/python bench/real_builds.py
 
 bench-decision: $(STAMP) ## false alarms and missed regressions of the decision, simulated (several minutes)

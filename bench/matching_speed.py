@@ -62,7 +62,7 @@ def shells(flags: str, tool: str = "gcc") -> Table:
         text = f"echo CC {source}; {tool} {command} && touch done"
         lines.append((1, "sh", f"-c {text}", f"-c {text}"))
         lines.append((2, tool, source if tool == "gcc" else command, command))
-        lines.append((3, "cc1" if tool == "gcc" else "worker", source, f"-quiet {flags} {source}"))
+        lines.append((3, "cc1" if tool == "gcc" else "worker", source, f"-quiet {source}"))
     return table(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import chain
 from math import fsum, log
 
@@ -19,6 +19,7 @@ _UNSEEN = 0.1  # how much less weighs what the other side has nowhere: drawn, or
 _MOST_PARTS = 400
 COMMON = 24  # commands of one feature from which on it proposes no candidates
 _SHAPE, _PART = "\0", "\1"  # what no argument begins with
+
 
 @lru_cache(MOST_TEXTS)
 def _features_of_argument(argument: str) -> tuple[str, ...]:
@@ -82,42 +83,50 @@ class Likeness:
     def __init__(self, left: Sequence[Node], right: Sequence[Node]) -> None:
         self._number_left, self._number_right = len(left), len(right)
         self._frequency_left, self._frequency_right = _frequency(left), _frequency(right)
-        self._features = cache(_features)
-        self._weight = cache(self._weight_of)
-        self._sum = cache(self._sum_of)
-        self._rare = cache(self._rare_of_argument)
+        self._weights: dict[str, float] = {}
+        self._known: dict[tuple[str, ...], tuple[frozenset[str], float]] = {}
+        self._rare: dict[str, list[str]] = {}
 
     def of(self, one: Node, other: Node) -> float:
         """That of two nodes of the two lists."""
         if one.words == other.words:
             return 1.0
-        ours, theirs = self._features(one.words), self._features(other.words)
-        common = self._sum_of(ours & theirs)
-        return common / (self._sum(ours) + self._sum(theirs) - common)
+        ours, of_ours = self._known.get(one.words) or self._weighed(one.words)
+        theirs, of_theirs = self._known.get(other.words) or self._weighed(other.words)
+        common = self._sum(ours & theirs)
+        return common / (of_ours + of_theirs - common)
 
     def rare_features(self, node: Node) -> set[str]:
         """Those of a node that both lists have, but at most COMMON times: they propose what is worth comparing."""
-        return set(chain.from_iterable(map(self._rare, node.words)))
+        rare = self._rare
+        lists = [rare[word] if word in rare else self._rare_of_argument(word) for word in node.words]
+        return set(chain.from_iterable(lists))
 
     def _rare_of_argument(self, argument: str) -> list[str]:
         left, right = self._frequency_left, self._frequency_right
-        if max(left.get(argument, 0), right.get(argument, 0)) > COMMON:  # then all of its features are as frequent
-            return []
-        return [
+        found = [
             feature
             for feature in _features_of_argument(argument)
             if 0 < left.get(feature, 0) <= COMMON and 0 < right.get(feature, 0) <= COMMON
         ]
+        self._rare[argument] = found
+        return found
 
-    def _sum_of(self, features: frozenset[str]) -> float:
-        return fsum(map(self._weight, features))  # the same in whichever order a set has them
+    def _weighed(self, words: tuple[str, ...]) -> tuple[frozenset[str], float]:
+        features = frozenset(chain.from_iterable(map(_features_of_argument, words)))
+        known = self._known[words] = features, self._sum(features)
+        return known
 
-    def _weight_of(self, feature: str) -> float:
+    def _sum(self, features: frozenset[str]) -> float:
+        weights = self._weights
+        # exact, so that it is the same in whichever order a set has them
+        return fsum([weights.get(feature) or self._weight(feature) for feature in features])
+
+    def _weight(self, feature: str) -> float:
         left, right = self._frequency_left.get(feature, 0), self._frequency_right.get(feature, 0)
         share = min(max(left / self._number_left, right / self._number_right), 1.0)
         weight = log(1 + 1 / share) * (1.0 if left and right else _UNSEEN)
-        return weight * _OF_PART if feature[:1] in (_SHAPE, _PART) else weight
-
-
-def _features(words: Sequence[str]) -> frozenset[str]:
-    return frozenset(chain.from_iterable(map(_features_of_argument, words)))
+        if feature[:1] in (_SHAPE, _PART):
+            weight *= _OF_PART
+        self._weights[feature] = weight
+        return weight

@@ -29,6 +29,7 @@ __all__ = ["Matching", "Row", "Table", "match"]
 
 MOST_COMPARED = 40_000  # pairs of nodes of one subject that are compared each with each
 ENOUGH_BELOW = 0.3  # Dice of what is below, from which the only two of a class are one step
+MOST_VOTERS = 1000  # nodes below another that are asked whose they are
 MOST_VOTES = 0.5  # share of the matched children of a node that are another's children, from which the two are one
 
 _Label = TypeVar("_Label", bound=Hashable)
@@ -122,8 +123,8 @@ class _Matcher:
             self._of_equal_subject,
             self._of_equal_subject_and_class,
             self._of_equal_main_file,
-            self._of_equal_masked_command,
             self._above_matched,
+            self._of_equal_masked_command,
             self._of_equal_command_but_for_numbers,
             self._of_equal_file_name,
             self._sole_of_driver,
@@ -192,21 +193,18 @@ class _Matcher:
             yield from _likest(left, right)
 
     def _above_matched(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:
-        """Whose children are already each other's: a shell whose text changed, above the same compilers."""
-        candidates = set(map(id, right))
+        """Above what already is each other's: a shell whose text changed, above the same compilers."""
+        candidates = {id(node): node for node in right}
         for node in left:
-            matched = [child.partner for child in node.children if child.partner is not None]
-            votes = Counter(id(partner.parent) for partner in matched)
-            for partner in matched:
-                other = partner.parent
-                assert other is not None
-                if id(other) in candidates and votes[id(other)] > MOST_VOTES * len(matched):
-                    if node.program == other.program and not node.told_by_file:
-                        yield node, other
-                    break
+            matched = list(_nearest_matched(node))
+            above = (id(other) for partner in matched for other in partner.ancestors())
+            for most, number in Counter(filter(candidates.__contains__, above)).most_common(1):
+                other = candidates[most]
+                if number > MOST_VOTES * len(matched) and node.program == other.program and not node.told_by_file:
+                    yield node, other
 
     def _of_equal_masked_command(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:
-        for ours, theirs in _meeting(left, right, self._masked_label, self._masked_label_after):
+        for ours, theirs in self._meeting_of_one_name(left, right, self._masked_label, self._masked_label_after):
             ours, theirs = yield from _of_same_below(ours, theirs)
             if len(ours) == len(theirs):
                 yield from zip(ours, theirs, strict=True)
@@ -214,11 +212,26 @@ class _Matcher:
     def _of_equal_command_but_for_numbers(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:
         def label(mask: Masks) -> Callable[[Node], Hashable]:
             # whether anything runs below it is left out: children of one key are shown below one parent only
-            return lambda node: self._label(node, mask, mask.numbered(node.words))[:-1]
+            return lambda node: self._label(node, mask, mask.drawn(node.words, numbered=True))[:-1]
 
-        for ours, theirs in _meeting(left, right, label(self._mask_before), label(self._mask_after)):
+        for ours, theirs in self._meeting_of_one_name(left, right, label(self._mask_before), label(self._mask_after)):
             ours, theirs = yield from _of_same_below(ours, theirs)
             yield from zip(ours, theirs, strict=False)
+
+    def _meeting_of_one_name(
+        self,
+        left: list[Node],
+        right: list[Node],
+        label: Callable[[Node], Hashable],
+        label_right: Callable[[Node], Hashable],
+    ) -> Iterator[tuple[list[Node], list[Node]]]:
+        """As _meeting(); no commands are masked of programs that the other side lacks."""
+
+        def name(mask: Masks) -> Callable[[Node], str]:
+            return lambda node: mask.file(node.name, same_build=True)
+
+        for ours, theirs in _meeting(left, right, name(self._mask_before), name(self._mask_after)):
+            yield from _meeting(ours, theirs, label, label_right)
 
     def _masked_label(self, node: Node) -> Hashable:
         return self._label(node, self._mask_before, self._mask_before.telling(node.words))
@@ -283,6 +296,18 @@ class _Matcher:
 
 def _unmatched(nodes: Iterable[Node]) -> list[Node]:
     return [node for node in nodes if node.partner is None]
+
+
+def _nearest_matched(node: Node) -> Iterator[Node]:
+    """The partners of what is matched below ``node`` with nothing matched between, as far as is worth looking."""
+    rest = list(node.children)
+    for below in rest:
+        if len(rest) > MOST_VOTERS:
+            break
+        if below.partner is not None:
+            yield below.partner
+        else:
+            rest += below.children
 
 
 def _has_unmatched(node: Node) -> bool:

@@ -8,7 +8,7 @@ first (else thousands of small pairs forbid the one that holds them all), then t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 from heapq import nlargest
 from itertools import chain, repeat
@@ -40,6 +40,7 @@ def most_alike(left: Sequence[Node], right: Sequence[Node]) -> Iterator[tuple[No
     if len(ours) * len(theirs) > ALL_WITH_ALL:
         # a wrapper around the whole build: one pair, and below it everything is looked for by itself
         yield from _pairs(_largest(ours), _largest(theirs), order)
+        yield from _equal_steps(_with_all_below(left), _with_all_below(right), order)
         ours, theirs = _with_all_below(left), _with_all_below(right)
     if ours and theirs:
         yield from _pairs(ours, theirs, order)
@@ -59,10 +60,32 @@ def _largest(pool: _Pool) -> _Pool:
     return nlargest(LARGEST, (entry for entry in pool if entry[0].size >= SMALL), key=lambda entry: entry[0].size)
 
 
+def _equal_steps(left: _Pool, right: _Pool, order: _Order) -> Iterator[tuple[Node, Node]]:
+    """The same step with the same below it, of which either side has only one: a launcher stands before it, or did."""
+    theirs = _only_ones(right)
+    for step, one in _only_ones(left).items():
+        other = theirs.get(step)
+        if other is not None and order.allows(one, other):
+            order.add(one, other)
+            yield one, other
+
+
+def _only_ones(pool: _Pool) -> dict[Hashable, Node]:
+    """By what they do those of which there are no two, the outermost first."""
+    found: dict[Hashable, Node] = {}
+    several = set()
+    for node, _ in pool:
+        command = node.tail if node.told_by_file else (node.subject, node.words)
+        step = node.name, command, node.signature(exact=False)
+        if node.subject == FORK or found.setdefault(step, node) is not node:
+            several.add(step)
+    return {step: node for step, node in found.items() if step not in several}
+
+
 def _pairs(left: _Pool, right: _Pool, order: _Order) -> Iterator[tuple[Node, Node]]:
     scores = _Scores(left, right)
     ranked = []
-    for i, candidates in enumerate(_candidates(left, right, scores)):
+    for i, candidates in enumerate(_candidates(left, right, scores, order)):
         one = left[i][0]
         for j in candidates:
             score = scores.of(i, j)
@@ -80,7 +103,7 @@ def _pairs(left: _Pool, right: _Pool, order: _Order) -> Iterator[tuple[Node, Nod
             yield one, other
 
 
-def _candidates(left: _Pool, right: _Pool, scores: _Scores) -> Iterator[Iterable[int]]:
+def _candidates(left: _Pool, right: _Pool, scores: _Scores, order: _Order) -> Iterator[Iterable[int]]:
     """For each node of ``left`` the positions in ``right`` that are worth comparing."""
     if len(left) * len(right) <= ALL_WITH_ALL:
         yield from repeat(range(len(right)), len(left))
@@ -89,6 +112,7 @@ def _candidates(left: _Pool, right: _Pool, scores: _Scores) -> Iterator[Iterable
     of_step: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     of_shape: defaultdict[str, list[int]] = defaultdict(list)
     of_feature: defaultdict[str, list[int]] = defaultdict(list)
+    place = {id(node): j for j, (node, _) in enumerate(right)}
     children = [j for j, (_, level) in enumerate(right) if level == 0]
     few = sum(level == 0 for _, level in left) * len(children) <= CHILDREN_WITH_CHILDREN
     for j, (node, level) in enumerate(right):
@@ -101,6 +125,7 @@ def _candidates(left: _Pool, right: _Pool, scores: _Scores) -> Iterator[Iterable
         found = set(of_step.get((node.name, node.tail), ())[:20])
         shared = Counter(chain.from_iterable(of_feature[feature] for feature in likeness.rare_features(node)))
         found.update(shared if len(shared) <= 8 else sorted(shared, key=lambda j: (-shared[j], j))[:8])
+        found.update(place[above] for above in order.above_partners_of(node) if above in place)
         if level == 0:
             found.update(children if few else of_shape.get(node.shape, ())[:4])
         yield found
@@ -175,6 +200,10 @@ class _Order:
                 if all(above is not partner for above in below.ancestors()):
                     return False
         return True
+
+    def above_partners_of(self, node: Node) -> set[int]:
+        """The ids of all that is above the partners of what is below ``node``."""
+        return {id(above) for partner in self._partners_below.get(id(node), ())[:3] for above in partner.ancestors()}
 
     def add(self, one: Node, other: Node) -> None:
         for node, partner in ((one, other), (other, one)):

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import cache, cached_property, lru_cache
-from typing import NamedTuple
+from functools import cached_property, lru_cache
 
 __all__ = [
     "WORD",
@@ -140,7 +139,8 @@ class Masks:
 
     def __init__(self, other: Callable[[], set[str]]) -> None:
         self._find_other = other
-        self._known = cache(self._masked)
+        self._known: dict[str, tuple[str, int]] = {}
+        self._careful: dict[tuple[str, bool], str] = {}
         self._of_files: dict[str, str] = {}
 
     @cached_property
@@ -150,20 +150,20 @@ class Masks:
 
     def masked(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """With ``*`` wherever the other build lacks the word."""
-        return tuple([known.masked for known in map(self._known, words)])
+        return tuple([(self._known.get(word) or self._mask_all(word))[0] for word in words])
 
     def telling(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """As masked(), but only drawn() where that leaves too little.
 
         At least half of the words that do not look drawn must be left: ``node tsc`` is not ``node eslint``.
         """
-        known = list(map(self._known, words))
-        surplus = sum([one.surplus for one in known])
-        return tuple([one.masked for one in known]) if surplus >= 0 else tuple([one.drawn for one in known])
+        known = [self._known.get(word) or self._mask_all(word) for word in words]
+        enough = sum([surplus for _, surplus in known]) >= 0
+        return tuple([masked for masked, _ in known]) if enough else self.drawn(words)
 
-    def numbered(self, words: tuple[str, ...]) -> tuple[str, ...]:
-        """Masked where the other build lacks a word that looks drawn or has a digit."""
-        return tuple([known.numbered for known in map(self._known, words)])
+    def drawn(self, words: tuple[str, ...], *, numbered: bool = False) -> tuple[str, ...]:
+        """Masked where the other build lacks a word that looks drawn; with ``numbered``, or has a digit."""
+        return tuple([self._careful.get((word, numbered)) or self._mask_drawn(word, numbered) for word in words])
 
     def file(self, text: str, *, same_build: bool) -> str:
         """A file's name or a program's, masked where the word looks drawn; in ``same_build`` also numbers."""
@@ -180,34 +180,25 @@ class Masks:
             known = self._of_files[text] = _one_star(WORD.sub(one, text))
         return known
 
-    def _masked(self, text: str) -> _Masked:
-        pieces = _pieces(text)
-        words = pieces[1::2]
-        lacking = set(words) - self.other
-        text = _one_star(text)
-        if not lacking:
-            return _Masked(text, text, text, len(words))
-        drawn = {word for word in lacking if is_drawn(word)}
-        numbered = drawn.union(word for word in lacking if not word.isalpha())
-        there = sum(word not in lacking for word in words)
+    def _mask_all(self, text: str) -> tuple[str, int]:
+        """It, and how many more of the words that do not look drawn are left than are masked."""
+        pieces, other = _pieces(text), self.other
+        surplus = 0
+        for place in range(1, len(pieces), 2):
+            word = pieces[place]
+            if word in other:
+                surplus += 1
+            else:
+                pieces[place] = "*"
+                surplus -= not is_drawn(word)
+        known = self._known[text] = _one_star("".join(pieces)), surplus
+        return known
 
-        def without(gone: set[str]) -> str:
-            pieces[1::2] = ["*" if word in gone else word for word in words]
-            return _one_star("".join(pieces))
-
-        masked = without(lacking)
-        of_numbered = masked if len(numbered) == len(lacking) else without(numbered) if numbered else text
-        of_drawn = of_numbered if len(drawn) == len(numbered) else without(drawn) if drawn else text
-        return _Masked(masked, of_numbered, of_drawn, there - sum(word in lacking - drawn for word in words))
-
-
-class _Masked(NamedTuple):
-    """A text with ``*`` for all that the other build lacks; for what of it looks drawn or has a digit; for the former.
-
-    ``surplus``: how many more of the words that do not look drawn are left than are masked.
-    """
-
-    masked: str
-    numbered: str
-    drawn: str
-    surplus: int
+    def _mask_drawn(self, text: str, numbered: bool) -> str:
+        pieces, other = _pieces(text), self.other
+        for place in range(1, len(pieces), 2):
+            word = pieces[place]
+            if word not in other and ((numbered and not word.isalpha()) or is_drawn(word)):
+                pieces[place] = "*"
+        known = self._careful[text, numbered] = _one_star("".join(pieces))
+        return known
