@@ -14,13 +14,9 @@ from pathlib import Path
 
 from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.commands.terminal_width import colour, width
-from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.options.values import parse_least_seconds, parse_natural, parse_substitution
 from pytest_ptreetime.recording.recording import Recording
-from pytest_ptreetime.reports import write_file
-from pytest_ptreetime.reports.lnt import lnt_report, render_lnt, samples_of_profiles
 from pytest_ptreetime.reports.process_tables import aggregate_table
 from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
 from pytest_ptreetime.system.untrusted_text import shown
@@ -112,6 +108,11 @@ def _focused(tree: ProcessTree, name: str | None) -> list[ProcessNode]:
 
 
 def _write_report(options: argparse.Namespace, recordings: list[Recording], trees: list[ProcessTree]) -> None:
+    from pytest_ptreetime.decision.profile import Profile
+    from pytest_ptreetime.keys.keyer import Keyer
+    from pytest_ptreetime.reports import write_file
+    from pytest_ptreetime.reports.lnt import lnt_report, render_lnt, samples_of_profiles
+
     try:
         substitutions = [parse_substitution(text) for text in options.report_sub_arg]
     except ValueError as error:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from tabulate import tabulate
 
+from pytest_ptreetime.metrics import PLACES, known_sums, no_sums
 from pytest_ptreetime.reports.fitted_names import fitted, least_room, without_path
 from pytest_ptreetime.system.figures import part, seconds
 from pytest_ptreetime.system.untrusted_text import shown
@@ -23,31 +24,29 @@ WIDE_FOR_KEYS = 120  # columns from which a node is called by its whole key
 _HEADER_PADDING = 2  # by which tabulate makes a column wider than its header
 
 
-@dataclass
-class _Aggregate:
-    values: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(_AGGREGATED))
-    count: int = 0
-
-
 def aggregate_table(roots: Iterable[ProcessNode], *, width: int = 80) -> str:
     """The original's table: the sums of all nodes of one name at one depth below ``roots``, the longest wall first.
 
     As there, a process whose start or end is not known is left out with all that it started; a last line says how many.
     """
-    sums: dict[str, _Aggregate] = {}
+    sums: dict[tuple[str, int], list[int]] = {}
     left_out = 0
     for root in roots:
-        for node, depth in _preorder(root):
-            if node.wall is None:
+        waiting = [(root, 0)]
+        while waiting:
+            node, depth = waiting.pop()
+            if node.exit_ns is None:
                 left_out += 1
                 continue
-            row = sums.setdefault(f"{node.name} @ {depth}", _Aggregate())
-            row.count += 1
-            for metric in _AGGREGATED:
-                row.values[metric] = _sum(row.values[metric], getattr(node, metric))
-    ranked = sorted(sums.items(), key=lambda item: item[1].values["wall"] or 0.0, reverse=True)
-    figures = [[*(seconds(row.values[metric]) for metric in _AGGREGATED), str(row.count)] for _, row in ranked]
-    names = [shown(name) for name, _ in ranked]
+            row = sums.get((node.name, depth))
+            if row is None:
+                row = sums[node.name, depth] = no_sums()
+            node.add_metrics(row)
+            waiting += [(child, depth + 1) for child in reversed(node.children)]
+    rows = [(f"{name} @ {depth}", row[PLACES["count"]], known_sums(row)) for (name, depth), row in sums.items()]
+    rows.sort(key=lambda row: row[2]["wall"], reverse=True)
+    figures = [[*(seconds(values.get(metric)) for metric in _AGGREGATED), str(count)] for _, count, values in rows]
+    names = [shown(name) for name, *_ in rows]
     table = table_with_names(["name", *_AGGREGATED, "count"], names, figures, width=width)
     note = f"\n({left_out} without a known start or end left out, with what they started)" if left_out else ""
     return f"{TITLE}\n{'-' * len(TITLE)}\n{table}{note}"
@@ -207,13 +206,3 @@ def _sum(one: float | None, other: float | None) -> float | None:
     if one is None:
         return other
     return one if other is None else one + other
-
-
-def _preorder(root: ProcessNode) -> Iterator[tuple[ProcessNode, int]]:
-    """Nodes with their depth; nothing below a node whose wall time is not known."""
-    waiting = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        yield node, depth
-        if node.wall is not None:
-            waiting.extend((child, depth + 1) for child in reversed(node.children))

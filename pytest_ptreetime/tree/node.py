@@ -27,6 +27,7 @@ MAX_RSS, STARTLAG, EXITLAG = (PLACES[name] for name in ("max_rss", "startlag", "
 
 _counters = attrgetter(*COUNTERS)
 _FIRST_COUNTER, _LAST_COUNTER = min(COUNTERS.values()), max(COUNTERS.values())
+_NO_COUNTERS = (None,) * len(COUNTERS)
 _ALL_COUNTERS = sum(1 << place for place in COUNTERS.values())
 assert list(COUNTERS.values()) == list(range(_FIRST_COUNTER, _LAST_COUNTER + 1)), "they are added up as one slice"
 
@@ -286,6 +287,8 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
 def _add_counters(sums: list[int], after: Usage, before: Usage | None) -> int:
     """Add an image's shares of what is simply counted from a process's creation; the bits of those that are known."""
     values = _counters(after)
+    if values == _NO_COUNTERS:
+        return 0
     if before is not None or None in values or min(values) < 0:
         values = tuple(map(_share, values, _counters(before or _NOTHING_USED)))
     if None not in values:
