@@ -9,7 +9,7 @@ import pytest
 from pytest_ptreetime.errors import PtreetimeError
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.session.measuring import Judged
+    from pytest_ptreetime.session.judged import Judged
 
 __all__ = ["BAD", "GOOD", "STOP", "UNTESTABLE", "Bisection"]
 
