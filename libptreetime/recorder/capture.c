@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ struct header {
   uint32_t pid;
   uint32_t image;
   uint32_t uid;
+  uint32_t personality;
   uint32_t sizes[5];
 };
 
@@ -42,6 +44,17 @@ static uint32_t write_file(int descriptor, pid_t pid, const char *name) {
   return size;
 }
 
+/* How its addresses are chosen, among others: personality(2); 0 where it is not told. */
+static uint32_t read_personality(pid_t pid) {
+  char text[16] = "";
+  int file = open(path_of(pid, "personality"), O_RDONLY | O_CLOEXEC);
+  if (file >= 0) {
+    (void)!read(file, text, sizeof text - 1);
+    close(file);
+  }
+  return (uint32_t)strtoul(text, NULL, 16);
+}
+
 void ptreetime_capture_write(int descriptor, pid_t pid, uint32_t image) {
   struct header header = {.pid = (uint32_t)pid, .image = image};
   struct stat owner;
@@ -49,6 +62,7 @@ void ptreetime_capture_write(int descriptor, pid_t pid, uint32_t image) {
   if (begin < 0 || begin > LIMIT || stat(path_of(pid, ""), &owner) != 0)
     return;
   header.uid = owner.st_uid;
+  header.personality = read_personality(pid);
   lseek(descriptor, (off_t)sizeof header, SEEK_CUR);
   header.sizes[0] = write_link(descriptor, pid, "exe");
   header.sizes[1] = write_link(descriptor, pid, "cwd");

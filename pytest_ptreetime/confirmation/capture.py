@@ -16,16 +16,19 @@ from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = ["CapturedBuild", "Image", "images_in"]
 
-_HEADER = struct.Struct("=III5I")
+_HEADER = struct.Struct("=IIII5I")
 
 
 @dataclass(frozen=True)
 class Image:
-    """One program as it was at its exec. ``stdin`` is where the link of its standard input led."""
+    """One program as it was at its exec. ``stdin`` is where the link of its standard input led, ``personality``
+    is that of personality(2).
+    """
 
     pid: int
     number: int
     uid: int
+    personality: int
     exe: bytes
     cwd: bytes
     stdin: bytes
@@ -48,14 +51,14 @@ def images_in(data: bytes | memoryview) -> dict[tuple[int, int], Image]:
 def _records(data: memoryview) -> Iterator[Image]:
     at = 0
     while at + _HEADER.size <= len(data):
-        pid, number, uid, *sizes = _HEADER.unpack_from(data, at)
+        pid, number, uid, personality, *sizes = _HEADER.unpack_from(data, at)
         at += _HEADER.size
         parts = []
         for size in sizes:
             parts.append(bytes(data[at : at + size]))
             at += size
         exe, cwd, stdin, args, env = parts
-        yield Image(pid, number, uid, exe, cwd, stdin, _strings(args), _environment(env))
+        yield Image(pid, number, uid, personality, exe, cwd, stdin, _strings(args), _environment(env))
 
 
 def _strings(text: bytes) -> list[bytes]:

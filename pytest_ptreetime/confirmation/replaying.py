@@ -131,7 +131,7 @@ def _places(image: Image) -> list[str]:
 
 def _side(image: Image) -> Side:
     regular = image.stdin.startswith(b"/") and not image.stdin.startswith(b"/dev/")
-    return Side(image.exe, image.args, image.env, image.cwd, image.stdin if regular else None)
+    return Side(image.exe, image.args, image.env, image.cwd, image.stdin if regular else None, image.personality)
 
 
 def _check(answer: Answer, node: ProcessNode, image: Image) -> None:

@@ -5,6 +5,7 @@ It reads requests and writes answers (msgpack, each with its length before it) a
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
@@ -12,6 +13,7 @@ import struct
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +24,7 @@ from pytest_ptreetime.confirmation.sandbox import Sandbox, enter, refuse_servers
 
 __all__ = ["Answer", "Opening", "Replay", "Side", "receive", "send"]
 
+_libc = ctypes.CDLL(None)
 _LENGTH = struct.Struct("=I")
 
 
@@ -33,6 +36,7 @@ class Side(msgspec.Struct):
     env: dict[bytes, bytes]
     cwd: bytes
     stdin: bytes | None = None
+    personality: int = 0
 
 
 class Opening(msgspec.Struct):
@@ -108,6 +112,7 @@ class _Worker:
         os.chdir("/")
         self._sandbox.renew()
         os.chdir(side.cwd)
+        _libc.personality(ctypes.c_ulong(side.personality))
         program, args = side.exe, side.args
         if request.wrapper:
             wrapper = [os.fsencode(word) for word in request.wrapper]
@@ -195,4 +200,5 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asks
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    with suppress(BrokenPipeError):  # nobody wants to know any more
+        _serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from replayed_builds import ONLY_LINUX, BusyBuild, replayer_or_skip, suspect
@@ -12,6 +14,7 @@ from trap_programs import Programs
 
 from pytest_ptreetime.cli import main
 from pytest_ptreetime.confirmation.confirming import Confirmed, suspects_of
+from pytest_ptreetime.confirmation.replaying import Replayer
 from pytest_ptreetime.confirmation.verdict import apply
 from pytest_ptreetime.decision.finding import BUILD_KEY, Comparison, Confirmation, Finding
 from pytest_ptreetime.wording.remarks import notes_in_words
@@ -71,10 +74,12 @@ def test_budget_when_it_is_spent_leaves_suspects_undecided(
 
 @ONLY_LINUX
 @pytest.mark.usefixtures("sandbox")
+@pytest.mark.promise("environments-stay-in-memory")
 @pytest.mark.parametrize("how", ["against", "stored"])
 def test_commit_when_it_makes_a_process_slower_is_confirmed_in_pytest(
-    how: str, pytester: pytest.Pytester, programs: Programs
+    how: str, pytester: pytest.Pytester, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PTREETIME_TEST_SECRET", "hunter2")
     project = BusyBuild.made(pytester.path, programs, WORK)
     pytester.makepyfile(
         test_it=f"""
@@ -90,12 +95,38 @@ def test_commit_when_it_makes_a_process_slower_is_confirmed_in_pytest(
         pytester.runpytest_subprocess(*flags, "--ptreetime-save-baseline").assert_outcomes(passed=1)
     (project.directory / "c").write_text("12000\n")
     compared = "--ptreetime-against=main" if how == "against" else "--ptreetime-baseline"
-    result = pytester.runpytest_subprocess(*flags, compared, "--ptreetime-confirm")
+    result = pytester.runpytest_subprocess(*flags, compared, "--ptreetime-confirm", "--ptreetime-report=json:r.json")
     result.assert_outcomes(failed=1)
     told = " ".join(str(result.stdout).split())
     assert "busy c c.out" in told
     assert "confirmed by" in told
+    report = (pytester.path / "r.json").read_text()
+    assert '"outcome": "confirmed"' in report
+    assert "hunter2" not in report + told
     assert not (pytester.path / ".git" / "worktrees").exists() or not list((pytester.path / ".git/worktrees").iterdir())
+
+
+@ONLY_LINUX
+@pytest.mark.usefixtures("sandbox")
+def test_ctrl_c_when_suspects_are_left_tells_what_is_known(
+    tmp_path: Path, programs: Programs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = BusyBuild.made(tmp_path / "before", programs, WORK)
+    after = BusyBuild.made(tmp_path / "after", programs, {**WORK, "b": 12_000, "c": 12_000})
+    shown = Replayer.open
+
+    def press(*arguments: Any, **more: Any) -> None:
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
+        pressed.append(True)
+        shown(*arguments, **more)
+
+    pressed: list[bool] = []
+    monkeypatch.setattr(Replayer, "open", press)
+    assert ab(before, after) == 130
+    told = " ".join(capsys.readouterr().out.split())
+    assert "confirmed by" in told
+    assert "interrupted:" in told
 
 
 @ONLY_LINUX

@@ -39,6 +39,7 @@ def mounts() -> str:
     return Path("/proc/self/mountinfo").read_text()
 
 
+@pytest.mark.promise("replays-leave-no-trace")
 @pytest.mark.parametrize("how", ["", "append", "remove"])
 def test_files_when_a_process_was_replayed_are_the_same_to_the_byte(
     tmp_path: Path, programs: Programs, how: str
@@ -53,6 +54,7 @@ def test_files_when_a_process_was_replayed_are_the_same_to_the_byte(
     assert mounts() == mounted
 
 
+@pytest.mark.promise("replays-leave-no-trace")
 @ROOT_ONLY
 @pytest.mark.parametrize("who", ["nobody", "root without rights to mount"])
 def test_files_when_a_user_replays_are_the_same_to_the_byte(who: str, programs: Programs) -> None:
@@ -80,6 +82,7 @@ def contents(directory: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
+@pytest.mark.promise("replays-leave-no-trace")
 def test_sandbox_when_who_asks_is_killed_in_the_middle_of_a_replay_leaves_nothing(
     tmp_path: Path, programs: Programs
 ) -> None:
@@ -144,6 +147,15 @@ def test_process_when_it_can_not_be_run_again_is_refused_in_words(
         replayed(build)
 
 
+def test_personality_when_addresses_are_fixed_is_the_same_in_replays(tmp_path: Path, programs: Programs) -> None:
+    build = busy_build(tmp_path / "b", programs)
+    (build.directory / "build.sh").write_text("setarch -R ./busy a a.out\n")
+    side = suspect(build.captured(), "busy[")
+    assert side.image.personality & 0x0040000  # ADDR_NO_RANDOMIZE
+    with replayer_or_skip([side] * 2) as replays:
+        assert replays.cpu(0) > 0
+
+
 def test_program_that_runs_others_when_they_do_the_work_is_refused(tmp_path: Path, programs: Programs) -> None:
     build = busy_build(tmp_path / "b", programs, thousands=20_000)
     with pytest.raises(Refused, match="runs other programs"):
@@ -157,6 +169,7 @@ def test_process_that_runs_twice_when_one_is_wanted_is_refused(tmp_path: Path, p
         suspect(build.captured())
 
 
+@pytest.mark.promise("environments-stay-in-memory")
 def test_environment_when_captured_is_the_process_s_own_and_is_not_shown(
     tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
