@@ -61,6 +61,8 @@ class Metric:
     largest: bool = False
     #: A slower machine makes it larger.
     follows_machine: bool = False
+    #: A count of what was done: compared exactly where the rounds agree with each other, and on other machines too.
+    work: bool = False
     #: Compared unless something else is asked for.
     compared: bool = False
     #: Shown of the whole build.
@@ -107,17 +109,17 @@ TABLE = (
            counter="run_delay_ns"),
     # Counts of work: they hardly vary, and don't depend on the machine.
     Metric("read_bytes",    "bytes read",    "B", "Bytes that calls of read moved",  16, 0.002, 0.002, 0.005, 1024,
-           counter="read_bytes", lnt_title="Bytes Read"),
+           work=True, counter="read_bytes", lnt_title="Bytes Read"),
     Metric("written_bytes", "bytes written", "B", "Bytes that calls of write moved", 16, 0.002, 0.002, 0.005, 1024,
-           counter="written_bytes", lnt_title="Bytes Written"),
+           work=True, counter="written_bytes", lnt_title="Bytes Written"),
     Metric("reads",         "reads",         "",  "Calls of read",                    1, 0.002, 0.002, 0.005, 2,
-           counter="reads"),
+           work=True, counter="reads"),
     Metric("writes",        "writes",        "",  "Calls of write",                   1, 0.002, 0.002, 0.005, 2,
-           counter="writes"),
+           work=True, counter="writes"),
     Metric("minor_faults",  "minor faults",  "",  "Page faults without input",        1, 0.005, 0.005, 0.02,  50,
-           counter="minor_faults", lnt_title="Minor Faults"),
+           work=True, counter="minor_faults", lnt_title="Minor Faults"),
     Metric("major_faults",  "major faults",  "",  "Page faults that needed input",    1, 0.5,   0.5,   0.2,   10,
-           counter="major_faults"),
+           work=True, counter="major_faults"),
 )
 # fmt: on
 

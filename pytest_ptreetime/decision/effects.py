@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pytest_ptreetime.decision.disturbances import Disturbances
 from pytest_ptreetime.decision.host_speed import CalibrationShift, CommonShift
-from pytest_ptreetime.decision.samples import ENOUGH_FOR_SPREAD
+from pytest_ptreetime.decision.samples import ENOUGH_FOR_SPREAD, Samples
 from pytest_ptreetime.decision.statistics import (
     two_sided_quantile,
 )
@@ -39,6 +39,8 @@ SPLIT_ERRORS = 2.5
 #: From this logarithm on, and from so many standard errors, it is an open question whether the machine or they did.
 OPEN_SHIFT = float(np.log(1.02))
 OPEN_ERRORS = 2.0
+#: The error of what is known exactly; the test divides by it.
+NO_ERROR = 1e-12
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
 STATED_BETWEEN_NODES = 20
 
@@ -66,6 +68,15 @@ class Effects:
     disturbances: Disturbances | None = None
     #: Where in them these nodes are.
     positions: Mask | None = None
+
+    def with_exact(self, samples: Samples) -> Effects:
+        """With no error at all where the counts of all rounds agree."""
+        difference = samples.logs(samples.current[:1])[0] - samples.logs(samples.baseline[0][:1])[0]
+        return replace(
+            self,
+            effects=np.where(samples.exact, difference, self.effects),
+            errors=np.where(samples.exact, NO_ERROR, self.errors),
+        )
 
     def disturbed(self, suspects: Mask, level: float) -> Mask:
         """Which of the suspects can be disturbances at that level, for any of so many nodes."""

@@ -42,6 +42,10 @@ __all__ = ["effects_of_pairs", "effects_since"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+#: A round that is slow by this part of a shift of the whole build may be slow for the same reason.
+MOST_OF_THE_WAY = 0.7
+#: Nodes of so many grains of their metric tell whether the shift of most nodes is one of all.
 SIZEABLE_GRAINS = 4
 STEADY_DOUBT = float(np.log(1.1))
 
@@ -52,12 +56,17 @@ def effects_of_pairs(samples: Samples) -> Effects:
     pairs = min(len(before), len(samples.current))
     before, now = before[:pairs], samples.current[:pairs]
     chosen = samples.reference_nodes()
-    common, factors = CommonShift(0.0), None
+    common, factors, factors_before, factors_now = CommonShift(0.0), None, None, None
     if chosen is not None:
         plain_now, plain_before = samples.reference_logs(now), samples.reference_logs(before)
         factors = host_speed.round_factors(plain_now, plain_before, chosen)
         ratios = (plain_now - plain_before)[:, chosen]
         common = host_speed.shift_of_pairs(ratios, factors, float(np.log1p(noise.min_ratio)))
+        typical = median_of_rounds(np.concatenate([plain_before, plain_now]))
+        factors_before = host_speed.round_factors(plain_before, typical, chosen)
+        factors_now = host_speed.round_factors(plain_now, typical, chosen)
+        if _whole_rounds_disturbed(factors_before, factors_now, common):
+            common = CommonShift(common.total)
     differences = samples.logs(now, factors) - samples.logs(before)
     log_sizes = np.log(samples.sizes)
     medians = median_of_rounds(differences)
@@ -74,9 +83,21 @@ def effects_of_pairs(samples: Samples) -> Effects:
         common,
         chosen,
         np.sqrt(variances / 2.0),
-        disturbances=Disturbances.of([samples.logs(before)], samples.logs(now, factors), samples.sizes),
+        disturbances=Disturbances.of(
+            [samples.logs(before, factors_before)], samples.logs(now, factors_now), samples.sizes
+        ),
     )
     return with_common_shift(inflated(with_error_of_median(result)))
+
+
+def _whole_rounds_disturbed(before: Array, now: Array, common: CommonShift) -> bool:
+    """Whether the shared shift of pairs can be some slow rounds of the machine, given the factor of each round.
+
+    A round that is slow by most of a shift speaks for that: these few factors are all that there is to tell.
+    """
+    rounds = Disturbances.of([before[:, None]], now[:, None], np.ones(1))
+    rounds = replace(rounds, now=MOST_OF_THE_WAY * rounds.now, before=MOST_OF_THE_WAY * rounds.before)
+    return bool(rounds.explain(np.array([common.total]), np.array([common.build != 0]), 1, host_speed.COMMON_ALPHA)[0])
 
 
 def effects_since(

@@ -139,11 +139,14 @@ def _test_group(
     if terms.planned is None and not samples.tells_noise:
         return []
     if terms.paired:
-        return [_tested(metric, "baseline", positions, effects_of_pairs(samples), before, own, terms, build)]
+        effects = effects_of_pairs(samples).with_exact(samples)
+        return [_tested(metric, "baseline", positions, effects, before, own, terms, build)]
     calibration = None if terms.calibrations is None else terms.calibrations.shift(metric, chosen)
     if terms.planned is not None:
         samples = replace(samples, current=before[None, :])
     effects, since_pinned = effects_since(samples, calibration, terms.planned)
+    if terms.planned is None:
+        effects = effects.with_exact(samples)
     parts = [_tested(metric, "baseline", positions, effects, before, own, terms, build)]
     if since_pinned is not None and pinned is not None:
         was = np.median(pinned, axis=0)

@@ -79,6 +79,14 @@ class Samples:
         reference = np.mean([self.reference_logs(session).mean(axis=0) for session in self.baseline], axis=0)
         return float(np.median(host_speed.round_factors(self.reference_logs(self.current), reference, chosen)))
 
+    @cached_property
+    def exact(self) -> Mask:
+        """The nodes of which all rounds agree, in a count of work: then a difference is one, however small."""
+        before = np.concatenate(self.baseline)
+        if not self.noise.work or len(before) < 2:
+            return np.zeros(before.shape[1], dtype=bool)
+        return np.asarray((before == before[0]).all(axis=0) & (self.current == self.current[0]).all(axis=0))
+
     @property
     def tells_noise(self) -> bool:
         """Whether the noise can be seen at all: between rounds, or in the spread over enough nodes."""

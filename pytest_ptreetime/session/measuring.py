@@ -23,6 +23,7 @@ from pytest_ptreetime.decision.history import History, Point, history_of
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import RecordingFailed
 from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.metrics import metric_of
 from pytest_ptreetime.options.values import min_effect_terms
 from pytest_ptreetime.reports import results
 from pytest_ptreetime.reports.results import Measurement, SessionResult
@@ -298,7 +299,8 @@ class MeasuringSession:
         if settings.confirm:
             terms["suspects"] = MOST_SUSPECTS
         if stored is not None and not settings.allow_other_machine and self.host.difference(stored.host) is not None:
-            terms["metrics"] = ()  # the counts of another machine are as good as this one's, its times are not
+            # what another machine counted is as good as what this one did, its times are not
+            terms["metrics"] = tuple(metric for metric in settings.metrics or () if metric_of(metric).work)
         if stored is not None:
             if stored.pinned_session is not None:
                 terms["pinned"] = stored.pinned_session.profiles()

@@ -70,3 +70,26 @@ def test_more_work_fails_where_it_is_asked_for_only() -> None:
     assert comparison.verdict == "regression"
     again = compare([rounds(1)], rounds(2), metrics=["cpu", "read_bytes", "reads"], paired=True)
     assert again.findings == []
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_work_of_which_all_rounds_agree_is_compared_exactly(paired: bool) -> None:
+    before, now = rounds(1)[:2], rounds(2, read_bytes=303_000.0)[:2]
+    comparison = compare([before], now, metrics=["read_bytes"], paired=paired)
+    (finding,) = comparison.causes
+    assert finding.key == KEY
+    assert (finding.baseline, finding.current) == pytest.approx((300_000, 303_000))
+    assert finding.p_value is not None
+    assert finding.p_value < 1e-12
+    smaller = rounds(2, read_bytes=300_100.0)[:2]
+    assert compare([before], smaller, metrics=["read_bytes"], paired=paired).findings == [], "less than matters"
+    least = {"read_bytes": (0.0, 1.0)}
+    found = compare([before], smaller, metrics=["read_bytes"], min_effect=least, paired=paired)
+    assert [finding.key for finding in found.causes] == [KEY]
+
+
+def test_work_of_which_rounds_differ_is_judged_by_statistics() -> None:
+    before, now = rounds(1), rounds(2, read_bytes=303_000.0)
+    before[0].totals[KEY]["read_bytes"] += 6000
+    now[1].totals[KEY]["read_bytes"] -= 5000
+    assert compare([before], now, metrics=["read_bytes"], paired=True).findings == []

@@ -2,8 +2,9 @@
 
 The file ``plan`` in the build's directory, or else beside the tests, has a line for each process below the root,
 ``cc1 a.c = 0.5`` with its seconds of processor time, run one after the other. The times of rounds differ by a few
-thousandths, the same ones each time. A line ``(lost)`` is an event that was lost, ``server (alive)`` a process that
-outlives the build. Every run adds a line to ``runs.jsonl`` beside the tests.
+thousandths, the same ones each time; the bytes that it reads, a million for each second, do not. A line ``(lost)`` is
+an event that was lost, ``server (alive)`` a process that outlives the build. Every run adds a line to ``runs.jsonl``
+beside the tests.
 """
 
 from __future__ import annotations
@@ -90,14 +91,14 @@ def capture_of(args: list[str], plan: str, number: int) -> Capture:
         events += [
             Create(now, pid, 100),
             Exec(now, pid, child[0], b"/bin/" + child[0], child, b"/build", _usage(0)),
-            Exit(now + cpu_ns, pid, 0, child[0], _usage(cpu_ns)),
+            Exit(now + cpu_ns, pid, 0, child[0], _usage(cpu_ns, read_bytes=int(1e6 * float(seconds)))),
         ]
         now += cpu_ns
     events += [Exit(now + SECOND // 1000, 100, 0, words[0], _usage(SECOND // 1000)), End(now + SECOND // 500, alive)]
     return Capture(events, returncode=0)
 
 
-def _usage(cpu_ns: int) -> Usage:
+def _usage(cpu_ns: int, read_bytes: int = 0) -> Usage:
     return Usage(
         cpu_ns=cpu_ns,
         utime_ns=cpu_ns * 3 // 4,
@@ -108,7 +109,7 @@ def _usage(cpu_ns: int) -> Usage:
         involuntary_switches=0,
         minor_faults=0,
         major_faults=0,
-        read_bytes=0,
+        read_bytes=read_bytes,
         written_bytes=0,
         failed_execs=0,
         reads=0,

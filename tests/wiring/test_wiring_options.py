@@ -90,6 +90,15 @@ def test_allow_other_machine(project: Project, place: str) -> None:
     assert "cc1 b.c" in words_of(insisted)
 
 
+def test_other_machine_when_more_was_read_fails_where_that_is_compared(project: Project) -> None:
+    project.store(host=OTHER_MACHINE)
+    project.plan(CHANGED)
+    result = project.run(*COMPARED, "--ptreetime-metrics=cpu,read_bytes")
+    result.assert_outcomes(failed=1)
+    assert "cc1 b.c: read_bytes +50.0 %" in words_of(result)
+    assert "cpu +" not in words_of(result)
+
+
 def test_other_machine_when_a_process_was_added_fails_all_the_same(project: Project) -> None:
     project.store(host=OTHER_MACHINE)
     project.plan(MORE)
