@@ -263,7 +263,7 @@ def decode_stream(stream: bytes | memoryview, source: str) -> Iterator[list[Even
         if position + FRAME_HEADER.size > len(view):
             raise FileUnreadable(f"{source}: truncated frame header at byte {position}")
         magic, version, length, check_sum = FRAME_HEADER.unpack_from(view, position)
-        if magic != FRAME_MAGIC:
+        if magic != FRAME_MAGIC or view[position + len(FRAME_MARK) - 1] != 0:
             raise FileUnreadable(f"{source}: no frame begins at byte {position}: the stream is damaged")
         if version != WIRE_VERSION:
             raise FileUnreadable(

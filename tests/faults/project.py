@@ -217,7 +217,7 @@ def run_undisturbed(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=60,
+            timeout=180,  # on a busy machine
         )
     finally:
         os.close(reader)

@@ -166,6 +166,13 @@ def test_changed_byte_is_an_error_or_other_events_but_never_a_crash(
         assert " at byte " in str(error)
 
 
+def test_byte_between_the_version_and_the_length_is_zero_or_no_frame_begins_there() -> None:
+    stream = bytearray(encode_frame([]))
+    stream[3] = 2
+    with pytest.raises(FileUnreadable, match="no frame begins at byte 0"):
+        next(decode_stream(bytes(stream), "test"))
+
+
 def test_newer_wire_format_is_refused_with_what_to_do() -> None:
     stream = FRAME_HEADER.pack(b"PT", 2, 0, 1)
     with pytest.raises(FileUnreadable, match=r"wire format 2 at byte 0.*reinstall"):
