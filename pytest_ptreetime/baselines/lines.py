@@ -135,7 +135,7 @@ class _Columns(msgspec.Struct):
             if len(rounds) != self.rounds or any(len(column) != size for column in rounds):
                 raise msgspec.ValidationError(f"values of {metric!r} that are not of {self.rounds} rounds, {size} keys")
             values[metric] = [_column(column) for column in rounds]
-        return Rounds(self.keys, self.parents, values, self.rounds, self.identities)
+        return Rounds(self.keys, self.parents, values, self.rounds, packed=self.identities)
 
 
 def header_of(line: bytes | memoryview, path: Path) -> Header:

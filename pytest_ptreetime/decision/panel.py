@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,24 +62,20 @@ def tabulate(
     metrics: Sequence[str],
 ) -> Panel:
     """Align profiles. Metrics that no current round has are left out."""
-    sessions = [*baseline, current, *([pinned] if pinned else [])]
+    sessions = [Rounds.of(rounds) for rounds in [*baseline, current, *([pinned] if pinned else [])]]
+    position = len(baseline)
     index = _index(sessions)
-    present = _metrics(current)
+    present = _metrics(sessions[position])
     known = tuple(metric for metric in metrics if metric in present)
     names, keys = (*known, "count"), list(index)
     with without_collector():
         tables = [np.empty((len(rounds), len(names), len(keys))) for rounds in sessions]
         for table, rounds in zip(tables, sessions, strict=True):
-            if isinstance(rounds, Rounds):
-                _fill_from_columns(table, rounds, index, keys, names)
-            else:
-                for number, profile in enumerate(rounds):
-                    _fill(table[number], profile, index, keys, names)
+            _fill(table, rounds, index, keys, names)
     values = [table[:, :-1] for table in tables]
     counts = [np.nan_to_num(table[:, -1]) for table in tables]
-    position = len(baseline)
-    before = _parents_of_side(list(reversed(baseline)), index, keys)
-    now = _parents_of_side([current], index, keys)
+    before = _parents_of_side(sessions[:position][::-1], index, keys)
+    now = _parents_of_side(sessions[position : position + 1], index, keys)
     return Panel(
         keys=keys,
         metrics=known,
@@ -126,23 +121,18 @@ def with_build(panel: Panel, left_out: npt.NDArray[np.bool_]) -> Panel:
     )
 
 
-def _index(sessions: Sequence[Sequence[Profile]]) -> dict[str, int]:
-    """Every key's position. Rounds mostly have the keys of the one before: comparing lists is fastest."""
+def _index(sessions: Sequence[Rounds]) -> dict[str, int]:
+    """Every key's position; a key that occurs in no round, as the parent of others, is none of them."""
     index: dict[str, int] = {}
     previous: list[str] = []
     for rounds in sessions:
-        for keys in _keys_of_columns(rounds) if isinstance(rounds, Rounds) else (list(one.totals) for one in rounds):
-            if keys != previous:
-                for key in keys:
-                    index.setdefault(key, len(index))
-                previous = keys
+        places = np.flatnonzero(occurred(rounds).any(axis=0))
+        keys = rounds.keys if len(places) == len(rounds.keys) else [rounds.keys[place] for place in places]
+        if keys != previous:  # comparing lists is fastest, and mostly they are equal
+            for key in keys:
+                index.setdefault(key, len(index))
+            previous = keys
     return index
-
-
-def _keys_of_columns(rounds: Rounds) -> Iterator[list[str]]:
-    """Of each round the keys that occurred."""
-    for there in occurred(rounds):
-        yield rounds.keys if there.all() else list(itertools.compress(rounds.keys, there.tolist()))
 
 
 def occurred(rounds: Rounds) -> npt.NDArray[np.bool_]:
@@ -156,45 +146,32 @@ def occurred(rounds: Rounds) -> npt.NDArray[np.bool_]:
     return there
 
 
-def _metrics(current: Sequence[Profile]) -> set[str]:
+def _metrics(current: Rounds) -> set[str]:
     """Those that any of the rounds has."""
-    if isinstance(current, Rounds):
-        columns = current.values.items()
-        return {metric for metric, rounds in columns if not all(np.isnan(np.frombuffer(one)).all() for one in rounds)}
-    return set().union(*(values for profile in current for values in profile.totals.values()))
+    columns = current.values.items()
+    return {metric for metric, rounds in columns if not all(np.isnan(np.frombuffer(one)).all() for one in rounds)}
 
 
-def _parents_of_side(
-    sessions: Sequence[Sequence[Profile]], index: dict[str, int], keys: list[str]
-) -> npt.NDArray[np.intp]:
-    """The position of each key's parent as the first round that has the key says; NOT_THERE where none has it.
+def _parents_of_side(sessions: Sequence[Rounds], index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
+    """The position of each key's parent as the first session that has the key says; NOT_THERE where none has it.
 
-    A key of a later round hangs on that round's new keys or on known ones, so that following the parents always ends.
+    A key of a later session hangs on that session's new keys or on known ones, so that following the parents always
+    ends.
     """
     parents = np.full(len(index), NOT_THERE, dtype=np.intp)
     for rounds in sessions:
-        if isinstance(rounds, Rounds):
-            own = positions_of(rounds, index, keys)
-            above = np.array(rounds.parents, dtype=np.intp)
-            told = occurred(rounds).any(axis=0) & (parents[own] == NOT_THERE)
-            parents[own[told]] = np.where(above >= 0, own[above], -1)[told]
-        else:
-            for profile in rounds:
-                for key in profile.totals:
-                    if parents[index[key]] == NOT_THERE:
-                        parents[index[key]] = index.get(profile.parents.get(key) or "", -1)
+        own = positions_of(rounds, index, keys)
+        above = np.array(rounds.parents, dtype=np.intp)
+        told = occurred(rounds).any(axis=0) & (parents[own] == NOT_THERE)
+        parents[own[told]] = np.where(above >= 0, own[above], -1)[told]
     return parents
 
 
-def _identities(sessions: Sequence[Sequence[Profile]]) -> dict[str, Identity]:
-    """Of the keys that a profile says more of than their text; the oldest session's, as its keys are everybody's."""
+def _identities(sessions: Sequence[Rounds]) -> dict[str, Identity]:
+    """Of the keys that a session says more of than their text; the oldest session's, as its keys are everybody's."""
     identities: dict[str, Identity] = {}
     for rounds in reversed(sessions):
-        if isinstance(rounds, Rounds):
-            identities.update(rounds.identities)
-        else:
-            for profile in reversed(rounds):
-                identities.update(profile.identities)
+        identities.update(rounds.identities)
     return identities
 
 
@@ -205,9 +182,7 @@ def positions_of(rounds: Rounds, index: dict[str, int], keys: list[str]) -> npt.
     return np.array([index.get(key, -1) for key in rounds.keys], dtype=np.intp)
 
 
-def _fill_from_columns(
-    table: Array, rounds: Rounds, index: dict[str, int], keys: list[str], names: tuple[str, ...]
-) -> None:
+def _fill(table: Array, rounds: Rounds, index: dict[str, int], keys: list[str], names: tuple[str, ...]) -> None:
     """A session, in place: rounds x (metrics and the count) x keys."""
     there = occurred(rounds)
     own = positions_of(rounds, index, keys)
@@ -224,19 +199,3 @@ def _fill_from_columns(
             else:
                 table[number, place] = np.nan
                 table[number, place, own[kept]] = values[kept]
-
-
-def _fill(table: Array, profile: Profile, index: dict[str, int], keys: list[str], names: tuple[str, ...]) -> None:
-    """One round, in place: (metrics and the count) x keys."""
-    own = list(profile.totals)
-    rows = list(profile.totals.values())
-    # mostly a round has all keys, in order
-    where: slice | list[int] = slice(None)
-    if own != keys:
-        table[:] = np.nan
-        where = [index[key] for key in own]
-    for place, name in enumerate(names):
-        values = np.array([row.get(name) for row in rows], dtype=float)  # None becomes NaN
-        if name == "count":
-            values[np.isnan(values)] = 1.0
-        table[place, where] = values

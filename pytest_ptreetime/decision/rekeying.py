@@ -6,7 +6,6 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 
-from pytest_ptreetime.decision.packed_identities import PackedIdentities
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.metrics import metric_of
@@ -96,8 +95,7 @@ def _rekeyed_columns(rounds: Rounds, names: Names, identities: Mapping[str, Iden
     }
     parents = _parents(of_old, names)
     positions = [-1 if (above := parents[key]) is None else index[above] for key in index]
-    packed = PackedIdentities.of(list(index), _identities(rounds.identities, names, identities))
-    return Rounds(list(index), positions, values, rounds.number, packed)
+    return Rounds(list(index), positions, values, rounds.number, _identities(rounds.identities, names, identities))
 
 
 def _summed_columns(column: array[float], places: Sequence[int], number: int, metric: str) -> array[float]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import overload
 
 from pytest_ptreetime.decision.packed_identities import PackedIdentities
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.words import starred
+from pytest_ptreetime.metrics import METRICS
 
 __all__ = ["Rounds"]
+
+_PLACES = {metric: place for place, metric in enumerate(("count", *METRICS))}
 
 
 class Rounds(Sequence[Profile]):
@@ -19,12 +23,14 @@ class Rounds(Sequence[Profile]):
 
     ``values[metric]`` has for each round the values of all ``keys``, NaN where the key did not occur or the metric was
     not known. ``parents`` has the position of each key's parent, -1 for none. A key that occurs in no round is there as
-    the parent of others. Keys are in the order in which they occur first.
+    the parent of others. Keys are in the order in which they occur first. ``incomplete_reason`` and ``critical_path``
+    are the last round's; stored rounds are complete, and have no path.
 
-    :param identities: what the keys stand for; nothing where that is not known.
+    :param identities: what the keys stand for, where that is known; or
+    :param packed: the same, as a file has it. Each is made of the other when it is first asked for.
     """
 
-    __slots__ = ("_identities", "keys", "number", "packed_identities", "parents", "values")
+    __slots__ = ("_identities", "_packed", "critical_path", "incomplete_reason", "keys", "number", "parents", "values")
 
     def __init__(
         self,
@@ -32,35 +38,50 @@ class Rounds(Sequence[Profile]):
         parents: list[int],
         values: Mapping[str, list[array[float]]],
         number: int,
-        identities: PackedIdentities | None = None,
+        identities: dict[str, Identity] | None = None,
+        packed: PackedIdentities | None = None,
     ) -> None:
         self.keys, self.parents, self.values, self.number = keys, parents, values, number
-        self.packed_identities = identities or PackedIdentities()
-        self._identities: dict[str, Identity] | None = None
+        self._identities, self._packed = identities, packed
+        self.incomplete_reason: str | None = None
+        self.critical_path: list[str] = []
 
     @property
     def identities(self) -> dict[str, Identity]:
-        """What the keys stand for, those of all rounds; unpacked when it is first asked for."""
+        """What the keys stand for, those of all rounds."""
         if self._identities is None:
-            self._identities = self.packed_identities.unpacked(self.keys)
+            self._identities = {} if self._packed is None else self._packed.unpacked(self.keys)
         return self._identities
+
+    @property
+    def packed_identities(self) -> PackedIdentities:
+        """The same, as a file has it."""
+        if self._packed is None:
+            self._packed = PackedIdentities.of(self.keys, self.identities)
+        return self._packed
 
     @classmethod
     def of(cls, profiles: Sequence[Profile]) -> Rounds:
         """Those of ``profiles``; where parents differ the last round's are taken, where words differ ``*``."""
+        if isinstance(profiles, Rounds):
+            return profiles
         parents: dict[str, str | None] = {}
         for profile in profiles:
             parents.update(profile.parents)
         identities = _common_identities(profiles)
-        keys = [key for key in identities if any(key in profile.totals for profile in profiles)]
-        keys = list(dict.fromkeys([*keys, *(key for profile in profiles for key in profile.totals)]))
+        occurring = dict.fromkeys(chain.from_iterable(profile.totals for profile in profiles))
+        keys = list(dict.fromkeys(chain(filter(occurring.__contains__, identities), occurring)))
         rows = [[profile.totals.get(key, {}) for key in keys] for profile in profiles]
-        metrics = sorted({metric for profile in profiles for row in profile.totals.values() for metric in row})
+        present = dict.fromkeys(chain.from_iterable(chain.from_iterable(rows)))
+        metrics = sorted(present, key=lambda metric: _PLACES.get(metric, len(_PLACES)))
         values = {
             metric: [array("d", [row.get(metric, math.nan) for row in one_round]) for one_round in rows]
             for metric in metrics
         }
-        return cls.with_parents(keys, parents, values, len(profiles), identities)
+        rounds = cls.with_parents(keys, parents, values, len(profiles), identities)
+        if profiles:
+            rounds.incomplete_reason, rounds.critical_path = profiles[-1].incomplete_reason, profiles[-1].critical_path
+        return rounds
 
     @classmethod
     def with_parents(
@@ -69,7 +90,7 @@ class Rounds(Sequence[Profile]):
         parents: Mapping[str, str | None],
         values: Mapping[str, list[array[float]]],
         number: int,
-        identities: Mapping[str, Identity] = {},
+        identities: dict[str, Identity] | None = None,
     ) -> Rounds:
         """With parents by name; one that is no key becomes one."""
         names = [parents.get(key) for key in keys]
@@ -82,8 +103,7 @@ class Rounds(Sequence[Profile]):
             for column in columns:
                 column.extend([math.nan] * unseen)
         positions = [-1 if name is None else index[name] for name in names]
-        packed = PackedIdentities.of(list(index), identities)
-        return cls(list(index), positions + [-1] * unseen, values, number, packed)
+        return cls(list(index), positions + [-1] * unseen, values, number, identities)
 
     def __len__(self) -> int:
         return self.number

@@ -12,16 +12,13 @@ from pytest_ptreetime.decision.panel import occurred, positions_of
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rounds import Rounds
 
-__all__ = ["typical_of_columns"]
+__all__ = ["median_profile"]
 
 Array = npt.NDArray[np.float64]
 
 
-def typical_of_columns(sessions: Sequence[Rounds]) -> Profile:
-    """Per key and metric, the median over the sessions of each session's median over its rounds.
-
-    Rounds where a key or a metric is missing do not count; a key's parent is that of the last session that has the key.
-    """
+def median_profile(sessions: Sequence[Rounds]) -> Profile:
+    """As typical() in reports/results.py; a key's parent is that of the last session that has the key."""
     index: dict[str, int] = {}
     for rounds in sessions:
         for key in rounds.keys:
@@ -37,7 +34,9 @@ def typical_of_columns(sessions: Sequence[Rounds]) -> Profile:
         metric: [array("d", _medians_of(metric, sessions, places, len(keys)).tobytes())]
         for metric in dict.fromkeys(metric for rounds in sessions for metric in rounds.values)
     }
-    return Rounds(keys, parents.tolist(), medians, 1)[0]
+    profile = Rounds(keys, parents.tolist(), medians, 1)[0]
+    profile.incomplete_reason, profile.critical_path = sessions[-1].incomplete_reason, sessions[-1].critical_path
+    return profile
 
 
 def _medians_of(metric: str, sessions: Sequence[Rounds], places: Sequence[npt.NDArray[np.intp]], keys: int) -> Array:

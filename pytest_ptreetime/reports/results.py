@@ -5,7 +5,6 @@ It can be sent from an xdist worker to its controller (:func:`encode`, :func:`de
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -260,28 +259,10 @@ def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
         raise ValueError("there is no round to take a median of")
     if sum(map(len, sessions)) == 1:
         return next(rounds[0] for rounds in sessions if rounds)
-    stored = [rounds for rounds in sessions if isinstance(rounds, Rounds)]
-    if len(stored) == len(sessions):  # they may be large
-        refuse_without_room_for("numpy")
-        from pytest_ptreetime.decision.typical import typical_of_columns
+    refuse_without_room_for("numpy")
+    from pytest_ptreetime.decision.typical import median_profile
 
-        return typical_of_columns(stored)
-    totals: dict[str, dict[str, list[float]]] = {}
-    parents: dict[str, str | None] = {}
-    for rounds in sessions:
-        for key, metrics in _medians(rounds).items():
-            columns = totals.setdefault(key, {})
-            for metric, value in metrics.items():
-                columns.setdefault(metric, []).append(value)
-        for profile in rounds:
-            parents.update(profile.parents)
-    last = next(rounds[-1] for rounds in reversed(sessions) if rounds)
-    return Profile(
-        totals={key: _medians_of(metrics) for key, metrics in totals.items()},
-        parents=parents,
-        incomplete_reason=last.incomplete_reason,
-        critical_path=last.critical_path,
-    )
+    return median_profile([Rounds.of(rounds) for rounds in sessions if rounds])
 
 
 def whole_of(profile: Profile) -> dict[str, float]:
@@ -298,19 +279,3 @@ def whole_of(profile: Profile) -> dict[str, float]:
             value, others = metrics[metric.name], whole.get(metric.name, 0.0)
             whole[metric.name] = max(value, others) if metric.largest or metric.cumulative else value + others
     return whole
-
-
-def _medians(rounds: Sequence[Profile]) -> dict[str, dict[str, float]]:
-    if len(rounds) == 1:
-        return rounds[0].totals
-    values: dict[str, dict[str, list[float]]] = {}
-    for profile in rounds:
-        for key, metrics in profile.totals.items():
-            columns = values.setdefault(key, {})
-            for metric, value in metrics.items():
-                columns.setdefault(metric, []).append(value)
-    return {key: _medians_of(metrics) for key, metrics in values.items()}
-
-
-def _medians_of(metrics: dict[str, list[float]]) -> dict[str, float]:
-    return {metric: values[0] if len(values) == 1 else statistics.median(values) for metric, values in metrics.items()}
