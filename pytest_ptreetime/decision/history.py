@@ -55,12 +55,12 @@ def history_of(sessions: Sequence[Rounds], points: Sequence[Point], metric: str,
     :param sessions: the oldest first, one for each of ``points``.
     :param most: how many series are wanted, those with the largest last amounts.
     """
-    from pytest_ptreetime.decision.typical import typical_of_columns
+    from pytest_ptreetime.decision.typical import median_profile
 
     values: dict[str, list[float | None]] = {BUILD_KEY: [None] * len(sessions)}
     described = metric_of(metric)
     for place, rounds in enumerate(sessions):
-        profile = typical_of_columns([rounds])
+        profile = median_profile([rounds])
         build: list[float] = []
         for key, metrics in profile.totals.items():
             value = metrics.get(metric)
