@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--show-tree", action="store_true", help="draw the tree of processes")
     parser.add_argument("--sort", choices=sorted(SORT_ORDERS), default="start", help="order of siblings in the tree")
+    parser.add_argument("--no-fold", action="store_true", help="give every process of the tree its line")
     parser.add_argument("--depth", type=value_of(parse_natural), metavar="N", help="levels of the tree to draw")
     parser.add_argument(
         "--min-time",
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
                     sort=options.sort,
                     depth=options.depth,
                     min_time=options.min_time,
+                    fold=not options.no_fold,
                     width=width(),
                     colour=colour(),
                 )

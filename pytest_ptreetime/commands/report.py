@@ -24,6 +24,8 @@ _NEXT = {
     "chrome-trace": "open it in https://ui.perfetto.dev or chrome://tracing",
     "folded": "flamegraph.pl or speedscope draws it",
     "folded-cpu": "flamegraph.pl or speedscope draws it",
+    "folded-diff": "flamegraph.pl draws the differential flame graph",
+    "otlp-json": "POST it to an OpenTelemetry collector's /v1/traces",
     "lnt": "`ptreetime lnt submit FILE URL` sends it",
     "parquet": "DuckDB, pandas and polars read it",
 }

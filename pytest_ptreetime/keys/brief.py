@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from pytest_ptreetime.keys.subjects import subject
 
-__all__ = ["brief"]
+if TYPE_CHECKING:
+    from pytest_ptreetime.tree.node import ProcessNode
+
+__all__ = ["brief", "label_of_node"]
 
 _OUTPUT = "-o"
 _WITH_VALUE = (_OUTPUT, "-I", "-L", "-D", "-C", "-MF", "-MT", "-MQ", "-isystem", "-include", "-x")
@@ -29,3 +33,8 @@ def _main_argument(args: Sequence[str]) -> list[str]:
         if argument and not argument.startswith("-") and before not in _WITH_VALUE:
             return [argument]
     return list(args[1:2])
+
+
+def label_of_node(node: ProcessNode) -> str:
+    """What ``node`` is called where there is little room: ``cc1 src/lvm.c``; without arguments its name."""
+    return brief(node.name or "?", node.args or ())

@@ -1,27 +1,31 @@
-"""A process tree as text: branches, equal siblings folded into one line, the critical path marked."""
+"""A process tree as text: branches, the critical path marked, equal siblings folded into one line unless dear."""
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.reports.colours import paint
-from pytest_ptreetime.system.figures import seconds
+from pytest_ptreetime.system.figures import amount, seconds
 from pytest_ptreetime.system.untrusted_text import clip, middle, shell_line, shown
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
 __all__ = ["SORT_ORDERS", "draw_tree"]
 
 FOLD_FROM = 3  # two equal siblings are still read faster one by one
+DEAR_PART = 0.02  # of the build's processor time: what used more, with all below, stands alone
+DEAR_FACTOR, LEAST_DEAR_PART = 3.0, 0.002  # so does what used so many times its group's median, unless it is tiny
 WIDE = 100  # columns from which the lags have a place beside the tree
 
-SORT_ORDERS: dict[str, Callable[[ProcessNode], tuple[float, str]]] = {
-    "start": lambda node: (node.start_ns or 0, ""),
-    "wall": lambda node: (-(node.wall or 0.0), ""),
-    "cpu": lambda node: (-(node.cpu or 0.0), ""),
-    "name": lambda node: (0.0, node.name or ""),
+#: By name the key of a sort; the totals are processor time with everything below, by the nodes' identity.
+SORT_ORDERS: dict[str, Callable[[ProcessNode, Mapping[int, float]], tuple[float, str]]] = {
+    "start": lambda node, _: (node.start_ns or 0, ""),
+    "wall": lambda node, _: (-(node.wall or 0.0), ""),
+    "cpu": lambda node, totals: (-totals[id(node)], ""),
+    "name": lambda node, _: (0.0, node.name or ""),
 }
 
 
@@ -78,7 +82,7 @@ def _label(line: Line, critical: set[int], room: int) -> str:
         return f"({len(line.nodes)} more{', some of them critical' if some_critical else ''})"
     node = line.nodes[0]
     if len(line.nodes) > 1:
-        return f"{shown(node.name or '?')} x {len(line.nodes)}"
+        return f"{shown(node.name or '?')} x {len(line.nodes)}{_spread(line.nodes)}"
     marks = []
     if node.exit_code:
         marks.append(f"exit {node.exit_code}")
@@ -98,10 +102,18 @@ def _label(line: Line, critical: set[int], room: int) -> str:
     return f"{name}{note}{middle(words, max(room - len(name) - len(note) - 2, 1))} …"
 
 
+def _spread(nodes: Sequence[ProcessNode]) -> str:
+    walls = [node.wall for node in nodes if node.wall is not None]
+    if not walls:
+        return ""
+    return f" (median {amount(statistics.median(walls), 's')}, most {amount(max(walls), 's')})"
+
+
 def _lines(
     root: ProcessNode, critical: set[int], sort: str, depth: int | None, min_time: float, fold: bool
 ) -> Iterator[Line]:
     shapes = _shapes(root) if fold else {}
+    totals = _totals(root)
     # What waits to be drawn: its line, the prefix that its children inherit, its level.
     waiting: list[tuple[Line, str, int]] = [(Line([root], ""), "", 0)]
     while waiting:
@@ -110,12 +122,12 @@ def _lines(
         if line.hidden:
             continue
         children = [child for node in line.nodes for child in node.children]
-        children.sort(key=SORT_ORDERS[sort])
+        children.sort(key=lambda node: SORT_ORDERS[sort](node, totals))
         if depth is not None and level >= depth:
             if children:
                 yield Line(children, f"{prefix}└─ ", hidden=True)
             continue
-        groups = _groups(children, shapes, critical, single_parent=len(line.nodes) == 1)
+        groups = _groups(children, shapes, critical, totals, totals[id(root)], single_parent=len(line.nodes) == 1)
         kept = [group for group in groups if sum(node.wall or 0.0 for node in group) >= min_time]
         short = [node for group in groups if group not in kept for node in group] if len(kept) < len(groups) else []
         below = [(group, False) for group in kept] + ([(short, True)] if short else [])
@@ -126,25 +138,47 @@ def _lines(
 
 
 def _groups(
-    children: Sequence[ProcessNode], shapes: dict[int, int], critical: set[int], *, single_parent: bool
+    children: Sequence[ProcessNode],
+    shapes: Mapping[int, int],
+    critical: set[int],
+    totals: Mapping[int, float],
+    whole: float,
+    *,
+    single_parent: bool,
 ) -> list[list[ProcessNode]]:
     """``children`` in their order, equal ones in one group where there are enough of them.
 
     Below a fold everything equal is one group: its lines are sums over the folded parents. What is on the critical
-    path stays by itself.
+    path, or dear, stays by itself.
     """
     if not shapes:
         return [[child] for child in children]
-    by_shape: dict[tuple[int, bool], list[ProcessNode]] = {}
+    by_shape: dict[int, list[ProcessNode]] = {}
     for child in children:
-        by_shape.setdefault((shapes[id(child)], id(child) in critical), []).append(child)
+        by_shape.setdefault(shapes[id(child)], []).append(child)
     groups: list[list[ProcessNode]] = []
-    for (_, on_path), members in by_shape.items():
-        if on_path or (single_parent and len(members) < FOLD_FROM):
-            groups.extend([member] for member in members)
-        else:
-            groups.append(members)
-    return groups
+    for members in by_shape.values():
+        usual = DEAR_FACTOR * statistics.median(totals[id(member)] for member in members)
+        dear = min(DEAR_PART * whole, max(usual, LEAST_DEAR_PART * whole))
+        stands_alone = {id(one) for one in members if id(one) in critical or totals[id(one)] > dear > 0}
+        alone = [member for member in members if id(member) in stands_alone]
+        rest = [member for member in members if id(member) not in stands_alone]
+        if single_parent and len(rest) < FOLD_FROM:
+            alone, rest = members, []
+        groups += [[member] for member in alone] + ([rest] if rest else [])
+    places = {id(child): place for place, child in enumerate(children)}
+    return sorted(groups, key=lambda group: places[id(group[0])])
+
+
+def _totals(root: ProcessNode) -> dict[int, float]:
+    """Processor seconds of each node with everything below it, by its identity."""
+    order = [root]
+    for node in order:  # it grows
+        order.extend(node.children)
+    totals: dict[int, float] = {}
+    for node in reversed(order):
+        totals[id(node)] = (node.cpu or 0.0) + sum(totals[id(child)] for child in node.children)
+    return totals
 
 
 def _shapes(root: ProcessNode) -> dict[int, int]:

@@ -22,6 +22,7 @@ __all__ = ["ProcessNode", "split_cpu"]
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
 
+LONGEST_IN_REPR = 80
 COUNT, WALL, USER, SYS, CPU = (PLACES[name] for name in ("count", "wall", "user", "sys", "cpu"))
 MAX_RSS, STARTLAG, EXITLAG = (PLACES[name] for name in ("max_rss", "startlag", "exitlag"))
 
@@ -280,8 +281,12 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         return user_ns / 1e9, sys_ns / 1e9
 
     def __repr__(self) -> str:
+        from pytest_ptreetime.keys.brief import brief
+
         wall = "still running" if self.wall is None else f"{self.wall:.4f} s"
-        return f"<ProcessNode {self.pid} {self.name} {wall}, {len(self.children)} children>"
+        label = brief(self.name or "?", self.args or ())
+        label = label if len(label) <= LONGEST_IN_REPR else f"{label[: LONGEST_IN_REPR - 1]}…"
+        return f"<ProcessNode {self.pid} {label!r}, {wall}, {len(self.children)} children>"
 
 
 def _add_counters(sums: list[int], after: Usage, before: Usage | None) -> int:

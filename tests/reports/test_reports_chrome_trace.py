@@ -12,7 +12,7 @@ from collections import defaultdict
 from typing import Any
 
 from hypothesis import given, settings
-from report_sessions import measurement, regressed_session, session
+from report_sessions import compared_sides, measurement, regressed_session, session
 from simulated_processes import simulations
 
 from pytest_ptreetime.recording.events import Event
@@ -62,7 +62,7 @@ def assert_valid(document: dict[str, Any]) -> None:
         else:
             assert event["ph"] == "C"
             assert event["args"]
-            assert all(isinstance(value, int) and value >= 0 for value in event["args"].values())
+            assert all(isinstance(value, int | float) and value >= 0 for value in event["args"].values())
             track = event["pid"], event["name"]
             assert nanoseconds(event["ts"]) > counted.get(track, -1), "a counter has one value at a time"
             counted[track] = nanoseconds(event["ts"])
@@ -95,6 +95,16 @@ def test_trace_of_a_session_keeps_the_rules_of_the_format() -> None:
     assert lanes == {
         (event["pid"], event["tid"]) for event in document["traceEvents"] if event["name"] == "thread_name"
     }
+
+
+def test_trace_of_two_recorded_sides_has_both_as_processes_before_first() -> None:
+    document = trace(session(compared_sides(["a.c", "b.c"], ["a.c", "b.c"], slow={"b.c": 3.0})))
+    assert_valid(document)
+    names = [event["args"]["name"] for event in document["traceEvents"] if event["name"] == "process_name"]
+    assert names == ["test_build.test_clean_build: before", "test_build.test_clean_build: now"]
+    slow = [event for event in document["traceEvents"] if event["ph"] == "X" and event["name"] == "cc1 b.c"]
+    assert [event["pid"] for event in slow] == [1, 2]
+    assert slow[1]["dur"] > 2 * slow[0]["dur"]
 
 
 @settings(max_examples=25)

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -18,7 +19,7 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import ReportFailed, UsageError
 from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.reports import Report, builtin_reports, find_report, report_names, results, write_report
-from pytest_ptreetime.reports.chrome_trace import alive_steps
+from pytest_ptreetime.reports.chrome_trace import processors
 from pytest_ptreetime.reports.folded import folded
 from pytest_ptreetime.reports.lanes import end_of, places
 from pytest_ptreetime.reports.markdown import append_step_summary, workflow_commands
@@ -154,12 +155,16 @@ def test_bars_of_one_row_never_overlap_and_inner_bars_lie_within_outer_ones(sour
         assert level == 0 or any(bar[:2] == (lane, level - 1) and bar[2] <= begin and bar[3] >= end for bar in placed)
 
 
-def test_number_of_processes_alive_starts_at_one_and_ends_at_none() -> None:
+def test_processors_over_time_are_all_that_was_used_and_waited_for() -> None:
     tree = build().tree()
-    steps = list(alive_steps(list(tree), tree.root.exit_ns or 0))
-    assert steps[0] == (tree.root.start_ns, 1)
-    assert steps[-1][1] == 0
-    assert max(alive for _, alive in steps) == 7  # make and, twice, sh, gcc and cc1 or as
+    end = tree.root.exit_ns or 0
+    steps = processors(list(tree), end)
+    running = sum(one * (later - time) for (time, one, _), (later, *_) in pairwise(steps)) / 1e9
+    waiting = sum(one * (later - time) for (time, _, one), (later, *_) in pairwise(steps)) / 1e9
+    assert running == pytest.approx(tree.cpu)
+    assert waiting == pytest.approx(sum(node.run_delay or 0.0 for node in tree))
+    assert steps[-1] == (end, 0.0, 0.0)
+    assert 1.5 < max(one for _, one, _ in steps) < 2.2  # two compiles at a time
 
 
 def test_trace_has_every_process_with_its_arguments_and_outer_slices_first(regressed: SessionResult) -> None:
@@ -169,6 +174,8 @@ def test_trace_has_every_process_with_its_arguments_and_outer_slices_first(regre
     slices = [event for event in trace["traceEvents"] if event["ph"] == "X"]
     assert len(slices) == sum(len(measured.tree) for measured in regressed.measurements)
     assert slices[0]["name"] == "make"
+    assert {"cc1 c.c", "gcc c.c", "as c.o"} <= {event["name"] for event in slices}
+    assert {event["name"] for event in slices if "regression" in event["cat"]} == {"cc1 c.c"}
     assert slices[0]["args"]["command"] == "make -j2"
     assert any("</script>" in event["args"]["command"] for event in slices)
     lanes: dict[tuple[int, int], list[tuple[float, float]]] = {}
@@ -184,6 +191,31 @@ def test_trace_has_every_process_with_its_arguments_and_outer_slices_first(regre
 def test_folded_cpu_is_all_of_the_cpu() -> None:
     tree = build().tree()
     assert sum(folded(tree, lambda node: node.cpu).values()) == pytest.approx((tree.cpu or 0) * 1e6, abs=len(tree))
+
+
+def test_folded_diff_has_both_sides_of_each_chain(regressed: SessionResult) -> None:
+    out = io.BytesIO()
+    find_report("folded-diff").render(session(regressed.measurements[0]), out)
+    rows = dict(line.split(" ", 1) for line in out.getvalue().decode().splitlines())
+    assert rows["make;sh_gcc_c.c;gcc_c.c;cc1_c.c"] == "90000 180000"
+    assert rows["make;sh_gcc_a.c;gcc_a.c;cc1_a.c"] == "72000 72000"
+    with pytest.raises(ReportFailed, match="nothing was compared"):
+        find_report("folded-diff").render(session(regressed.measurements[2]), out)
+
+
+def test_benchmark_formats_have_the_figures_of_the_build_with_their_range(regressed: SessionResult) -> None:
+    one = session(regressed.measurements[0])
+    files = {}
+    for name in ("github-action-benchmark", "bencher"):
+        out = io.BytesIO()
+        find_report(name).render(one, out)
+        files[name] = json.loads(out.getvalue())
+    wall = one.measurements[0].whole["wall"]
+    walls = [tree.wall or 0.0 for tree in one.measurements[0].trees]
+    row = next(row for row in files["github-action-benchmark"] if row["name"] == "test_build.test_clean_build: wall")
+    assert (row["unit"], row["value"]) == ("s", pytest.approx(wall))
+    measure = files["bencher"]["test_build.test_clean_build"]["wall"]
+    assert (measure["lower_value"], measure["upper_value"]) == (pytest.approx(min(walls)), pytest.approx(max(walls)))
 
 
 def test_folded_frames_hold_no_separators() -> None:

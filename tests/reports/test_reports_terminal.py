@@ -129,6 +129,25 @@ def test_equal_siblings_are_folded_with_their_sums() -> None:
     assert len(drawing.splitlines()) < 4 * len(critical) + 20
 
 
+def test_dear_process_is_never_folded_away() -> None:
+    sources = [f"{number}.c" for number in range(100)]
+    tree = build(sources, slow={"41.c": 9.0}).tree()
+    drawing = draw_tree(tree, width=120)
+    assert any(line.rstrip().endswith("41.c -O2 -o /tmp/cc000041.s") for line in drawing.splitlines())
+    assert re.search(r"cc1 x \d+ \(median 95 ms, most 110 ms\)", drawing)
+
+
+def test_sort_by_cpu_is_by_what_everything_below_used() -> None:
+    tree = build(["a.c", "b.c", "c.c"], slow={"b.c": 3.0}).tree()
+    drawing = draw_tree(tree, sort="cpu", depth=1, fold=False, width=120).splitlines()
+    assert "b.c" in drawing[2]
+
+
+def test_node_in_a_failing_assertion_names_its_file() -> None:
+    (node,) = build(["src/a.c"]).tree().find(name="cc1")
+    assert repr(node) == f"<ProcessNode {node.pid} 'cc1 src/a.c', 0.0800 s, 0 children>"
+
+
 def test_without_folding_every_process_has_its_line() -> None:
     tree = tree_of(10)
     assert len(draw_tree(tree, fold=False).splitlines()) == len(tree) + 1

@@ -104,6 +104,10 @@ GOLDENS: dict[str, Callable[[SessionResult], str]] = {
     "session.trace.json": rendered("chrome-trace"),
     "session.folded": rendered("folded"),
     "session.cpu.folded": rendered("folded-cpu"),
+    "session.diff.folded": rendered("folded-diff"),
+    "session.otlp.json": rendered("otlp-json"),
+    "session.benchmark.json": rendered("github-action-benchmark"),
+    "session.bencher.json": rendered("bencher"),
     "session.metrics.txt": rendered("openmetrics"),
     "session.parquet.txt": parquet_report,
 }

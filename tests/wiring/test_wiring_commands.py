@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from report_sessions import build
 from scripted_project import CHANGED, MORE, PLAN, plan_of
 from scripted_tracer import ScriptedTracer, capture_of, runs
 
@@ -165,6 +166,14 @@ def test_analyze_sort(ptreetime: Run) -> None:
     recorded("a", {"cc1 a.c": 0.1, "cc1 b.c": 0.3})
     order = [re.findall(r"[ab]\.c", ptreetime("analyze", "a", "--show-tree", "--sort", by)) for by in ("start", "wall")]
     assert order == [["a.c", "b.c"], ["b.c", "a.c"]]
+
+
+def test_analyze_no_fold(ptreetime: Run) -> None:
+    build([f"{n}.c" for n in range(80)]).save("a")  # two at a time: half of it is not critical
+    assert "cc1 x " in ptreetime("analyze", "a", "--show-tree")
+    text = ptreetime("analyze", "a", "--show-tree", "--no-fold")
+    assert "cc1 x " not in text
+    assert all(re.search(rf"cc1 (-quiet )?{n}\.c", text) for n in range(80))
 
 
 def test_analyze_depth(ptreetime: Run) -> None:

@@ -77,6 +77,7 @@ COMMAND_OPTIONS = {
     "analyze --focus": "test_analyze_focus",
     "analyze --show-tree": "test_analyze_show_tree",
     "analyze --sort": "test_analyze_sort",
+    "analyze --no-fold": "test_analyze_no_fold",
     "analyze --depth": "test_analyze_depth",
     "analyze --min-time": "test_analyze_min_time",
     "analyze --gen-report": "test_analyze_gen_report_with_machine_run_order_and_sub_arg",
