@@ -1,0 +1,58 @@
+"""What bounds a build: held by trees of which the optimum is known."""
+
+from __future__ import annotations
+
+import pytest
+from report_sessions import BuildEvents, build, measurement, session
+
+from pytest_ptreetime.recording.events import Usage
+from pytest_ptreetime.reports.bounds import bounds_of, longest_chain, memory_of, stretches_alone
+from pytest_ptreetime.reports.html import bounds_in_words
+from pytest_ptreetime.tree.process_tree import ProcessTree
+
+
+def tree_of(*jobs: tuple[str, float, float], end: float) -> ProcessTree:
+    """Compiles below make, in milliseconds: source, start, wall, all of which is processor time."""
+    events = BuildEvents()
+    for source, start, wall in jobs:
+        events.process(1000, ["cc1", "-quiet", source], start, wall, cpu=wall)
+    return events.finished(end, Usage(0, 0, 0, 2**20, *[0] * 8)).tree()
+
+
+def test_least_wall_time_is_never_above_what_a_better_schedule_gives() -> None:
+    """Six jobs of 100 ms, two at a time: three processors would need 200 ms, six 100."""
+    tree = tree_of(*((f"{n}.c", 100 * (n // 2), 100) for n in range(6)), end=300)
+    for processors, best in ((2, 0.3), (3, 0.2), (6, 0.1), (60, 0.1)):
+        bounds = bounds_of(tree, processors)
+        assert bounds is not None
+        assert bounds.least == pytest.approx(best)
+
+
+def test_longest_chain_adds_up_what_a_driver_runs_in_order() -> None:
+    tree = build(["a.c", "b.c"], slow={"b.c": 5.0}).tree()
+    seconds, node = longest_chain(tree)
+    assert seconds == pytest.approx(0.002 + 0.005 + 0.405 + 0.0198)  # sh, gcc, cc1 of 450 ms, as
+    assert (node.name, "b.c" in (node.args or ())) == ("cc1", True)
+
+
+def test_stretch_in_which_one_process_ran_alone_is_measured() -> None:
+    tree = tree_of(("a.c", 0, 100), ("b.c", 0, 400), end=400)
+    seconds, label = stretches_alone(tree)[0]
+    assert seconds == pytest.approx(0.3)
+    assert label == "cc1 b.c"
+
+
+def test_memory_is_the_largest_sum_of_those_alive_at_once() -> None:
+    tree = tree_of(("a.c", 10, 100), ("b.c", 50, 100), ("c.c", 200, 100), end=400)
+    memory = memory_of(tree)
+    assert memory is not None
+    assert memory.peak == (1 + 11 + 11) * 2**20
+    assert memory.seconds == pytest.approx(0.05)
+    assert [label for _, label in memory.holders] == ["cc1 b.c", "cc1 a.c", "make"]
+
+
+def test_bounds_are_told_in_words() -> None:
+    lines = " ".join(bounds_in_words(session(measurement(now=[build(slow={"c.c": 9.0})])).measurements[0]))
+    assert "With 4 processors the build can't take less than 0.837 s (it took 1.12 s)" in lines
+    assert "only cc1 c.c ran" in lines
+    assert "at most" in lines
