@@ -1,7 +1,7 @@
 """Make README's pictures from a real build: `python docs/pictures.py`.
 
 Plays the demo's story in a temporary directory and keeps what it looked like: the failing test on a terminal as SVG
-(by rich), the HTML report in Chromium as PNG (by its own --screenshot). Needs the package with its test extra, and
+(by rich), the HTML report of both builds' recordings in Chromium as PNG (by its own --screenshot). Needs the package with its test extra, and
 chromium on PATH or in PTREETIME_CHROMIUM.
 """
 
@@ -20,10 +20,11 @@ from rich.text import Text
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
 COLUMNS = 100
+ROUNDS = 5
 TEST = "test_build_performance.py::test_clean_build_compiles_each_source_once_and_links_once"
 CHROMIUM_FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,1330",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1400,900",
 ]  # fmt: skip
 
 
@@ -52,6 +53,26 @@ def browser(page: Path, to: Path) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
+def ptreetime(directory: Path, *arguments: str) -> None:
+    command = [sys.executable, "-m", "pytest_ptreetime.cli", *arguments]
+    subprocess.run(command, cwd=directory, capture_output=True, check=False)  # 1 says that there is a regression
+
+
+def compared(directory: Path) -> Path:
+    """The page of ROUNDS builds of calc as it was, and with the slower header, in turns."""
+    header, slower = directory / "calc/src/search.h", directory / "regression/search.h"
+    original = (EXAMPLES / "calc/src/search.h").read_bytes()
+    sides: dict[str, list[str]] = {"before": [], "now": []}
+    for number in range(ROUNDS):
+        for side, content in (("before", original), ("now", slower.read_bytes())):
+            header.write_bytes(content)
+            subprocess.run(["make", "-s", "-C", "calc", "clean"], cwd=directory, check=True)
+            sides[side].append(f"{side}{number}.ptreetime")
+            ptreetime(directory, "profile", "-q", "-o", sides[side][-1], "--", "make", "-s", "-C", "calc", "-j2")
+    ptreetime(directory, "compare", *sides["before"], "--with", *sides["now"], "--report", "html:report.html")
+    return directory / "report.html"
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ptreetime-pictures-") as name:
         directory = Path(name)
@@ -59,13 +80,11 @@ def main() -> None:
         for _ in range(3):
             pytest(directory, "--ptreetime-save-baseline", "--ptreetime-rounds=10")
         shutil.copy(directory / "regression" / "search.h", directory / "calc" / "src" / "search.h")
-        output = pytest(
-            directory, "--ptreetime-baseline", "--ptreetime-rounds=10", "--ptreetime-report=html:report.html"
-        )
+        output = pytest(directory, "--ptreetime-baseline", "--ptreetime-rounds=10")
         pictures = HERE / "pictures"
         pictures.mkdir(exist_ok=True)
         terminal(output, pictures / "regression.svg")
-        browser(directory / "report.html", pictures / "timeline.png")
+        browser(compared(directory), pictures / "timeline.png")
 
 
 if __name__ == "__main__":

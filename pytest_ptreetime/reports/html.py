@@ -133,7 +133,8 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
         "sentence": sentence(measurement).removeprefix(f"{measurement.verdict}: "),
         "urgent": [shown(line) for line in dict.fromkeys(urgent)],
         "lines": [shown(line) for line in dict.fromkeys(lines)],
-        "caption": f"Medians of {rounds}" + (f", against {measurement.baseline_source}" if compared else ""),
+        "caption": f"Medians of {rounds}"
+        + (f", against {measurement.baseline_source}" if measurement.baseline_source else ""),
         "whole": _whole(measurement),
         "findings": [_finding(finding) for finding in causes[:FINDINGS_SHOWN]],
         "explained": f"{counted(explained, 'further finding')} explained by the above" if explained else "",
