@@ -1,8 +1,8 @@
 """Make README's pictures from a real build: `python docs/pictures.py`.
 
 Plays the demo's story in a temporary directory and keeps what it looked like: the failing test on a terminal as SVG
-(by rich), the HTML report of both builds' recordings in Chromium as PNG (by its own --screenshot). Needs the package with its test extra, and
-chromium on PATH or in PTREETIME_CHROMIUM.
+(by rich), the HTML report of both builds' recordings in Chromium as PNG (by its own --screenshot). Needs the package
+with its test extra, and chromium on PATH or in PTREETIME_CHROMIUM.
 """
 
 from __future__ import annotations
