@@ -93,9 +93,9 @@ def ratio_of(before: float | None, now: float | None) -> float | None:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 round``, ``2 rounds``, ``2 processes``."""
+    """``1 round``, ``2 rounds``, ``2 processes``, ``2 directories``, ``2 replays``."""
     if number == 1:
         return f"1 {noun}"
-    if noun.endswith("y"):
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{number} {noun[:-1]}ies"
     return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"
