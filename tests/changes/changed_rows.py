@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["C_CHANGES", "WRAPPERS", "Row"]
+__all__ = ["BY_NAME", "COSTLY_WRAPPERS", "C_CHANGES", "WRAPPERS", "Row"]
 
 
 class Row(NamedTuple):
-    """``change`` is a shell script that runs in the project; the rest is as in Outcome.expect()."""
+    """``change`` is a shell script that runs in the project; the rest is as in Outcome.expect().
+
+    ``blames``: what the key of each cause of a regression has.
+    """
 
     name: str
     change: str
@@ -16,6 +19,8 @@ class Row(NamedTuple):
     says: str = ""
     needs: str = "make"
     rounds: int = 1
+    blames: str = ""
+    flags: tuple[str, ...] = ()
 
 
 def flags(added: str) -> str:
@@ -24,6 +29,8 @@ def flags(added: str) -> str:
 
 COMPILE = r"\t\$(CC) \$(CFLAGS) -Isrc -c -o \$@ \$<"
 ADD_UNIT = "sed 's/parse_/fresh_/g' src/parse.c > src/fresh.c; sed -i 's/^UNITS = .*/& fresh/' Makefile"
+
+HEAVIER_HEADER = 'for n in $(seq 20000); do echo "struct s$n { int a, b; struct s$n *next; };"; done >> src/all.h'
 
 C_CHANGES = (
     Row("nothing", ":", "ok"),
@@ -34,11 +41,21 @@ C_CHANGES = (
     Row("date in a define", flags("-DDATE=$(date +%s)"), "ok", r"12 x gcc, \+ -DDATE="),
     Row(
         "costlier optimisation",
-        "sed -i s/-O1/-O3/ Makefile",
-        "slower",
-        r"^cc1 src/[a-z/]+\.c: (cpu|user) (\+|x).*because its command has -O3 instead of -O1 \(as 11 more\)",
-        rounds=3,
+        "sed -i s/-O1/-O2/ Makefile",
+        "regression",
+        r"^cc1 src/parse\.c: (cpu|user) (\+|x).*because its command has -O2 instead of -O1 \(as 11 more\)",
+        rounds=5,
+        blames=r"/(cc1|as)\[|^\(",
     ),
+    Row(
+        "costliest optimisation",
+        "sed -i s/-O1/-O3/ Makefile",
+        "regression",
+        r"^cc1 src/parse\.c: (cpu|user) (\+|x).*because its command has -O3 instead of -O1 \(as 11 more\)",
+        rounds=3,
+        blames=r"/(cc1|as)\[|^\(",
+    ),
+    Row("heavier header", HEAVIER_HEADER, "slower", rounds=3, blames=r"/cc1\[|^\("),
     Row("cheaper optimisation", "sed -i s/-O1/-O0/ Makefile", "not worse", "12 x gcc, -O0 instead of -O1"),
     Row(
         "unit removed",
@@ -60,6 +77,19 @@ C_CHANGES = (
         r"^cc1 src/parse.c runs twice instead of once: \+.* of the build",
     ),
     Row("warm ccache", "sed -i 's/^CC = /&ccache /' Makefile; ./build.sh; make clean", "not worse", "", "ccache"),
+    Row(
+        "unit added that costs less than the smallest effect that matters",
+        ADD_UNIT,
+        "ok",
+        r"^cc1 src/fresh.c is new: \+.* of processor time, .* % of the build",
+        flags=("--ptreetime-min-effect=structure=60",),
+    ),
+    Row(
+        "echo in each recipe",
+        r"sed -i 's/^\t.(CC).*-c -o.*/\techo CC $@\n&/' Makefile",
+        "ok",
+        r"^12 x echo are new: \+",
+    ),
     Row("two units swapped", "sed -i 's/parse lexer/lexer parse/' Makefile", "ok"),
     Row("unit renamed", "git mv src/json.c src/jason.c; sed -i s/json/jason/ Makefile", "ok"),
     Row("directory renamed", "git mv src code; sed -i s/src/code/g Makefile", "ok", "12 x gcc, code instead of src"),
@@ -80,6 +110,8 @@ C_CHANGES = (
         "mycc.* stands? in front now",
     ),
 )
+
+BY_NAME = {row.name: row for row in C_CHANGES}
 
 #: Programs in front of make; what runs below them is compared with itself.
 WRAPPERS = (

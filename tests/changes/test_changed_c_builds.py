@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
+from changed_fixtures import save_baseline
 from changed_project import ChangedBuild
-from changed_rows import C_CHANGES, COSTLY_WRAPPERS, WRAPPERS, Row
+from changed_rows import BY_NAME, C_CHANGES, COSTLY_WRAPPERS, WRAPPERS, Row
 
 pytest_plugins = ["changed_fixtures"]
 
-BY_NAME = {row.name: row for row in C_CHANGES}
 #: Those that are measured in turns with the last commit, too, without --slow.
-INTERLEAVED = ("nothing", "define", "costlier optimisation", "unit added", "unit removed", "directory renamed")
+INTERLEAVED = (
+    "nothing",
+    "define",
+    "costlier optimisation",
+    "heavier header",
+    "unit added",
+    "unit removed",
+    "directory renamed",
+)
 
 
 def need(*tools: str) -> None:
@@ -27,6 +36,10 @@ def changed(build: ChangedBuild, row: Row) -> ChangedBuild:
     return build
 
 
+def judged(build: ChangedBuild, row: Row, against: str) -> None:
+    build.run(against, *row.flags, rounds=row.rounds).expect(row.verdict, row.says, row.blames)
+
+
 def wrapped(build: ChangedBuild, wrapper: str) -> ChangedBuild:
     need(wrapper.split()[0])
     command = "'make -s -j2 all'" if wrapper.endswith(("c", "S")) else "make -s -j2 all"
@@ -37,7 +50,7 @@ def wrapped(build: ChangedBuild, wrapper: str) -> ChangedBuild:
 
 @pytest.mark.parametrize("row", C_CHANGES, ids=lambda row: row.name)
 def test_change_is_judged_against_the_stored_baseline(changed_build: ChangedBuild, row: Row) -> None:
-    changed(changed_build, row).run("--ptreetime-baseline", rounds=row.rounds).expect(row.verdict, row.says)
+    judged(changed(changed_build, row), row, "--ptreetime-baseline")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +59,7 @@ def test_change_is_judged_against_the_stored_baseline(changed_build: ChangedBuil
     ids=lambda row: row.name,
 )
 def test_change_is_judged_in_turns_with_the_last_commit(changed_build: ChangedBuild, row: Row) -> None:
-    changed(changed_build, row).run("--ptreetime-against=HEAD", rounds=row.rounds).expect(row.verdict, row.says)
+    judged(changed(changed_build, row), row, "--ptreetime-against=HEAD")
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
@@ -58,12 +71,16 @@ def test_program_in_front_is_a_note_and_what_it_runs_is_compared_with_itself(
     assert below_is_compared(outcome.comparable)
 
 
-@pytest.mark.parametrize("wrapper", COSTLY_WRAPPERS)
-def test_costly_program_in_front_is_told_and_accuses_nothing_below(changed_build: ChangedBuild, wrapper: str) -> None:
-    outcome = wrapped(changed_build, wrapper).run("--ptreetime-baseline", rounds=1)
+@pytest.mark.parametrize("against", ["--ptreetime-baseline", "--ptreetime-against=HEAD"])
+@pytest.mark.parametrize("wrapper", ["fakeroot", *COSTLY_WRAPPERS])
+def test_costly_program_in_front_is_told_and_accuses_nothing_below(
+    changed_build: ChangedBuild, wrapper: str, against: str
+) -> None:
+    outcome = wrapped(changed_build, wrapper).run(against, rounds=1 if "baseline" in against else 3)
     told = " ".join([outcome.sentence, *outcome.changes])
     assert f"{wrapper.split()[0]} " in told and "stands in front now" in told, outcome.text
-    assert not [finding for finding in outcome.findings if finding["kind"] in ("added", "removed")], outcome.text
+    accused = [finding["key"] for finding in outcome.findings if finding["explained_by"] is None]
+    assert set(accused) <= {"(the build)", "(every process)", "build.sh"}, outcome.text
     assert below_is_compared(outcome.comparable)
 
 
@@ -81,6 +98,25 @@ def test_same_tree_elsewhere_is_no_change(changed_build: ChangedBuild, monkeypat
     monkeypatch.setenv("PWD", str(link))
     monkeypatch.setenv("TMPDIR", str(temporary))
     outcome = changed_build.run("--ptreetime-baseline")
+    outcome.expect("ok", "")
+    assert (outcome.comparable, list(outcome.changes)) == (1.0, [])
+
+
+def test_temporary_directory_of_pytest_in_the_command_is_no_change(
+    pytester: pytest.Pytester, c_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``tmp_path`` has another name in each session, and is below another TMPDIR here."""
+    build = ChangedBuild(pytester, c_project)
+    test = "def test_build(ptreetime, tmp_path):\n    ptreetime(['make', '-s', '-j2', f'BUILD={tmp_path}/o', 'all'])\n"
+    build.change(
+        "sed -i 's/build\\//$(BUILD)\\//g; s/-Lbuild/-L$(BUILD)/; 1i BUILD = build' Makefile; rm -rf .ptreetime"
+    )
+    (build.path / "test_build.py").write_text(test)
+    save_baseline(build.path, rounds=2)
+    other = pytester.path.parent / "another" / "place"
+    other.mkdir(parents=True)
+    monkeypatch.setenv("PYTEST_DEBUG_TEMPROOT", str(other))
+    outcome = build.run("--ptreetime-baseline", rounds=2)
     outcome.expect("ok", "")
     assert (outcome.comparable, list(outcome.changes)) == (1.0, [])
 

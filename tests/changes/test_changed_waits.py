@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -31,20 +32,24 @@ with socket.socket(socket.AF_UNIX) as server:
 TEST = """
 import subprocess, sys
 
+#: Somebody else has the lock when the build starts.
+HELD = "flock held sleep $(cat held-for) >/dev/null 2>&1 & while flock -n held true; do sleep 0.01; done"
+
 def test_build(ptreetime):
     server = subprocess.Popen([sys.executable, "server.py"], stdout=subprocess.PIPE)
     try:
         server.stdout.readline()
-        ptreetime(["./build.sh"])
+        ptreetime(["./build.sh"], setup=HELD)
     finally:
         server.kill()
         server.wait()
         server.stdout.close()
         subprocess.run(["rm", "server"])
 """
-LONGER = r"^waits [12]\.\d* s longer: {} was waiting while nothing of the build ran; build.sh: wall x"
+LONGER = r"^waits [12]\.\d* s longer: {} was waiting while nothing of the build ran; build.sh: wall (x|\+)"
 WAITS = {
     "server": ("echo 1.8 > seconds", r"python\S* client.py"),
+    "lock": ("echo 1.8 > held-for", "flock held true"),
     "sleep": ("sed -i 's/^sleep .*/sleep 1.8/' build.sh", r"sleep 0\.1"),
 }
 
@@ -53,9 +58,12 @@ WAITS = {
 def waiting_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("waiting") / "project"
     directory.mkdir()
-    for name, text in (("client.py", CLIENT), ("server.py", SERVER), ("seconds", "0.1"), ("test_build.py", TEST)):
+    if shutil.which("flock") is None:
+        pytest.skip("needs flock")
+    files = {"client.py": CLIENT, "server.py": SERVER, "seconds": "0.1", "held-for": "0.2", "test_build.py": TEST}
+    for name, text in files.items():
         (directory / name).write_text(text)
-    (directory / "build.sh").write_text(f"#!/bin/sh\n{sys.executable} client.py\nsleep 0.1\n")
+    (directory / "build.sh").write_text(f"#!/bin/sh\nflock held true\n{sys.executable} client.py\nsleep 0.1\n")
     (directory / "build.sh").chmod(0o755)
     (directory / ".gitignore").write_text(".ptreetime/\n__pycache__/\nreport.json\n")
     in_shell("git init -q", directory)
@@ -64,7 +72,7 @@ def waiting_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("cause", ["server", "sleep"])
+@pytest.mark.parametrize("cause", ["server", "lock", "sleep"])
 @pytest.mark.parametrize("against", ["--ptreetime-baseline", "--ptreetime-against=HEAD"])
 def test_longer_wait_is_a_regression_of_the_wall_time_that_names_who_waited(
     pytester: pytest.Pytester, waiting_project: Path, cause: str, against: str

@@ -113,16 +113,19 @@ class Outcome:
     findings: Sequence[Mapping[str, Any]]
     comparable: float
 
-    def expect(self, verdict: str, says: str) -> None:
+    def expect(self, verdict: str, says: str, blames: str = "") -> None:
         """Assert that this is the verdict and that ``says``, a pattern, is in the first sentence or among the changes.
+
+        ``blames``: the key of each cause has this pattern.
 
         ``ok`` allows what a busy machine may say, too: that it can't tell. It allows no finding. ``not worse`` allows
         improvements. ``regression`` is said by a failed test. ``slower`` is that, or that the machine is too busy to
-        tell; it accuses nothing else.
+        tell.
         """
+        for finding in self.findings:
+            assert finding["explained_by"] is not None or re.search(blames, finding["key"]), self.text
         if verdict == "slower":
             verdict = "regression" if self.status else "inconclusive"
-            assert verdict == "regression" or not self.findings, self.text
             says = says if verdict == "regression" else "^inconclusive: "
         allowed = {"ok": ("ok", "inconclusive"), "not worse": ("ok", "improvement", "inconclusive")}
         assert self.verdict in allowed.get(verdict, (verdict,)), self.text
