@@ -6,6 +6,7 @@ The order of words is no change, nor is a word that looks drawn, or that differs
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = ["CommandChange", "command_changes"]
 _TEMPORARY = re.compile(r"\bTMP/[^\s'\":;,=]*|[^\s'\":;,=@*]*/\*(?:\.\w+)*(?=$|[\s'\":;,=])")
 _PROGRESS = re.compile(r"(?<=^--progress-num=)[\d,]+")  # CMake numbers all steps anew when there is one more
 _WITH_STAR = re.compile(r"[\w-]*\*[\w*-]*", re.ASCII)  # a drawn name of several words: base64 has - and _, too
+_SETTING = re.compile(r"-?-?\w+=")
 DRAWN = 6  # letters of the shortest drawn name
 
 
@@ -130,8 +132,20 @@ class CommandChange:
 
 def _single_words(identity: Identity) -> list[str]:
     """Also those of a shell's text; without the number of steps that CMake tells its progress display."""
-    words = [word for argument in identity.words for word in argument.split()]
+    words = [word for argument in identity.words for word in _split(argument)]
     return [word for word in words if not word.isdigit()] if "cmake_progress_start" in words else words
+
+
+def _split(argument: str) -> list[str]:
+    """The words of a shell's text; ``CC=ccache gcc`` is one, with quotes around it or without."""
+    if " " not in argument or _SETTING.match(argument):
+        return [argument]
+    if "'" in argument or '"' in argument:
+        try:
+            return shlex.split(argument)
+        except ValueError:  # an apostrophe
+            pass
+    return argument.split()
 
 
 def _in_directory(word: str, old: str, new: str) -> str:

@@ -121,7 +121,7 @@ def unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
     """Where most nodes moved, many did not, and no calibration says what the machine did, no node has a finding.
 
     A header that is heavier in every unit moves all compilers, and no assembler; a slower machine moves both. A node
-    whose time lies between the two readings is then in doubt by their distance, as is the shift itself.
+    that moved less than most, or not at all, is then in doubt by all that they moved, as is the shift itself.
     """
     total = result.common.total
     moved = result.effects + total
@@ -129,9 +129,9 @@ def unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
     part = np.count_nonzero(unmoved & sizeable) / max(int(np.count_nonzero(sizeable)), 1)
     if abs(total) < SPLIT_SHIFT or part < SPLIT_PART:
         return result
-    between = (np.minimum(total, 0.0) <= moved) & (moved <= np.maximum(total, 0.0))
     common = replace(result.common, doubt="split")
-    return replace(result, common=common, doubt=result.doubt + np.where(between, abs(total), 0.0))
+    less = np.where(result.effects * total < 0, abs(total) + STEADY_DOUBT, 0.0)
+    return replace(result, common=common, doubt=result.doubt + less)
 
 
 def changed_in_doubt(

@@ -66,6 +66,7 @@ class Decision:
 def decide(panel: Panel, terms: Terms) -> Decision:
     """Find what changed, adjust for the number of questions asked, and explain it."""
     structure = compare_structure(panel)
+    by_steps = panel
     panel, accounted = with_whole_drivers(panel, structure)
     in_drivers = replace(terms, ignored=accounted if terms.ignored is None else terms.ignored | accounted)
     tested = [part for metric in terms.models for part in test_metric(panel, metric, structure, in_drivers)]
@@ -77,8 +78,8 @@ def decide(panel: Panel, terms: Terms) -> Decision:
             part.q_values = q_values
     shifts = {part.metric: part.effects.common for part in reversed(tested) if part.against == "baseline"}
     machine = {metric: shift.total - shift.build for metric, shift in shifts.items()}
-    build = _build_change(panel, machine)
-    differences = _structure_findings(structure, panel, build, terms)
+    build = _build_change(by_steps, machine)
+    differences = _structure_findings(structure, by_steps, build, terms)
     findings = [finding for finding in differences if finding.matters]
     for part in tested:
         findings += effect_findings(part, panel, terms, machine[part.metric])

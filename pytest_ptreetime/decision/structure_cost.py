@@ -47,6 +47,8 @@ STARTS_FACTOR = 10
 CHEAPER_PART = 0.1
 #: What replaces something, a renamed file, costs as much but for the noise of both: this part of it.
 REPLACED_NOISE = 0.25
+#: A driver that grew by this part of what its steps cost does their work itself.
+TAKEN_OVER = 0.5
 #: Subjects that say nothing of what a run works on.
 _NO_SUBJECT = frozenset({"", FORK})
 
@@ -171,8 +173,9 @@ def _collect(changes: Mapping[int, CountChange], sides: Sides, found: _Found, *,
             continue
         members = _members(position, children)
         cost = float(cpu[members].sum())
-        if added:
-            cost = min(cost, _growth_of_driver(position, sides))
+        driver = _driver_above(position, parents, sides)
+        if driver >= 0:
+            cost = min(cost, _change_of_driver(driver, cost, sides, added=added))
         dearest = max(members, key=lambda member: (cpu[member], -member))
         name = sides.name(dearest)
         identity = sides.identity(position)
@@ -339,16 +342,24 @@ def _subjects(sides: Sides) -> set[tuple[str, str]]:
     return found
 
 
-def _growth_of_driver(position: int, sides: Sides) -> float:
-    """By how much the topmost matched driver above grew with all below it; infinite where there is none.
-
-    What a driver starts more (``-save-temps`` makes it preprocess apart) costs what the driver's whole step costs more.
-    """
-    top, step = -1, int(sides.parents_now[position])
+def _driver_above(position: int, parents: Parents, sides: Sides) -> int:
+    """The topmost driver above that is matched, -1 for none."""
+    top, step = -1, int(parents[position])
     while step >= 0:
         if sides.both[step] and is_driver(sides.name(step)):
             top = step
-        step = int(sides.parents_now[step])
-    if top < 0:
-        return float("inf")
-    return max(float(sides.below_now[top] - sides.below_before[top]), 0.0)
+        step = int(parents[step])
+    return top
+
+
+def _change_of_driver(driver: int, cost: float, sides: Sides, *, added: bool) -> float:
+    """What steps that a driver has more, or less, cost at most: by how much the driver changed with all below it.
+
+    ``-save-temps`` makes it preprocess apart; clang does in its own process what gcc starts a compiler and an assembler
+    for, so that nothing of their ``cost`` is saved.
+    """
+    growth = float(sides.below_now[driver] - sides.below_before[driver])
+    if added:
+        return max(growth, 0.0)
+    took_over = float(sides.cpu_now[driver] - sides.cpu_before[driver]) >= TAKEN_OVER * cost
+    return 0.0 if took_over else max(-growth, 0.0)

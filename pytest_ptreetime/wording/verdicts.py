@@ -13,8 +13,9 @@ from pytest_ptreetime.wording.sentences import finding_sentence, power_sentence,
 
 __all__ = ["comparison_sentence"]
 
-#: Programs of one kind that each cost less than this part of the build are told together.
+#: Programs of one kind are told together where the dearest is a smaller part of the build than this, or of all of them.
 SMALL_PART = 0.01
+SMALL_AMONG_ALL = 0.2
 
 
 def comparison_sentence(comparison: Comparison) -> str:
@@ -45,8 +46,9 @@ def comparison_sentence(comparison: Comparison) -> str:
 
 def _with_others(findings: Sequence[Finding]) -> str:
     first = findings[0]
-    alike = [finding for finding in findings if _is_small(first) and _is_small(finding) and _kin(first, finding)]
-    if len(alike) > 1:  # none of them would be worth a word by itself
+    alike = [finding for finding in findings if _kin(first, finding)]
+    of_all = sum(finding.part or 0.0 for finding in alike)
+    if len(alike) > 1 and (first.part or 0.0) < max(SMALL_PART, SMALL_AMONG_ALL * of_all):
         text = f"{together_in_words(alike, first.program, 'are new')}; the costliest: {first.label or first.key}"
         others = len(findings) - len(alike)
     else:
@@ -54,9 +56,5 @@ def _with_others(findings: Sequence[Finding]) -> str:
     return text + (f" (and {counted(others, 'other cause')})" if others else "")
 
 
-def _is_small(finding: Finding) -> bool:
-    return finding.kind == "added" and finding.part is not None and finding.part < SMALL_PART
-
-
 def _kin(one: Finding, other: Finding) -> bool:
-    return one.program == other.program
+    return one.kind == other.kind == "added" and one.program == other.program and other.part is not None

@@ -1,4 +1,4 @@
-"""Somebody else takes one of two processors: what changed is found, or the machine is too busy; no innocent is accused."""
+"""Somebody else takes one of two processors: what changed is found, or the machine is busy; no innocent is accused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = (
     BY_NAME["nothing"],
     Row(
         "one unit",
-        "for n in 1 2 3 4 5 6; do sed s/text_/text_${n}_/g src/text.c; done > more; cat more >> src/text.c",
+        "for n in 1 2 3 4 5 6; do sed s/text/text_$n/g src/text.c; done > more; cat more >> src/text.c",
         "slower",
         r"^cc1 src/text\.c: cpu (\+|x)",
         blames=r"text\.(c|o)\]|^\(",

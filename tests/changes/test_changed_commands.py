@@ -47,6 +47,58 @@ def test_ab_of_two_commands_judges_what_they_run(
     assert re.search(says, text), text
 
 
+BUILD = "make -s -j2 -C old"
+OF_BUILDS = [
+    (f"{BUILD} CFLAGS=-O3", "regression", r"cc1 src/parse\.c: cpu (\+|x).*because its command has -O3 instead of -O1"),
+    (f"{BUILD} 'CFLAGS=-O1 -DVERSION=123'", "ok", r"12 x gcc, \+ -DVERSION=123"),
+    (f"nice -n 1 {BUILD}", "ok", "nice .*stands in front now"),
+    ("make -s -j3 -C old", "ok", "make, -j3 instead of -j2"),
+]
+
+
+def of_ab(after: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """What ``ptreetime ab`` says of ``after`` against BUILD: regression or ok, and its text."""
+    found = main(["ab", BUILD, after, "--setup=make -C old clean", "--rounds=3", "--warmup=0"])
+    return "regression" if found == 1 else "ok", capsys.readouterr().out
+
+
+def of_compare_with(after: str, pytester: pytest.Pytester, where: Path) -> tuple[str, str]:
+    """The same by ``compare_with``."""
+    pytester.makepyfile(
+        f"""
+        from pytest_ptreetime.wording.changes import changes_in_words
+
+        def test_two(ptreetime):
+            settings = dict(cwd={str(where)!r}, setup="make -C old clean", rounds=3, warmup=0, shell=True)
+            result = ptreetime.compare_with({BUILD!r}, {after!r}, **settings)
+            print("said:", result.verdict, result.sentence, *changes_in_words(result))
+        """
+    )
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-s")
+    said = next(line for line in done.stdout.lines if line.startswith("said: "))
+    return "regression" if said.startswith("said: regression") else "ok", said
+
+
+@pytest.mark.parametrize("way", ["ab", pytest.param("compare_with", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("after", "verdict", "says"), OF_BUILDS, ids=[row[0] for row in OF_BUILDS])
+def test_two_commands_that_build_the_same_are_judged_by_what_they_run(
+    trees: Path,
+    pytester: pytest.Pytester,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    after: str,
+    verdict: str,
+    says: str,
+) -> None:
+    monkeypatch.chdir(trees)  # pytester has its own
+    found, text = of_ab(after, capsys) if way == "ab" else of_compare_with(after, pytester, trees)
+    text = " ".join(text.split())
+    assert found == verdict, text
+    assert re.search(says, text), text
+    assert " is new" not in text, text
+
+
 def test_ab_of_one_build_in_two_directories_finds_nothing(trees: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clean = "make -C old clean; make -C new clean"
     status = main(["ab", "make -s -C old", "make -s -C new", f"--setup={clean}", "--rounds=2", "--warmup=0"])

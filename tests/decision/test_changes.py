@@ -175,6 +175,22 @@ def test_changed_commands_that_take_less_time_together_leave_nothing_open() -> N
     assert (comparison.verdict, comparison.reasons) == ("ok", [])
 
 
+@pytest.mark.parametrize("others", [0.93, 1.0, 1.08])
+def test_heavier_header_in_every_unit_gives_no_credit_to_those_that_read_none(others: float) -> None:
+    """Nothing says whether the machine or the header did it: a linker that took as long as before is not faster."""
+
+    def linked(profile: Profile, factor: float) -> Profile:
+        for number in range(8):
+            key = f"make/ar[l{number}.a]"
+            profile.totals[key], profile.parents[key] = {"count": 1.0, "cpu": 0.05 * factor}, "make"
+        return profile
+
+    before, now = linked(build(("-O1",)), 1.0), linked(build(("-O1",), cpu=0.52), others)
+    comparison = compare([[before] * 3], [now] * 3)
+    assert not [finding.key for finding in comparison.findings if "/ar[" in finding.key]
+    assert comparison.verdict == "inconclusive"
+
+
 def test_assembler_below_a_driver_whose_command_changed_does_not_tell_the_machines_speed() -> None:
     """Its own command is as before; it gets twice as much to assemble."""
 

@@ -45,6 +45,9 @@ def profile(*words: str, incomplete_reason: str | None = None) -> Profile:
         ("-Wall", "-Wall;-a;-b;-c;-d;-e;-f", "+ -a, + -b, + -c, + -d, 2 more"),
         ("-Wall", "-Wall;-a;-b;-c;-d;-e", "+ -a, + -b, + -c, + -d, 1 more"),
         ("-c;true a", "-c;true b", "b instead of a"),
+        ("CC=gcc -g", "CC=ccache gcc -g", "CC=ccache gcc -g instead of CC=gcc -g"),
+        ("-c;make CC='gcc'", "-c;make CC='ccache gcc'", "CC=ccache gcc instead of CC=gcc"),
+        ("-c;echo it's", "-c;echo it's so", "+ so"),
     ],
 )
 def test_changed_words_are_named_and_another_value_of_an_option_as_a_pair(before: str, after: str, said: str) -> None:

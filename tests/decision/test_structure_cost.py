@@ -63,6 +63,13 @@ def test_many_small_units_of_one_program_fail_as_what_they_cost_together() -> No
     )
 
 
+@pytest.mark.parametrize(("number", "together"), [(2, False), (8, True)])
+def test_units_of_one_program_are_told_together_where_none_of_them_is_most_of_it(number: int, together: bool) -> None:
+    more = {key: row for n in range(number) for key, row in compilation(f"new{n}.c", 0.04).items()}
+    comparison = compared(build(), build(more))
+    assert comparison.sentence.startswith(f"{number} x cc1 are new: +" if together else "cc1 new0.c is new: +")
+
+
 @pytest.mark.parametrize(("number", "verdict"), [(12, "inconclusive"), (100, "regression")])
 def test_programs_that_only_start_fail_where_they_add_up_to_a_tenth_of_a_second(number: int, verdict: str) -> None:
     """An ``echo`` in each recipe of a small build, and a loop that starts a program for each word."""
@@ -194,6 +201,19 @@ def test_driver_that_does_its_steps_otherwise_is_compared_as_a_whole() -> None:
     now = build(more)
     now.totals["make/gcc/cc1[f0.c]"]["cpu"] -= 0.04
     assert not any(finding.is_worse for finding in compared(build(), now).findings)
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.0])
+def test_driver_that_does_its_steps_in_its_own_process_loses_nothing(speed: float) -> None:
+    """clang instead of gcc: what the compilers and assemblers did is done by the drivers."""
+    gcc, clang = build(), build(without=("/cc1", "/as"))
+    for number in range(10):
+        clang.totals[f"make/gcc[f{number}.c]"]["cpu"] = speed * COMPILE
+    comparison = compare([[gcc] * 3], [clang] * 3)
+    assert not [finding for finding in comparison.findings if finding.metric == "count"]
+    assert all(finding.program == "gcc" for finding in comparison.causes if finding.key.startswith("make/"))
+    back = compare([[clang] * 3], [gcc] * 3)
+    assert not [finding for finding in back.causes if finding.metric == "count"]
 
 
 def test_where_no_costs_are_known_every_difference_is_a_finding() -> None:
