@@ -7,7 +7,7 @@ renames nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_ptreetime.keys.decoding import Decoded
 from pytest_ptreetime.tree.node import ProcessNode
@@ -17,6 +17,7 @@ __all__ = ["passes_through"]
 # They run a compiler with arguments changed for their own purposes, so their arguments don't end with its.
 LAUNCHERS = {"ccache", "sccache", "distcc", "icecc", "buildcache", "goma", "gomacc", "rewrapper", "recc", "cachepot"}
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"}
+MOST_HELPERS = 16
 
 _SHELL_COMMAND_OPTION = re.compile(r"-[a-zA-Z]*c")
 _QUOTING = str.maketrans("\t\n", "  ", "'\"\\")
@@ -29,8 +30,8 @@ def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> dict[int, 
     passes on where that is one program.
 
     These are: a process that never execed (a shell's fork of itself); a launcher by name; a node whose arguments end
-    with those of the one program that it runs, as its only child or by its own exec; a shell whose ``-c`` text has
-    them.
+    with those of the one program that it runs, as its only child or by its own exec, or with those of one of a few
+    (fakeroot runs helpers, too); a shell whose ``-c`` text has those of the one.
     """
     found: dict[int, ProcessNode | None] = {}
     programs: dict[int, ProcessNode] = {}  # what a fork that never execed runs, if it is one program
@@ -52,18 +53,26 @@ def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> dict[int, 
             launches = launchers[program] = _is_launcher(*program)
         if launches or (inner is not None and _wraps(node, inner, decoded)):
             found[id(node)] = inner
+        elif inner is None and len(node.children) <= MOST_HELPERS:
+            ours = decoded.args(node) or []
+            passed = [one for one in _programs(node) if len(ours) > 1 and _ends_with(ours, decoded.args(one) or [])]
+            if len(passed) == 1:
+                found[id(node)] = passed[0]
     return found
 
 
 def _only_program(node: ProcessNode) -> ProcessNode | None:
     """The one program that ``node`` runs: its next image, or the first image of its only child."""
-    only = node.next_image
-    for child in node.children:
-        if child.previous_image is None:
-            if only is not None:
-                return None
-            only = child
-    return only
+    programs = _programs(node)
+    only = next(programs, None)
+    return only if next(programs, None) is None else None
+
+
+def _programs(node: ProcessNode) -> Iterator[ProcessNode]:
+    """What ``node`` runs: its next image, and the first images of its children."""
+    if node.next_image is not None:
+        yield node.next_image
+    yield from (child for child in node.children if child.previous_image is None)
 
 
 def _is_launcher(name: str, exe: str | None) -> bool:
@@ -83,7 +92,7 @@ def _wraps(outer: ProcessNode, inner: ProcessNode, decoded: Decoded) -> bool:
 
 def _ends_with(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     begin = len(ours) - len(theirs)
-    return begin > 0 and ours[begin + 1 :] == theirs[1:] and _base(ours[begin]) == _base(theirs[0])
+    return bool(theirs) and begin > 0 and ours[begin + 1 :] == theirs[1:] and _base(ours[begin]) == _base(theirs[0])
 
 
 def _has_command(ours: Sequence[str], theirs: Sequence[str]) -> bool:

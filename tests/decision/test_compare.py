@@ -736,7 +736,7 @@ def test_build_without_sizeable_processes_is_judged_by_its_structure_and_says_so
         times = (0.004 * np.exp(random.normal(0, 0.3, (3, 2)))).tolist()
         return [
             Profile(
-                {"sh": {"count": 1, "wall": a + b, "cpu": a}, "sh/true": {"count": count, "wall": b, "cpu": b}},
+                {"sh": {"count": 1, "wall": a + b, "cpu": a}, "sh/true": {"count": count, "wall": b, "cpu": count * b}},
                 {"sh": None, "sh/true": "sh"},
             )
             for a, b in times

@@ -105,6 +105,16 @@ def test_unit_that_is_compiled_twice_fails_however_little_it_costs(cost: float) 
     )
 
 
+def test_second_make_that_finds_all_done_costs_what_it_takes_itself() -> None:
+    again = build()
+    again.totals["make"] = {"count": 2.0, "wall": 3.0, "cpu": 0.062}
+    comparison = compared(build(), again)
+    assert comparison.findings == []
+    assert changes_in_words(comparison) == [
+        "make runs twice instead of once: +12 ms of processor time, 0.6 % of the build"
+    ]
+
+
 def test_unit_that_a_second_target_compiles_is_compiled_twice() -> None:
     """Keys have the output where one file is compiled to several; the target that was there stays what it was."""
 

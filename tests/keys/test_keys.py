@@ -95,6 +95,16 @@ class TestPaths:
         wrapped.run(8, b"gcc", b"a.c", parent=7).exit(7)
         assert keys(wrapped)[1:] == keys(Simulation().start().run(8, b"gcc", b"a.c"))
 
+    def test_wrapper_that_runs_helpers_renames_nothing_below(self) -> None:
+        """fakeroot is a script that runs getopt and faked before the command."""
+        make = (b"make", b"-C", b"src")
+        alone = Simulation().start(make, cwd=b"/w").create(2).exec(2, b"gcc", b"-c", b"a.c", cwd=b"/w/src").exit(2)
+        wrapped = Simulation().start((b"/bin/sh", b"/usr/bin/fakeroot", *make), cwd=b"/w")
+        wrapped.run(3, b"getopt", b"--", *make).run(4, b"faked").create(5).exec(5, *make, cwd=b"/w")
+        wrapped.create(6, 5).exec(6, b"gcc", b"-c", b"a.c", cwd=b"/w/src").exit(6).exit(5)
+        assert keys(alone) == ["make", "make/gcc[a.c]"]
+        assert keys(wrapped)[-2:] == keys(alone)
+
     def test_sandbox_that_forks_itself_renames_nothing_below(self) -> None:
         wrapped = Simulation().start().create(5).exec(5, b"bwrap", b"--", b"gcc", b"a.c").create(6, 5)
         wrapped.create(7, 6).exec(7, b"gcc", b"a.c").run(8, b"cc1", b"a.c", parent=7).exit(7).exit(6).exit(5)
