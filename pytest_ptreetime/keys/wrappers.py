@@ -85,9 +85,9 @@ def _wraps(outer: ProcessNode, inner: ProcessNode, decoded: Decoded) -> bool:
         return False
     if _ends_with(ours, theirs):
         return True
-    if len(theirs) > 1 and _base(theirs[1]) == decoded.name(inner) and _ends_with(ours, theirs[1:]):
-        return True  # a script: the kernel put its interpreter before it
-    return decoded.name(outer) in SHELLS and _has_command(ours, theirs)
+    if len(theirs) > 1 and _base(theirs[1]) == decoded.name(inner):
+        theirs = theirs[1:]  # a script: the kernel put its interpreter before it
+    return _ends_with(ours, theirs) or (decoded.name(outer) in SHELLS and _has_command(ours, theirs))
 
 
 def _ends_with(ours: Sequence[str], theirs: Sequence[str]) -> bool:

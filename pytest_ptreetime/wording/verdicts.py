@@ -49,7 +49,8 @@ def _with_others(findings: Sequence[Finding]) -> str:
     alike = [finding for finding in findings if _kin(first, finding)]
     of_all = sum(finding.part or 0.0 for finding in alike)
     if len(alike) > 1 and (first.part or 0.0) < max(SMALL_PART, SMALL_AMONG_ALL * of_all):
-        text = f"{together_in_words(alike, first.program, 'are new')}; the costliest: {first.label or first.key}"
+        verb = "are new" if first.kind == "added" else "no longer run"
+        text = f"{together_in_words(alike, first.program, verb)}; the costliest: {first.label or first.key}"
         others = len(findings) - len(alike)
     else:
         text, others = finding_sentence(first), len(findings) - 1
@@ -57,4 +58,5 @@ def _with_others(findings: Sequence[Finding]) -> str:
 
 
 def _kin(one: Finding, other: Finding) -> bool:
-    return one.kind == other.kind == "added" and one.program == other.program and other.part is not None
+    same = one.kind == other.kind and one.kind in ("added", "removed") and one.program == other.program
+    return same and other.part is not None

@@ -68,6 +68,8 @@ def test_units_of_one_program_are_told_together_where_none_of_them_is_most_of_it
     more = {key: row for n in range(number) for key, row in compilation(f"new{n}.c", 0.04).items()}
     comparison = compared(build(), build(more))
     assert comparison.sentence.startswith(f"{number} x cc1 are new: +" if together else "cc1 new0.c is new: +")
+    gone = compared(build(more), build())
+    assert (f"{number} x cc1 no longer run: -" if together else "cc1 new0.c no longer runs: -") in gone.sentence
 
 
 @pytest.mark.parametrize(("number", "verdict"), [(12, "inconclusive"), (100, "regression")])

@@ -104,6 +104,10 @@ class TestPaths:
         wrapped.create(6, 5).exec(6, b"gcc", b"-c", b"a.c", cwd=b"/w/src").exit(6).exit(5)
         assert keys(alone) == ["make", "make/gcc[a.c]"]
         assert keys(wrapped)[-2:] == keys(alone)
+        shell = Simulation().start((b"sh", b"-c", b"umask 2; fakeroot make -C src"), cwd=b"/w").create(2)
+        shell.exec(2, b"/bin/sh", b"/usr/bin/fakeroot", *make, name=b"fakeroot", cwd=b"/w").run(3, b"faked", parent=2)
+        shell.create(5, 2).exec(5, *make, cwd=b"/w").create(6, 5).exec(6, b"gcc", b"-c", b"a.c", cwd=b"/w/src")
+        assert keys(shell.exit(6).exit(5).exit(2))[-2:] == keys(alone)
 
     def test_sandbox_that_forks_itself_renames_nothing_below(self) -> None:
         wrapped = Simulation().start().create(5).exec(5, b"bwrap", b"--", b"gcc", b"a.c").create(6, 5)
