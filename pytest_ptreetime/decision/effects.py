@@ -15,6 +15,7 @@ from pytest_ptreetime.decision.statistics import (
 )
 
 __all__ = [
+    "STEADY_DOUBT",
     "Effects",
     "changed_in_doubt",
     "inflated",
@@ -36,6 +37,9 @@ MEDIAN_OF_SQUARE = 0.4549
 SPLIT_SHIFT = float(np.log(1.05))
 SPLIT_PART = 0.15
 SPLIT_ERRORS = 2.5
+#: Nodes that do as before tell the machine's speed to this logarithm: starting programs and compiling do not slow down
+#: alike.
+STEADY_DOUBT = float(np.log(1.1))
 #: From this logarithm on, and from so many standard errors, it is an open question whether the machine or they did.
 OPEN_SHIFT = float(np.log(1.02))
 OPEN_ERRORS = 2.0

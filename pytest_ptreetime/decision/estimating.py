@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pytest_ptreetime.decision import host_speed
 from pytest_ptreetime.decision.disturbances import Disturbances
 from pytest_ptreetime.decision.effects import (
+    STEADY_DOUBT,
     Effects,
     changed_in_doubt,
     inflated,
@@ -47,7 +48,6 @@ Mask = npt.NDArray[np.bool_]
 MOST_OF_THE_WAY = 0.7
 #: Nodes of so many grains of their metric tell whether the shift of most nodes is one of all.
 SIZEABLE_GRAINS = 4
-STEADY_DOUBT = float(np.log(1.1))
 
 
 def effects_of_pairs(samples: Samples) -> Effects:
