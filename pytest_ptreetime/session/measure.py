@@ -15,7 +15,7 @@ from pytest_ptreetime.scenarios import Occasion
 from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.preparation import Preparation
 from pytest_ptreetime.session.progress import Progress, SilentProgress
-from pytest_ptreetime.session.run import Round, run_once, run_untraced
+from pytest_ptreetime.session.run import Interrupted, Round, run_once, run_untraced
 from pytest_ptreetime.system.os_errors import refused_as
 from pytest_ptreetime.system.user_lock import user_lock
 from pytest_ptreetime.tracers import Tracer
@@ -182,6 +182,9 @@ def _one(
 ) -> Round:
     with _whose(build), setup.around(), refused_as(RecordingFailed, f"the {label} can't be measured"):
         progress.round_started(label, number, total)
-        done = run_once(build, tracer, capture=True, on_progress=progress.processes)
+        try:
+            done = run_once(build, tracer, capture=True, on_progress=progress.processes)
+        except Interrupted:
+            raise KeyboardInterrupt from None  # pytest shows the exception's name; nobody keeps the recording
         _ = done.tree  # build it now, so that a MemoryError is reported for this round
     return done
