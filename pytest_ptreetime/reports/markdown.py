@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.errors import ReportFailed
-from pytest_ptreetime.system.figures import change, seconds
+from pytest_ptreetime.system.figures import amounts, change
 from pytest_ptreetime.system.untrusted_text import shown
 from pytest_ptreetime.wording.measurements import (
-    MEASURED,
     Changes,
     certainty,
     environment,
     figures_of,
+    part_of_change,
     sentence,
     untold_reasons,
 )
@@ -82,11 +82,11 @@ def _document(session: SessionResult) -> str:
         changes = Changes(measurement.comparison)
         row = [f"{_SIGNS.get(measurement.verdict, '')} {measurement.verdict}", _code(measurement.name)]
         for metric in ("wall", "cpu"):
-            old, new = before.get(metric), now.get(metric)
-            row += [seconds(old), seconds(new), change(changes.of_build(measurement, metric))]
+            old, new = amounts([before.get(metric), now.get(metric)], "s")
+            moved = changes.of_build(measurement, metric)
+            row += [new, ""] if moved is None else [f"{old} → {new}", change(moved)]
         rows.append(row)
-    headers = ["verdict", "test", *(f"{metric} {head}" for metric in ("wall", "cpu") for head in MEASURED)]
-    lines += _table(headers, rows, numbers_from=2)
+    lines += _table(["verdict", "test", "wall", "", "cpu", ""], rows, numbers_from=2)
     for measurement in session.measurements:
         lines += _details(measurement)
     lines += ["", "<details><summary>Environment</summary>", ""]
@@ -110,8 +110,13 @@ def _details(measurement: Measurement) -> Iterator[str]:
     if comparison is not None and comparison.findings:
         yield from (f"**{_text(sentence(measurement))}**", "")
         causes = comparison.causes
-        rows = [[_code(finding.key), *figures_of(finding)] for finding in causes[:FINDINGS_SHOWN]]
-        yield from _table(["node", "metric", *MEASURED], rows, numbers_from=2)
+        rows = [
+            [_code(finding.label or finding.key), *figures_of(finding), part_of_change(finding)]
+            for finding in causes[:FINDINGS_SHOWN]
+        ]
+        yield from _table(["process", "metric", "before", "now", "change", "of the whole"], rows, numbers_from=2)
+        told = [cause.sentence for cause in causes[1:FINDINGS_SHOWN] if cause.sentence]
+        yield from ("", *(f"- {_text(line)}" for line in told))
         if len(causes) > FINDINGS_SHOWN:
             yield from ("", f"and {len(causes) - FINDINGS_SHOWN} more")
         notes += certainty(comparison)
