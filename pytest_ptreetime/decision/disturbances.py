@@ -27,8 +27,8 @@ Mask = npt.NDArray[np.bool_]
 
 #: The faster half of the rounds has to show at least this part of an effect.
 UNDISTURBED_PART = 0.5
-#: With fewer rounds on a side, one that is disturbed can't be told from one that is not.
-FEWEST_ROUNDS = 3
+#: With fewer rounds on a side, nothing says how often values are disturbed.
+FEWEST_ROUNDS = 2
 #: What has never been seen is taken to have happened so many times.
 UNSEEN = 0.1
 #: The nodes whose values say what happens to one: those of half its size and more, and so many at least.

@@ -41,6 +41,14 @@ def test_node_that_is_slow_in_every_round_is_chance_only_where_slow_rounds_are_c
     assert explained(*((now, before) if faster else (before, now))) == chance
 
 
+@pytest.mark.parametrize(("part", "chance"), [(0.0, False), (0.2, True)])
+def test_two_rounds_tell_how_common_slow_rounds_are(part: float, chance: bool) -> None:
+    before, now = rounds_of(part, 1)[:2], rounds_of(part, 2)[:2]
+    before[:, UNLUCKY] = rounds_of(0.0, 3)[:2, UNLUCKY]
+    now[:, UNLUCKY] = rounds_of(0.0, 4)[:2, UNLUCKY] + np.log1p(SLOW)
+    assert explained(before, now) == chance
+
+
 def test_node_of_which_the_faster_half_is_as_before_is_disturbed() -> None:
     before, now = rounds_of(0.0, 1), rounds_of(0.0, 2)
     now[:2, UNLUCKY] += 1.0
