@@ -25,7 +25,8 @@ FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "yaml", "code", "cod
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "tempfile.mktemp", "subprocess.getoutput"}
 # The set-up that is a text, because its author wrote a shell command: session/build.py.
 SHELLS = {("build.py", "isinstance(command, str)")}
-FROM_A_TEXT = {("ab.py", "True")}  # Build.from_arguments: the commands of `ptreetime ab` are shell commands
+# Build.from_arguments: the commands of `ptreetime ab` and `ptreetime replay` are shell commands
+FROM_A_TEXT = {("ab.py", "True"), ("replay.py", "True")}
 
 
 def calls() -> Iterator[tuple[Path, ast.Call]]:

@@ -32,7 +32,7 @@ Mask = npt.NDArray[np.bool_]
 BUSY = float(np.log(2.0))
 #: Half of the squares of a standard normal variable are below this.
 MEDIAN_OF_SQUARE = 0.4549
-#: A shift that most nodes share is in doubt from this logarithm on, where no calibration confirms it and this part of
+#: A shift that most nodes share is in doubt from this logarithm on, whatever the calibration says, where this part of
 #: the nodes stayed where they were, by so many of their errors; nodes of so many grains of their metric count.
 SPLIT_SHIFT = float(np.log(1.05))
 SPLIT_PART = 0.15
@@ -122,7 +122,7 @@ def less_machine_allowance(result: Effects, calibration: CalibrationShift | None
 
 
 def unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
-    """Where most nodes moved, many did not, and no calibration says what the machine did, no node has a finding.
+    """Where most nodes moved and many did not, it was not the machine alone: no node that moved less has a finding.
 
     A header that is heavier in every unit moves all compilers, and no assembler; a slower machine moves both. A node
     that moved less than most, or not at all, is then in doubt by all that they moved, as is the shift itself.

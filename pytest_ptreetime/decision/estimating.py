@@ -167,7 +167,7 @@ def effects_since(
             result = replace(result, doubt=result.doubt + STEADY_DOUBT, machine_allowance=STEADY_DOUBT)
         elif chosen is None and noise.follows_machine:
             result = less_machine_allowance(result, calibration)
-        if chosen is not None and suspected is None and not shift.calibrated:
+        if chosen is not None and suspected is None:
             result = unmoved_in_doubt(result, samples.sizes >= SIZEABLE_GRAINS * noise.start)
         return with_common_shift(inflated(with_error_of_median(result)))
 

@@ -64,7 +64,7 @@ def of_ab(after: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
 
 def of_compare_with(after: str, pytester: pytest.Pytester, where: Path) -> tuple[str, str]:
     """The same by ``compare_with``."""
-    pytester.makepyfile(
+    test = pytester.makepyfile(
         f"""
         from pytest_ptreetime.wording.changes import changes_in_words
 
@@ -74,8 +74,8 @@ def of_compare_with(after: str, pytester: pytest.Pytester, where: Path) -> tuple
             print("said:", result.verdict, result.sentence, *changes_in_words(result))
         """
     )
-    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-s")
-    said = next(line for line in done.stdout.lines if line.startswith("said: "))
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-s", str(test))
+    said = next("said: " + line.partition("said: ")[2] for line in done.stdout.lines if "said: " in line)
     return "regression" if said.startswith("said: regression") else "ok", said
 
 
