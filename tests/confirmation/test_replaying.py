@@ -58,7 +58,7 @@ def test_files_when_a_process_was_replayed_are_the_same_to_the_byte(
 @ROOT_ONLY
 @pytest.mark.parametrize("who", ["nobody", "root without rights to mount"])
 def test_files_when_a_user_replays_are_the_same_to_the_byte(who: str, programs: Programs) -> None:
-    # pytest's own directory is closed to others; below one of another user in /tmp, replays are refused (noisy-machines.md)
+    # pytest's own directory is closed to others; below another user's in /tmp replays are refused (noisy-machines.md)
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         directory = Path(name)
         build = busy_build(directory / "b", programs)
