@@ -75,6 +75,8 @@ class Effects:
 
     def with_exact(self, samples: Samples) -> Effects:
         """With no error at all where the counts of all rounds agree."""
+        if not samples.exact.any():
+            return self
         difference = samples.logs(samples.current[:1])[0] - samples.logs(samples.baseline[0][:1])[0]
         return replace(
             self,

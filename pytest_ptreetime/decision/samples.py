@@ -82,9 +82,9 @@ class Samples:
     @cached_property
     def exact(self) -> Mask:
         """The nodes of which all rounds agree, in a count of work: then a difference is one, however small."""
+        if not self.noise.work or sum(map(len, self.baseline)) < 2:
+            return np.zeros(self.current.shape[1], dtype=bool)
         before = np.concatenate(self.baseline)
-        if not self.noise.work or len(before) < 2:
-            return np.zeros(before.shape[1], dtype=bool)
         return np.asarray((before == before[0]).all(axis=0) & (self.current == self.current[0]).all(axis=0))
 
     @property
