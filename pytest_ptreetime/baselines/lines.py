@@ -7,7 +7,8 @@ A file is JSON lines, in any order but for the first::
      "calibration": {"wall": {part: [a value a repetition]}, "cpu": ...}, "rounds": 5,
      "keys": [in the order in which they occur first], "parents": [for each key the position of its parent's, or -1],
      "identities": {what each key stands for: decision/packed_identities.py},
-     "values": {metric: [for each round [a value a key]]}}
+     "values": {metric: [for each round [a value a key]]},
+     "outline": {"round": 2, "columns": "the processes of the representative round: keys/outline.py"}}
     {"pin": "9f..."}
 
 Where a key did not occur in a round, or a metric was not known, there is null. Times are UTC.
@@ -32,9 +33,11 @@ from pytest_ptreetime.decision.packed_identities import PackedIdentities
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.errors import BaselineCorrupt, BaselineOtherVersion
+from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.system.calibration import Calibration
 from pytest_ptreetime.system.garbage_collection import without_collector
 from pytest_ptreetime.system.host import HostFacts
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 __all__ = ["Header", "Pin", "Session", "entry_of", "header_of", "line_of", "session_of"]
 
@@ -55,6 +58,7 @@ class Session:
     commit: str | None = None
     tracer: str | None = None
     calibration: Calibration | None = None
+    outline: Outline | None = None
 
     @classmethod
     def from_profiles(
@@ -65,8 +69,12 @@ class Session:
         tracer: str,
         calibration: Calibration | None = None,
         time: datetime | None = None,
+        representative: tuple[ProcessTree, int] | None = None,
     ) -> Session:
-        """A session of now (or of ``time``)."""
+        """A session of now (or of ``time``).
+
+        :param representative: the round that is shown, its nodes under the profiles' keys, and its number.
+        """
         with without_collector():
             columns = Rounds.of(profiles)
             for rounds in columns.values.values():
@@ -79,6 +87,7 @@ class Session:
             commit=commit,
             tracer=tracer,
             calibration=calibration and _rounded_calibration(calibration),
+            outline=representative and Outline.of(*representative, columns.keys),
         )
 
     @property
@@ -118,6 +127,7 @@ class _Columns(msgspec.Struct):
     commit: str | None = None
     tracer: str | None = None
     calibration: Calibration | None = None
+    outline: Outline | None = None
 
     def columns(self) -> Rounds:
         """Metric by metric: the numbers of all at once would take four times the memory of the columns."""
@@ -190,6 +200,7 @@ def line_of(entry: Header | Session | Pin) -> bytes:
             commit=entry.commit,
             tracer=entry.tracer,
             calibration=entry.calibration,
+            outline=entry.outline,
         )
     else:
         line = entry
@@ -215,7 +226,8 @@ def _entry(line: bytes | memoryview) -> Session | Pin | Header:
 def _session(line: _Columns) -> Session:
     if line.calibration is not None and not line.calibration.is_whole:
         raise msgspec.ValidationError("invalid calibration: parts are missing or of unequal length")
-    return Session(line.session, line.time, line.columns(), line.commit, line.tracer, line.calibration)
+    columns = line.columns()
+    return Session(line.session, line.time, columns, line.commit, line.tracer, line.calibration, line.outline)
 
 
 def _column(values: list[float | None]) -> array[float]:

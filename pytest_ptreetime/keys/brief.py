@@ -36,5 +36,7 @@ def _main_argument(args: Sequence[str]) -> list[str]:
 
 
 def label_of_node(node: ProcessNode) -> str:
-    """What ``node`` is called where there is little room: ``cc1 src/lvm.c``; without arguments its name."""
+    """What ``node`` is called where there is little room: ``cc1 src/lvm.c``; without arguments by its key."""
+    if node.args is None and node._key is not None and node._key.endswith("]"):
+        return f"{node.name} {node._key.partition('[')[2].removesuffix(']')}"
     return brief(node.name or "?", node.args or ())

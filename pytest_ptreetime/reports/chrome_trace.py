@@ -124,7 +124,7 @@ def _spread(row: list[float], first: float, last: float, amount: float) -> None:
 
 def _arguments(node: ProcessNode, critical: bool) -> dict[str, Any]:
     """What a viewer shows beside a slice; what is unknown is left out."""
-    details: dict[str, Any] = {"pid": node.pid}
+    details: dict[str, Any] = {"pid": node.pid} if node.pid else {}
     if node.args is not None:
         details["command"] = valid_unicode(shell_line(node.args))
     for name in ("exe", "cwd"):

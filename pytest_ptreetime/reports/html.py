@@ -264,13 +264,15 @@ def _tint(ratio: float | None) -> str:
 
 def _facts(session: SessionResult, measurement: Measurement) -> list[tuple[str, str]]:
     walls = ", ".join(figure("wall", tree.wall) for tree in measurement.trees)
-    pictured = measurement.median_round + 1
+    pictured = f"the timeline shows number {measurement.median_round + 1}"
+    if measurement.outline is not None:
+        pictured += f", that of before number {measurement.outline.round + 1} of the newest stored session"
     facts = [
         ("test", measurement.test),
         ("command", clip(shell_line(measurement.command), LONGEST_COMMAND)),
         ("traced by", measurement.tracer_explained or measurement.tracer),
         ("complete", measurement.incomplete_reason or "yes: every process was seen from its start to its end"),
-        ("rounds", f"{len(measurement.rounds)}, wall {walls}; the timeline shows number {pictured}"),
+        ("rounds", f"{len(measurement.rounds)}, wall {walls}; {pictured}"),
         ("compared with", measurement.baseline_source or UNKNOWN),
     ]
     return [(name, shown(value)) for name, value in facts] + environment(session)

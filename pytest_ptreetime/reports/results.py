@@ -18,6 +18,7 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.metrics import MAIN
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.system.host import HostFacts, host_facts
@@ -39,7 +40,8 @@ class Measurement:
     ``round_profiles`` (a profile for each round) have been made with them; else they are empty.
     ``names`` has for each round the keys that nodes have in every report in place of their own: the baseline's, where
     they were matched, or one for what differs between the rounds.
-    ``history`` are the baseline's sessions, those of the largest nodes, where a report shows them.
+    ``history`` are the baseline's sessions, those of the largest nodes, where a report shows them. ``outline`` is that
+    of a round of its newest session, whose keys are ``outline_keys``.
     ``baseline`` is what the baseline's sessions typically looked like, per key, for reports that show what did not
     change too; ``baseline_source`` says in words where it comes from; ``message`` what could not be compared, and why;
     ``warnings`` what makes the figures less than they seem.
@@ -64,6 +66,8 @@ class Measurement:
     names: list[dict[str, str]] = field(default_factory=list)
     names_before: list[dict[str, str]] = field(default_factory=list)
     history: History | None = None
+    outline: Outline | None = None
+    outline_keys: list[str] = field(default_factory=list)
 
     @cached_property
     def trees(self) -> list[ProcessTree]:
@@ -110,9 +114,9 @@ class Measurement:
 
     @cached_property
     def tree_before(self) -> ProcessTree | None:
-        """The other side's tree with the median wall time; None where no rounds of it are there."""
+        """The other side's tree with the median wall time; of a stored session what its outline has."""
         if not self.baseline_rounds:
-            return None
+            return None if self.outline is None else self.outline.tree(self.outline_keys, self.names_before)
         number = median_of([tree.wall or 0.0 for tree in self._built_before])
         tree = self._built_before[number]
         names = self.names_before[number] if number < len(self.names_before) else {}

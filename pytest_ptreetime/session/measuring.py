@@ -242,6 +242,8 @@ class MeasuringSession:
             measurement.baseline_source = judged.stored.describe()
             self._compare(judged, [session.profiles() for session in judged.stored.recent], stored=judged.stored)
             self._tell_of_the_machine(judged, judged.stored)
+            reference = judged.stored.recent[-1]  # whose keys all have
+            measurement.outline, measurement.outline_keys = reference.outline, reference.columns.keys
             if any(wanted.partition(":")[0] == "html" for wanted in settings.report):
                 measurement.history = _history(judged.stored)
         elif settings.baseline is not None:
@@ -323,7 +325,11 @@ class MeasuringSession:
             complete = all(profile.incomplete_reason is None for profile in judged.profiles)
             if judged.keep and complete and measurement.verdict != "regression":
                 session = store.Session.from_profiles(
-                    judged.named_profiles, commit=self.commit, tracer=measurement.tracer, calibration=self.calibration
+                    judged.named_profiles,
+                    commit=self.commit,
+                    tracer=measurement.tracer,
+                    calibration=self.calibration,
+                    representative=(measurement.tree, measurement.median_round),
                 )
                 self.to_save.append((judged.label.stored_as, session))
 

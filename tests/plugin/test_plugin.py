@@ -182,9 +182,10 @@ def test_baseline_when_a_process_was_added_fails_in_the_call_phase_and_names_it(
 ) -> None:
     run(pytester, "--ptreetime-save-baseline", "--ptreetime-rounds=2").assert_outcomes(passed=1)
     write_build(build, steps=4)
-    result = run(pytester, "--ptreetime-baseline", "--ptreetime-rounds=2")
+    result = run(pytester, "--ptreetime-baseline", "--ptreetime-rounds=2", "--ptreetime-report=html:page.html")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*FAILURES*", "*step4*"])
+    assert "Timeline of before, and of now" in (pytester.path / "page.html").read_text()
 
 
 def test_baseline_when_one_process_takes_much_longer_fails_and_names_that_process(
@@ -373,8 +374,9 @@ def test_xdist_when_workers_measure_lets_the_controller_store_and_report(pyteste
     times = sorted((tree.root.start_ns or 0, tree.root.exit_ns or 0) for tree in trees)
     assert len(times) == 8
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(times)), "two ran at once"
-    again = run(pytester, "-n2", "--ptreetime-baseline", "--ptreetime-save-baseline", "--ptreetime-rounds=2")
-    again.assert_outcomes(passed=4)
+    both = ("--ptreetime-baseline", "--ptreetime-save-baseline", "--ptreetime-rounds=2")
+    run(pytester, "-n2", *both, "--ptreetime-report=html:page.html").assert_outcomes(passed=4)
+    assert (pytester.path / "page.html").read_text().count("Timeline of before, and of now") == 4
     stored = [Store.read(path).sessions for path in Store(pytester.path / ".ptreetime").files()]
     assert [[session.rounds for session in sessions] for sessions in stored] == [[2, 2]] * 4
 

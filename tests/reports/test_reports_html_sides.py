@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from opened_page import FOUND, Opened, chromium
-from report_sessions import build, compared_sides, session
+from report_sessions import build, compared_sides, measurement, rounds, session
 
 from pytest_ptreetime.reports import find_report, write_report
 from pytest_ptreetime.reports.results import from_recordings
@@ -83,6 +84,36 @@ def test_finding_is_marked_in_both_and_reached_by_one_click(opened: Opened) -> N
             }""",
             side,
         )
+
+
+def test_stored_baseline_s_timeline_is_above_that_of_now(browser: Any, tmp_path: Path) -> None:
+    sides = rounds(sources=SOURCES), rounds(sources=SOURCES, slow={SLOW: 4.0})
+    result = session(measurement(now=sides[1], before=sides[0]))
+    opened = Opened(browser, write_report(find_report("html"), result, tmp_path / "report.html"), viewport=WINDOW)
+    page = opened.ready()
+    before, now = (page.query_selector(f".lanes.{side} canvas").bounding_box() for side in ("before", "now"))
+    assert (before["x"], before["width"]) == (now["x"], now["width"])
+    assert before["y"] + before["height"] <= now["y"]
+    assert now["y"] + now["height"] <= WINDOW["height"]
+    page.click("text=Show it")
+    (wall,) = (row for row in opened.selected().splitlines() if row.startswith("wall"))
+    assert wall.split("\t") == ["wall", "99.6 ms", "400 ms"]
+    page.close()
+    assert opened.complaints == []
+
+
+def test_stored_outline_that_is_damaged_leaves_the_page_as_without_one(browser: Any, tmp_path: Path) -> None:
+    one = measurement(now=rounds(), before=rounds())
+    assert one.outline is not None
+    one.outline = replace(one.outline, columns=one.outline.columns[:-8])
+    path = write_report(find_report("html"), session(one), tmp_path / "report.html")
+    opened = Opened(browser, path, viewport=WINDOW)
+    page = opened.ready()
+    assert page.query_selector(".lanes.before") is None
+    page.click("text=Keys; what the picture")
+    assert "there is no timeline of before until another one is saved" in page.inner_text("main")
+    page.close()
+    assert opened.complaints == []
 
 
 def test_details_show_both_sides_of_the_process(opened: Opened) -> None:

@@ -20,6 +20,7 @@ from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.history import Point, history_of
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import Measurement, SessionResult, typical
@@ -181,6 +182,8 @@ def measurement(
         result.history = history_of([Rounds.of(profiles)] * 5, points, "cpu", most=500)
         result.comparison = compare(sessions, result.profiles)
         result.baseline_source = ".ptreetime/test_build.jsonl, 5 sessions, last 2026-11-20 4f2a1c9"
+        result.outline_keys = list(profiles[0].totals)
+        result.outline = Outline.of(before[0].tree(), 0, result.outline_keys)
     return result
 
 
