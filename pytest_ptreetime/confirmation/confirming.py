@@ -1,10 +1,14 @@
-"""Each suspect of a comparison is measured alone, until it is decided or the time is spent."""
+"""Each suspect of a comparison is measured alone, until it is decided or the time is spent.
+
+All of them have their first look before any has its second: one that is hard to decide costs the others nothing.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from pytest_ptreetime.confirmation.capture import CapturedBuild
@@ -66,70 +70,121 @@ def confirm(
 
     :param sides: the captured runs, the baseline's first.
     :param budget: seconds for all of them.
-    :param on_suspect: called with the label, the number and the count of suspects when one begins.
+    :param on_suspect: called with the label, the number and the count of suspects when one is measured.
     """
     result = Confirmed()
     began = time.monotonic()
     deadline = began + budget
-    try:
-        for number, finding in enumerate(suspects, 1):
-            on_suspect(finding.label or finding.key, number, len(suspects))
-            if time.monotonic() >= deadline:
-                result.outcomes[finding.key] = Confirmation("undecided", "the time was spent before its turn came")
-                continue
-            result.outcomes[finding.key] = _confirm(finding, sides, ERROR / len(suspects), deadline, result)
-    except KeyboardInterrupt:
-        result.interrupted = True
+    with ExitStack() as stack:
+        measured = [_Alone(finding, sides, ERROR / len(suspects), deadline, stack) for finding in suspects]
+        try:
+            for look_number in range(len(LOOKS)):
+                for number, alone in enumerate(measured, 1):
+                    if alone.decided is None:
+                        on_suspect(alone.finding.label or alone.finding.key, number, len(suspects))
+                        alone.look(look_number)
+            for alone in measured:
+                alone.end()
+        except KeyboardInterrupt:
+            result.interrupted = True
+    result.outcomes = {alone.finding.key: alone.decided for alone in measured if alone.decided is not None}
+    result.processor = next((alone.processor for alone in measured if alone.processor is not None), None)
     result.seconds = time.monotonic() - began
     return result
 
 
-def _confirm(
-    finding: Finding, sides: tuple[CapturedBuild, CapturedBuild], alpha: float, deadline: float, result: Confirmed
-) -> Confirmation:
-    began = time.monotonic()
-    try:
-        both = [_suspect(side, finding.key) for side in sides]
-        with replayer(both) as replays:
-            result.processor = replays.processor
+class _Alone:
+    """One suspect while it is measured. Its replays' process is kept until the end of ``stack``, or its decision."""
+
+    def __init__(
+        self,
+        finding: Finding,
+        sides: tuple[CapturedBuild, CapturedBuild],
+        alpha: float,
+        deadline: float,
+        stack: ExitStack,
+    ) -> None:
+        self.finding = finding
+        self.decided: Confirmation | None = None
+        self.processor: int | None = None
+        self._sides, self._alpha, self._deadline = sides, alpha, deadline
+        self._stack = stack.enter_context(ExitStack())
+        self._replays: Replayer | None = None
+        self._samples: tuple[list[float], list[float]] = ([], [])
+        self._estimate: Estimate | None = None
+        self._cpu = 0.0  # of the process in the build
+        self._seconds = 0.0
+
+    def look(self, number: int) -> None:
+        """Measure as many pairs as the look with this number wants, and decide if they can."""
+        if self._replays is None and self._is_late():
+            self.decided = Confirmation("undecided", "the time was spent before its turn came")
+            return
+        began = time.monotonic()
+        try:
+            self._measure(number)
+        except Refused as refused:
+            self._close(Confirmation("refused", str(refused)))
+        finally:
+            self._seconds += time.monotonic() - began
+            if self.decided is not None:
+                self.decided.seconds = self._seconds
+
+    def end(self) -> None:
+        """No look is left: what is not decided stays so, unless instructions can be counted."""
+        if self.decided is None:
+            self._decide()
+
+    def _measure(self, number: int) -> None:
+        replays = self._opened()
+        before, after = self._samples
+        while len(after) < LOOKS[number]:
+            if self._is_late():
+                self._decide()
+                return
+            for side in _order(len(after)):
+                self._samples[side].append(max(replays.cpu(side), 1e-6))
+        self._estimate = look(
+            [math.log(now / then) for then, now in zip(before, after, strict=True)],
+            threshold=math.log1p(self._smallest),
+            alpha=spent_at(number, self._alpha),
+            claimed=self.finding.q_value <= ERROR,
+        )
+        if self._estimate.verdict is not None:
+            self._decide()
+
+    def _opened(self) -> Replayer:
+        if self._replays is None:
+            both = [_suspect(side, self.finding.key) for side in self._sides]
+            self._cpu = both[0].node.cpu or 0.0
+            self._replays = self._stack.enter_context(replayer(both))
+            self.processor = self._replays.processor
             for side in (0, 1):
-                replays.cpu(side)  # what is read comes into the page cache, and what can't be replayed is known
-            samples, estimate = _measured(replays, finding, alpha, deadline)
-            done = _outcome(samples, estimate)
-            counting = COUNTING_TIMES * (both[0].node.cpu or 0.0)
-            if done.outcome != "refuted" and time.monotonic() + counting < deadline:
-                _take_count(done, count(replays), finding.smallest or SMALLEST)
-    except Refused as refused:
-        return Confirmation("refused", str(refused), seconds=time.monotonic() - began)
-    done.seconds = time.monotonic() - began
-    return done
+                self._replays.cpu(side)  # what is read comes into the page cache, and what can't be replayed is known
+        return self._replays
+
+    def _decide(self) -> None:
+        done = _outcome(self._samples, self._estimate)
+        counting = COUNTING_TIMES * self._cpu
+        if self._replays is not None and done.outcome != "refuted" and time.monotonic() + counting < self._deadline:
+            _take_count(done, count(self._replays), self._smallest)
+        self._close(done)
+
+    def _close(self, done: Confirmation) -> None:
+        self.decided = done
+        self._stack.close()
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    @property
+    def _smallest(self) -> float:
+        return self.finding.smallest or SMALLEST
 
 
 def _suspect(side: CapturedBuild, key: str) -> Suspect:
     node = side.node(key)
     return Suspect(side.image(node), node)
-
-
-Samples = tuple[list[float], list[float]]
-
-
-def _measured(replays: Replayer, finding: Finding, alpha: float, deadline: float) -> tuple[Samples, Estimate | None]:
-    """Pairs until they decide; no estimate where there was not even time for the first look."""
-    samples: Samples = ([], [])
-    estimate: Estimate | None = None
-    threshold = math.log1p(finding.smallest or SMALLEST)
-    for number, pairs in enumerate(LOOKS):
-        while len(samples[1]) < pairs:
-            if time.monotonic() >= deadline:
-                return samples, estimate
-            for side in _order(len(samples[1])):
-                samples[side].append(max(replays.cpu(side), 1e-6))
-        differences = [math.log(now / before) for before, now in zip(*samples, strict=True)]
-        spent = spent_at(number, alpha)
-        estimate = look(differences, threshold=threshold, alpha=spent, claimed=finding.q_value <= ERROR)
-        if estimate.verdict is not None:
-            break
-    return samples, estimate
 
 
 def _order(pair: int) -> tuple[int, int]:
@@ -146,7 +201,7 @@ def _take_count(done: Confirmation, counted: Counted | None, smallest: float) ->
         done.outcome, done.reason = "confirmed", "by instructions"
 
 
-def _outcome(samples: Samples, estimate: Estimate | None) -> Confirmation:
+def _outcome(samples: tuple[list[float], list[float]], estimate: Estimate | None) -> Confirmation:
     before, after = samples
     if estimate is None:
         reason = f"the time was spent after {len(after)} pairs"

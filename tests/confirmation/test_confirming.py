@@ -13,6 +13,7 @@ from replayed_builds import ONLY_LINUX, BusyBuild, replayer_or_skip, suspect
 from trap_programs import Programs
 
 from pytest_ptreetime.cli import main
+from pytest_ptreetime.confirmation import confirming, sequential
 from pytest_ptreetime.confirmation.confirming import Confirmed, suspects_of
 from pytest_ptreetime.confirmation.replaying import Replayer
 from pytest_ptreetime.confirmation.verdict import apply
@@ -70,6 +71,24 @@ def test_budget_when_it_is_spent_leaves_suspects_undecided(
     told = " ".join(capsys.readouterr().out.split())
     assert "because the time was spent before its turn came" in told
     assert "confirmed by" not in told
+
+
+@ONLY_LINUX
+@pytest.mark.usefixtures("sandbox")
+def test_suspects_when_two_are_hard_to_decide_both_have_a_first_look_before_the_second(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = BusyBuild.made(tmp_path / "build", programs, {"b": 300, "c": 300}).captured()
+    for module in (confirming, sequential):
+        monkeypatch.setattr(module, "LOOKS", (2, 3))  # too few pairs to decide anything
+    turns: list[int] = []
+    suspects = [Finding(key, "cpu", "regression", 0.0, 0.0, q_value=0.0) for key in build.keys if "busy" in key]
+    done = confirming.confirm(
+        suspects, (build, build), budget=60, on_suspect=lambda label, number, total: turns.append(number)
+    )
+    assert turns[:2] == [1, 2]
+    assert len(done.outcomes) == 2
+    assert all(len(outcome.after) >= 2 for outcome in done.outcomes.values())
 
 
 @ONLY_LINUX
