@@ -67,6 +67,8 @@ class Metric:
     compared: bool = False
     #: Shown of the whole build.
     main: bool = False
+    #: Of the build as a whole and of no process: profiles have it in the row of the root.
+    of_build: bool = False
     #: The field of recording.events.Usage of which a node's share is the value. Without one tree/node.py works it out.
     counter: str | None = None
     #: What an LNT server calls it; None where our suite does not have it.
@@ -74,7 +76,7 @@ class Metric:
 
     @property
     def column(self) -> str:
-        """The node's attribute, and the column in Parquet."""
+        """The attribute of a node (of a tree, where it is the build's), and the column in Parquet."""
         return f"{self.name}_bytes" if self.unit == "B" and not self.name.endswith("_bytes") else self.name
 
     @property
@@ -101,6 +103,9 @@ TABLE = (
            follows_machine=True, compared=True, main=True, lnt_title="CPU Time"),
     Metric("max_rss",   "peak memory", "B", "Peak resident size",            2**17,  0.01, 0.005, 0.02, 2**20,
            largest=True, main=True, lnt_title="Peak Memory"),
+    Metric("peak_memory", "memory of all", "B", "Most memory of all processes together, an upper bound",
+                                                                     2**17,  0.02, 0.01,  0.02, 2**22,
+           cumulative=True, main=True, of_build=True, lnt_title="Memory Of All"),
     Metric("startlag",  "start lag",   "s", "Time until programs began",     0.0002, 0.2,  0.05,  0.05, 0.002,
            follows_machine=True, lnt_title="Start Lag"),
     Metric("exitlag",   "exit lag",    "s", "Time from last calls to death", 0.0002, 0.2,  0.05,  0.05, 0.002,

@@ -12,6 +12,7 @@ import pytest
 from pytest_ptreetime.metrics import COUNTERS, METRICS, TABLE, Metric
 from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.tree.node import ProcessNode
+from pytest_ptreetime.tree.process_tree import ProcessTree
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -33,8 +34,8 @@ def test_counters_are_fields_of_usage() -> None:
 
 
 @pytest.mark.parametrize("metric", TABLE, ids=METRICS)
-def test_metric_is_an_attribute_of_a_node_with_a_word_about_it(metric: Metric) -> None:
-    assert getattr(ProcessNode, metric.column).__doc__
+def test_metric_is_an_attribute_of_a_node_or_a_tree_with_a_word_about_it(metric: Metric) -> None:
+    assert getattr(ProcessTree if metric.of_build else ProcessNode, metric.column).__doc__
 
 
 def test_documents_name_every_metric() -> None:

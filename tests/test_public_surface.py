@@ -33,7 +33,10 @@ NODE = (
     "pid parent children name exe args cwd start_ns exit_ns wall user sys cpu startlag exitlag run_delay max_rss_bytes "
     "exit_code signal previous_image depth key"
 )
-TREE = "root find wall user sys complete incomplete_reason critical_path host tracer rounds stdout stderr exit_code"
+TREE = (
+    "root find wall user sys complete incomplete_reason critical_path host tracer rounds stdout stderr exit_code "
+    "peak_memory_bytes"
+)
 CALL = "args name rounds warmup setup cwd env input timeout check shell tracer interpose"
 
 

@@ -121,11 +121,10 @@ def _write_report(options: argparse.Namespace, recordings: list[Recording], tree
         raise UsageError(f"--report-sub-arg: {error}") from None
     keyer = Keyer(substitutions=substitutions)
     profiles = [Profile.from_tree(tree, keyer=keyer, comparable=False) for tree in trees]
-    whole = [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree)) for tree in trees]
     starts = [recording.started or 0.0 for recording in recordings]
     ends = [start + (tree.wall or 0.0) for start, tree in zip(starts, trees, strict=True)]
     report = lnt_report(
-        samples_of_profiles(trees[0].root.name or "build", profiles, whole),
+        samples_of_profiles(trees[0].root.name or "build", profiles),
         machine=options.report_machine,
         run_order=options.report_run_order,
         started=min(starts),

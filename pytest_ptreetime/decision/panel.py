@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pytest_ptreetime.decision.finding import BUILD_KEY
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.metrics import metric_of
 from pytest_ptreetime.system.garbage_collection import without_collector
 
 __all__ = ["Panel", "occurred", "positions_of", "tabulate", "with_build"]
@@ -25,8 +26,8 @@ NOT_THERE = -2
 class Panel:
     """What is compared. Values are NaN where they are not known, or where the key does not occur; counts are then 0.
 
-    After :func:`with_build` the last key is BUILD_KEY, the build as a whole: its cpu is the sum over all processes, its
-    other values are NaN.
+    After :func:`with_build` the last key is BUILD_KEY, the build as a whole: its cpu is the sum over all processes, the
+    metrics of the build are moved there from the root's row, and its other values are NaN.
     """
 
     keys: list[str]
@@ -94,14 +95,17 @@ def tabulate(
 
 def with_build(panel: Panel, left_out: npt.NDArray[np.bool_]) -> Panel:
     """``panel`` with a last key for the build as a whole, without the keys that are left out."""
-    cpu = panel.metric("cpu")
+    of_build = [place for place, metric in enumerate(panel.metrics) if metric_of(metric).of_build]
+    summed = [place for place, metric in enumerate(panel.metrics) if metric == "cpu" or place in of_build]
 
     def with_sum(table: Array) -> Array:
         build = np.full((*table.shape[:2], 1), np.nan)
-        if cpu is not None:
-            amounts = table[:, cpu, ~left_out]
-            build[:, cpu, 0] = np.where(np.isnan(amounts).all(axis=1), np.nan, np.nansum(amounts, axis=1))
-        return np.concatenate([table, build], axis=2)
+        for place in summed:
+            amounts = table[:, place, :] if place in of_build else table[:, place, ~left_out]
+            build[:, place, 0] = np.where(np.isnan(amounts).all(axis=1), np.nan, np.nansum(amounts, axis=1))
+        nodes = table.copy() if of_build else table
+        nodes[:, of_build] = np.nan
+        return np.concatenate([nodes, build], axis=2)
 
     def with_one(counts: Array) -> Array:
         return np.concatenate([counts, np.ones((len(counts), 1))], axis=1)

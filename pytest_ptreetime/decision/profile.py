@@ -29,9 +29,10 @@ class Profile(msgspec.Struct):
 
     ``totals[key][metric]``: ``count`` is the number of nodes, the others are the metrics of metrics.py in their units:
     sums, of ``max_rss`` the largest. ``waiting`` are the seconds in which the build waited for these nodes and they
-    neither ran nor wanted to. A metric that no node of the key knows is absent; one that only some know is the sum of
-    those. ``parents`` has the key of what started the node, by a fork or by becoming it (exec), None for the root's;
-    following them always ends. ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once.
+    neither ran nor wanted to. What is the whole build's (``peak_memory``) is in the root's row. A metric that no
+    node of the key knows is absent; one that only some know is the sum of those. ``parents`` has the key of what
+    started the node, by a fork or by becoming it (exec), None for the root's; following them always ends.
+    ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once.
     """
 
     totals: dict[str, dict[str, float]]
@@ -68,6 +69,9 @@ class Profile(msgspec.Struct):
                     candidates.setdefault(key, {one_parent[key]}).add(parent)
                 node.add_metrics(of_key)
             totals = {key: {"count": float(of_key[0]), **known_sums(of_key)} for key, of_key in sums.items()}
+        memory_bytes = tree.peak_memory_bytes
+        if memory_bytes is not None:
+            totals[keys[0]]["peak_memory"] = float(memory_bytes)
         segments = critical_segments(tree)
         for node, seconds in _waits(segments):
             row = totals[key_of[id(node)]]

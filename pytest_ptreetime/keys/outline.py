@@ -42,13 +42,17 @@ class Outline(msgspec.Struct, frozen=True):
     def of(cls, tree: ProcessTree, number: int, keys: Sequence[str]) -> Outline:
         """That of ``tree``, round ``number`` of a session that has ``keys``, those of the nodes among them."""
         place = {key: position for position, key in enumerate(keys)}
-        nodes = list(tree)
-        starts = [(node.start_ns - tree.root.start_ns) // TICK_NS for node in nodes]
+        nodes, begin_ns = list(tree), tree.root.start_ns
+        starts = [(node.start_ns - begin_ns) // TICK_NS for node in nodes]
+        ends = [None if node.exit_ns is None else (node.exit_ns - begin_ns) // TICK_NS for node in nodes]
         columns = [
             [place[node.key] for node in nodes],
             [node.depth for node in nodes],
             [0, *(later - earlier for earlier, later in pairwise(starts))],
-            *([_units(seconds, TICK_NS / 1e9) for seconds in times] for times in zip(*map(_times, nodes), strict=True)),
+            # of moments that are rounded alike: what was inside its parent's life stays inside
+            [-1 if end is None else max(end - start, 0) for start, end in zip(starts, ends, strict=True)],
+            [_units(node.cpu, TICK_NS / 1e9) for node in nodes],
+            [_units(node.run_delay, TICK_NS / 1e9) for node in nodes],
             [_units(node.max_rss_bytes, PAGE) for node in nodes],
         ]
         return cls(number, base64.b64encode(zlib.compress(msgspec.msgpack.encode(columns), 9)).decode("ascii"))
@@ -93,8 +97,11 @@ class Outline(msgspec.Struct, frozen=True):
         return ProcessTree(nodes[0], nodes=nodes)
 
     def _unpacked(self) -> list[list[int]] | None:
+        inflating = zlib.decompressobj()
         try:
-            inflated = zlib.decompressobj().decompress(base64.b64decode(self.columns, validate=True), MOST_BYTES)
+            inflated = inflating.decompress(base64.b64decode(self.columns, validate=True), MOST_BYTES)
+            if not inflating.eof:
+                return None
             columns = _decoder.decode(inflated)
         except (binascii.Error, zlib.error, msgspec.MsgspecError, RecursionError, ValueError):
             return None
@@ -108,10 +115,6 @@ def _possible(columns: Sequence[Sequence[int]], keys: int) -> bool:
         return False
     least, most = (0, 0, 0, -1, -1, -1, -1), (keys - 1, len(columns[0]), *[_LARGEST] * 5)
     return all(low <= min(one) and max(one) <= high for low, one, high in zip(least, columns, most, strict=True))
-
-
-def _times(node: ProcessNode) -> tuple[float | None, float | None, float | None]:
-    return node.wall, node.cpu, node.run_delay
 
 
 def _units(amount: float | None, unit: float) -> int:

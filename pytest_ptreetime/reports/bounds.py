@@ -1,4 +1,4 @@
-"""What bounds a build: the least wall time that is possible, what stood alone, and the memory of all together.
+"""What bounds a build: the least wall time that is possible, what stood alone, and how many jobs fit in a memory.
 
 Bounds, not guesses: no schedule is invented, because the dependencies of a build are not known.
 
@@ -6,21 +6,30 @@ Bounds, not guesses: no schedule is invented, because the dependencies of a buil
   processor time of what certainly runs in order. A driver or a shell of which no two children overlapped runs them one
   after another, so that their times add up; of everything else only the longest child counts. A process is taken to
   have one thread.
-- The memory of the whole tree at a moment is at most the sum of the peaks of the programs that are alive: an upper
-  bound, because pages that are shared count twice, and peaks need not coincide.
+- *Launchers* run several things at once, and whatever is above them is there with them; everything else below them is
+  a job. With N jobs at once no more memory is needed than that of all launchers and of the N largest jobs
+  (tree/memory.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from pytest_ptreetime.decision.programs import program_class
 from pytest_ptreetime.keys.brief import label_of_node
 from pytest_ptreetime.reports.lanes import end_of
+from pytest_ptreetime.system.figures import amount, amounts, counted
+from pytest_ptreetime.system.untrusted_text import shown
+from pytest_ptreetime.tree.memory import memory_of
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
-__all__ = ["Bounds", "Memory", "bounds_of", "longest_chain", "memory_of", "stretches_alone"]
+__all__ = ["Bounds", "Jobs", "bounds_in_words", "bounds_of", "jobs_of", "longest_chain", "stretches_alone"]
+
+STRETCHES_SHOWN = 5
+HOLDERS_SHOWN = 5
+ALONE_FROM = 0.02  # of the build's wall time
 
 _IN_ORDER = frozenset({"cc", "sh", "collect2"})
 
@@ -52,12 +61,20 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """``peak`` bytes at ``seconds`` from the start, held by the processes named, the largest first."""
+class Jobs:
+    """Bytes: what all launchers hold, and each job, the largest first."""
 
-    peak: int
-    seconds: float
-    holders: list[tuple[int, str]]
+    launchers: int
+    jobs: list[int]
+
+    def together(self, number: int) -> int:
+        """What so many jobs hold at most, with the launchers."""
+        return self.launchers + sum(self.jobs[:number])
+
+    def fitting(self, memory_bytes: int) -> int:
+        """How many fit, whichever they are."""
+        sums = accumulate(self.jobs, initial=self.launchers)
+        return sum(each <= memory_bytes for each in sums) - 1
 
 
 def bounds_of(tree: ProcessTree, processors: int) -> Bounds | None:
@@ -129,29 +146,64 @@ def stretches_alone(tree: ProcessTree) -> list[tuple[float, str]]:
     return sorted(told, reverse=True)
 
 
-def memory_of(tree: ProcessTree) -> Memory | None:
-    """The highest sum of the peaks of programs alive at once; None where no peak is known."""
-    end = max(node.exit_ns or node.start_ns for node in tree)
-    steps = []
+def jobs_of(tree: ProcessTree) -> Jobs | None:
+    """None where nothing ran at once, or no peak is known."""
+    launching: set[int] = set()
+    for node in reversed(list(tree)):  # children before their parents
+        launches = program_class(node.name or "") not in _IN_ORDER and _overlap(node.children)
+        if launches or any(id(child) in launching for child in node.children):
+            launching.add(id(node))
+    jobs, launchers = [], 0
     for node in tree:
-        if node.max_rss_bytes is None:
-            continue
-        images = [child.start_ns for child in node.children if child.pid == node.pid]  # the root's later programs
-        until = min([end_of(node, end), *images])
-        steps += [(node.start_ns, 1, node), (until, 0, node)]
-    if not steps:
-        return None
-    steps.sort(key=lambda step: step[:2])  # who ends goes before who begins
-    alive: dict[int, ProcessNode] = {}
-    total = peak = 0
-    when, holders = 0, [steps[0][2]]
-    for moment, begins, node in steps:
-        total += (node.max_rss_bytes or 0) * (1 if begins else -1)
-        if begins:
-            alive[id(node)] = node
-        else:
-            alive.pop(id(node), None)
-        if total > peak:
-            peak, when, holders = total, moment, list(alive.values())
-    held = sorted(((node.max_rss_bytes or 0, label_of_node(node)) for node in holders), reverse=True)
-    return Memory(peak, (when - tree.root.start_ns) / 1e9, held)
+        if id(node) in launching:
+            launchers += node.max_rss_bytes or 0
+        elif node.parent is not None and id(node.parent) in launching and (memory := memory_of(node)) is not None:
+            jobs.append(memory.peak)
+    return Jobs(launchers, sorted(jobs, reverse=True)) if jobs else None
+
+
+def bounds_in_words(tree: ProcessTree) -> list[str]:
+    """A sentence for each bound; empty where nothing is known."""
+    lines = []
+    bounds = bounds_of(tree, tree.host.cpu_count) if tree.host is not None else None
+    if bounds is not None:
+        least, wall, chain, cpu = amounts([bounds.least, bounds.wall, bounds.chain, bounds.cpu], "s")
+        processors = counted(bounds.processors, "processor")
+        lines.append(
+            f"With {processors} the build can't take less than {least} (it took {wall}): it uses {cpu} of processor "
+            f"time, and the longest chain that certainly runs in order is {chain}, with {bounds.chain_of}."
+        )
+        idle = amount(bounds.idle, "s")
+        lines.append(f"Of {processors} x {wall} the build left {idle} of processor time unused.")
+        alone = [each for each in bounds.alone if each[0] >= ALONE_FROM * bounds.wall][:STRETCHES_SHOWN]
+        if alone and bounds.processors > 1:
+            told = "; ".join(f"{amount(seconds, 's')} of {wall} only {label} ran" for seconds, label in alone)
+            lines.append(f"Stretches with one process at work: {told}.")
+    return [shown(line) for line in [*lines, *_memory_in_words(tree)]]
+
+
+def _memory_in_words(tree: ProcessTree) -> list[str]:
+    memory = memory_of(tree.root)
+    if memory is None:
+        return []
+    held = ", ".join(
+        f"{label_of_node(node)} {amount(node.max_rss_bytes, 'B')}" for node in memory.holders[:HOLDERS_SHOWN]
+    )
+    peak, when = amount(memory.peak, "B"), amount((memory.peak_ns - tree.root.start_ns) / 1e9, "s")
+    lines = [f"All processes together held at most {peak} (an upper bound: the sum of their peaks), at {when}: {held}."]
+    jobs = jobs_of(tree)
+    if jobs is not None and tree.host is not None:
+        lines.append(_fitting_in_words(jobs, tree.host.memory_bytes))
+    return lines
+
+
+def _fitting_in_words(jobs: Jobs, memory_bytes: int) -> str:
+    number, machine = jobs.fitting(memory_bytes), amount(memory_bytes, "B")
+    if number <= 0:
+        return (
+            f"Its largest job alone may need {amount(jobs.together(1), 'B')}, more than the {machine} of this machine."
+        )
+    held = f"hold at most {amount(jobs.together(number), 'B')}"
+    if number == len(jobs.jobs):
+        return f"Any -j fits in the {machine} of this machine: all its {number} jobs at once {held}."
+    return f"-j{number} fits in the {machine} of this machine whichever jobs meet: the {number} largest {held}."

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ChromeTraceReport", "processors"]
 
 MOST_COUNTS = 1000
-_NUMBERS = (*(metric.column for metric in TABLE), "exit_code", "signal")
+_NUMBERS = (*(metric.column for metric in TABLE if not metric.of_build), "exit_code", "signal")
 
 
 class ChromeTraceReport:

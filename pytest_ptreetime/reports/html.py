@@ -15,10 +15,10 @@ from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.metrics import MAIN, metric_of
-from pytest_ptreetime.reports.bounds import bounds_of, memory_of
+from pytest_ptreetime.reports.bounds import bounds_in_words
 from pytest_ptreetime.reports.groups import GROUPINGS, grouped
 from pytest_ptreetime.reports.html_data import FINDINGS_SHOWN, column_block, command_blocks, diff_rows
-from pytest_ptreetime.system.figures import UNKNOWN, amount, amounts, change, counted, part, ratio_of
+from pytest_ptreetime.system.figures import UNKNOWN, amounts, change, counted, part, ratio_of
 from pytest_ptreetime.system.untrusted_text import clip, shell_line, shown
 from pytest_ptreetime.wording.measurements import (
     APPEARED,
@@ -58,8 +58,6 @@ SCRIPTS = (
 )
 ROWS_WITHOUT_SCRIPT = 200
 GROUPS_SHOWN = 12
-STRETCHES_SHOWN = 5
-ALONE_FROM = 0.02  # of the build's wall time
 LONGEST_COMMAND = 2000
 COLOURED_FROM = 0.02  # as in tables.js
 
@@ -141,7 +139,7 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
         "timeline_now": _run_in_words(measurement.tree),
         "timeline_before": None if before is None else _run_in_words(before),
         "groups": _groups(measurement),
-        "bounds": bounds_in_words(measurement),
+        "bounds": bounds_in_words(measurement.tree),
         "compared": compared,
         "columns": [{"name": name, "title": title} for name, title in columns],
         "rows": [_row(row, [name for name, _ in columns[1:]]) for row in shown_rows],
@@ -176,34 +174,6 @@ def _groups(measurement: Measurement) -> list[dict[str, Any]]:
             rows.append({"name": shown(group.name), "count": f"{group.count:g}", "share": part(group.share), **figures})
         tables.append({"by": by, "rows": rows, "more": len(groups) - len(rows)})
     return tables
-
-
-def bounds_in_words(measurement: Measurement) -> list[str]:
-    """What bounds the build that is shown, and the memory of its processes together; empty where nothing is known."""
-    tree = measurement.tree
-    lines = []
-    bounds = bounds_of(tree, tree.host.cpu_count) if tree.host is not None else None
-    if bounds is not None:
-        least, wall, chain, cpu = amounts([bounds.least, bounds.wall, bounds.chain, bounds.cpu], "s")
-        processors = counted(bounds.processors, "processor")
-        lines.append(
-            f"With {processors} the build can't take less than {least} (it took {wall}): it uses {cpu} of processor "
-            f"time, and the longest chain that certainly runs in order is {chain}, with {bounds.chain_of}."
-        )
-        idle = amount(bounds.idle, "s")
-        lines.append(f"Of {processors} x {wall} the build left {idle} of processor time unused.")
-        alone = [each for each in bounds.alone if each[0] >= ALONE_FROM * bounds.wall][:STRETCHES_SHOWN]
-        if alone and bounds.processors > 1:
-            told = "; ".join(f"{amount(seconds, 's')} of {wall} only {label} ran" for seconds, label in alone)
-            lines.append(f"Stretches with one process at work: {told}.")
-    memory = memory_of(tree)
-    if memory is not None:
-        held = ", ".join(f"{label} {amount(size, 'B')}" for size, label in memory.holders[:STRETCHES_SHOWN])
-        peak, when = amount(memory.peak, "B"), amount(memory.seconds, "s")
-        lines.append(
-            f"All processes together held at most {peak} (an upper bound: the sum of their peaks), at {when}: {held}."
-        )
-    return [shown(line) for line in lines]
 
 
 def _whole(measurement: Measurement) -> list[dict[str, str]]:

@@ -29,11 +29,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import COUNT, TABLE, Metric
+from pytest_ptreetime.reports.results import SessionResult, whole_of
 from pytest_ptreetime.system.untrusted_text import shown
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.profile import Profile
-    from pytest_ptreetime.reports.results import SessionResult
 
 __all__ = [
     "SUITES",
@@ -84,8 +84,7 @@ class LntReport:
     def render(self, session: SessionResult, out: IO[bytes]) -> None:
         samples: Samples = {}
         for measurement in session.measurements:
-            whole = [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree)) for tree in measurement.trees]
-            samples.update(samples_of_profiles(measurement.name, measurement.profiles, whole))
+            samples.update(samples_of_profiles(measurement.name, measurement.profiles))
         report = lnt_report(
             samples,
             machine=session.machine,
@@ -110,26 +109,16 @@ class LntOwnSuiteReport(LntReport):
         super().__init__(suite, amend)
 
 
-def samples_of_profiles(
-    name: str,
-    profiles: Sequence[Profile],
-    whole: Iterable[tuple[float | None, float | None, float | None, float | None, int]] = (),
-) -> Samples:
-    """The samples of one measurement: a list of values for each of its nodes' keys and metrics, a value for each round.
-
-    :param whole: the build's own wall, user, sys, cpu (seconds) and number of processes, for each round.
-    """
-    samples: Samples = {}
-    build = samples.setdefault(name, {})
-    for figures in whole:
-        for metric, value in zip(("wall", "user", "sys", "cpu", "count"), figures, strict=True):
-            if value is not None:
-                build.setdefault(metric, []).append(float(value))
+def samples_of_profiles(name: str, profiles: Sequence[Profile]) -> Samples:
+    """The samples of one measurement: of the build and of each key a value for each round, by metric."""
+    samples: Samples = {name: {}}
     for profile in profiles:
-        for key, metrics in profile.totals.items():
-            row = samples.setdefault(f"{name}/{key}", {})
+        for row, metrics in [
+            (name, whole_of(profile)),
+            *((f"{name}/{key}", one) for key, one in profile.totals.items()),
+        ]:
             for metric, number in metrics.items():
-                row.setdefault(metric, []).append(float(number))
+                samples.setdefault(row, {}).setdefault(metric, []).append(float(number))
     return samples
 
 

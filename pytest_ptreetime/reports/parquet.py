@@ -29,7 +29,7 @@ _NUMBERS = (
     "depth",
     "start_ns",
     "exit_ns",
-    *(metric.column for metric in TABLE if metric.unit != "s"),
+    *(metric.column for metric in TABLE if metric.unit != "s" and not metric.of_build),
     "voluntary_switches",
     "involuntary_switches",
     "failed_execs",

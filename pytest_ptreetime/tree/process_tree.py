@@ -24,6 +24,7 @@ from pytest_ptreetime.system.garbage_collection import without_collector
 from pytest_ptreetime.system.host import HostFacts
 from pytest_ptreetime.tree.builder import TreeBuilder, preorder
 from pytest_ptreetime.tree.completeness import Completeness
+from pytest_ptreetime.tree.memory import memory_of
 from pytest_ptreetime.tree.node import ProcessNode
 
 __all__ = ["ProcessNode", "ProcessTree", "build_tree"]
@@ -86,6 +87,12 @@ class ProcessTree:
     def cpu(self) -> float | None:
         """Processor seconds, likewise. ``completeness.unknown_cpu`` counts the nodes that don't know."""
         return self._sum("cpu")
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory that all processes together can have held: an upper bound (tree/memory.py)."""
+        memory = memory_of(self.root)
+        return None if memory is None else memory.peak
 
     @property
     def exit_code(self) -> int | None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_ptreetime.decision.comparing import COMMON_KEY, Comparison, compare, power_of_baseline
-from pytest_ptreetime.decision.finding import PowerLevel
+from pytest_ptreetime.decision.finding import BUILD_KEY, PowerLevel
 from pytest_ptreetime.decision.power import power_of_levels
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
@@ -260,6 +260,25 @@ def test_more_memory_on_request_is_found(baseline: list[list[Profile]]) -> None:
     comparison = compare(stored, now, metrics=("cpu", "max_rss"))
     assert "max_rss +" in comparison.sentence
     assert "50 MiB -> 80 MiB" in comparison.sentence
+
+
+def test_more_memory_of_all_processes_on_request_is_a_finding_of_the_build(baseline: list[list[Profile]]) -> None:
+    def with_memory(rounds: list[Profile], mebibytes: float) -> list[Profile]:
+        totals = [{key: dict(row) for key, row in profile.totals.items()} for profile in rounds]
+        for number, (row, profile) in enumerate(zip(totals, rounds, strict=True)):
+            (root,) = (key for key in row if profile.parents.get(key) is None)
+            row[root]["peak_memory"] = (mebibytes + 0.1 * number) * 2**20
+        return [Profile(row, profile.parents) for row, profile in zip(totals, rounds, strict=True)]
+
+    stored = [with_memory(rounds, 500) for rounds in baseline]
+    now, same = with_memory(baseline[-1], 560), with_memory(baseline[-1], 501)
+    assert compare(stored, now).findings == []
+    assert compare(stored, same, metrics=("peak_memory",)).findings == []
+    comparison = compare(stored, now, metrics=("cpu", "peak_memory"))
+    assert comparison.verdict == "regression"
+    assert [(finding.key, finding.metric) for finding in comparison.findings] == [(BUILD_KEY, "peak_memory")]
+    assert "the whole build: peak_memory +" in comparison.sentence
+    assert "500 MiB -> 560 MiB" in comparison.sentence
 
 
 # The machine's speed

@@ -43,7 +43,7 @@ def analyse(recording: Recording, choice: int) -> None:
     if choice % 8 == 0:
         _reports(recording, choice // 8)
     elif choice % 8 == 1:
-        samples = samples_of_profiles("build", [profile], [(tree.wall, tree.user, tree.sys, tree.cpu, len(tree))])
+        samples = samples_of_profiles("build", [profile])
         begin = recording.started or 0.0
         report = lnt_report(samples, machine="m", run_order="1", started=begin, ended=begin + (tree.wall or 0.0))
         json.loads(render_lnt(report))

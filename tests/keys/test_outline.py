@@ -14,8 +14,8 @@ from report_sessions import build
 from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
-#: Half of the unit of an outline's times, and of its memory: what rounding may take away.
-TIME, MEMORY = 0.00005, 1 << 15
+#: The unit of an outline's times, and half of that of its memory: what rounding may take away.
+TIME, MEMORY = 0.0001, 1 << 15
 
 
 def tree_with_keys() -> tuple[ProcessTree, list[str]]:
@@ -38,6 +38,8 @@ def test_outline_has_the_times_the_memory_and_the_place_of_every_process() -> No
         for metric in ("wall", "cpu", "run_delay"):
             assert getattr(other, metric) == pytest.approx(getattr(one, metric), abs=TIME)
         assert other.max_rss_bytes == pytest.approx(one.max_rss_bytes, abs=MEMORY)
+        above = other.parent
+        assert above is None or above.start_ns <= other.start_ns <= (other.exit_ns or 0) <= (above.exit_ns or 0)
     assert [node.key for node in read.critical_path()] == [node.key for node in tree.critical_path()]
 
 

@@ -28,6 +28,8 @@ class Section {
     this.colouring = new Colouring(sides, rows);
     this.view = new View(Math.max(...sides.map((build) => build.span)));
     this.timelines = sides.map((build) => this.timelineOf(build, data.found));
+    const most = Math.max(...this.timelines.map(({ memory }) => memory.peak));
+    for (const { memory } of this.timelines) memory.scale = most;
     const say = $(".sorted", this.section);
     this.table = new NodeTable($("table.nodes", this.section), say, rows, children, this.compared, (key) => this.jump(key));
     const flames = new Colouring(sides, rows);

@@ -4,7 +4,7 @@ const ROW_HEIGHT = 18;
 const USAGE_HEIGHT = 44;
 const AXIS_HEIGHT = 18;
 const LABEL_FROM = 28; // pixels of width from which a bar has its name on it
-const LINES = ["text", "muted", "line", "surface", "critical", "selected", "busy", "waiting", "match", "bar-text", "bad", "good"];
+const LINES = ["memory", "text", "muted", "line", "surface", "critical", "selected", "busy", "waiting", "match", "bar-text", "bad", "good"];
 
 class Timeline {
   // `actions` are what the page does: select(index, options), hover(index, event), escape().
@@ -19,6 +19,7 @@ class Timeline {
     for (const { key, number, kind } of found) for (const index of build.withKey(key)) this.found.push([index, number, kind]);
     this.foundKind = new Map(this.found.map(([index, , kind]) => [index, kind]));
     this.usage = new Utilisation(build);
+    this.memory = new MemoryOverTime(build);
     this.axis = this.canvas.hasAttribute("data-axis") ? AXIS_HEIGHT : 0;
     this.top = this.axis + USAGE_HEIGHT + 4;
     this.selected = -1;
@@ -85,6 +86,7 @@ class Timeline {
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
     this.paintUsage();
+    this.paintMemory();
     this.paintGrid();
     context.save();
     context.beginPath();
@@ -232,6 +234,21 @@ class Timeline {
     context.stroke();
     context.setLineDash([]);
     context.fillText(`${build.cpus} CPUs`, 4, y - 6);
+  }
+
+  paintMemory() {
+    const { context, width, colours, memory, view } = this;
+    if (!memory.peak) return;
+    const bottom = this.axis + USAGE_HEIGHT;
+    const scale = (USAGE_HEIGHT - 14) / memory.scale;
+    context.strokeStyle = context.fillStyle = colours.memory;
+    context.lineWidth = 1.5;
+    context.beginPath();
+    memory.most(view.from, view.to, Math.ceil(width / 2)).forEach((sum, column) => context.lineTo(2 * column, bottom - sum * scale));
+    context.stroke();
+    context.textAlign = "right";
+    context.fillText(`at most ${bytes(memory.peak)}`, width - 4, this.axis + 6);
+    context.textAlign = "left";
   }
 
   // Scrolls so that the process is seen; -1 for none.

@@ -41,3 +41,39 @@ class Utilisation {
     return low === 0 ? 0 : series.sum[low - 1] + series.rate[low - 1] * (time - this.time[low - 1]);
   }
 }
+
+// What all processes can have held together: at any moment the sum of the peaks of those alive, an upper bound.
+class MemoryOverTime {
+  constructor(build) {
+    const known = [];
+    for (let i = 0; i < build.count; i++) if (build.numbers.max_rss[i] !== null && build.end[i] > build.start[i]) known.push(i);
+    const begins = Int32Array.from(known).sort((a, b) => build.start[a] - build.start[b]);
+    const ends = Int32Array.from(known).sort((a, b) => build.end[a] - build.end[b]);
+    const steps = known.length * 2;
+    this.time = new Float64Array(steps);
+    this.sum = new Float64Array(steps); // from that time on
+    for (let i = 0, begun = 0, ended = 0, sum = 0; i < steps; i++) {
+      const isBegin = begun < begins.length && build.start[begins[begun]] < build.end[ends[ended]];
+      const index = isBegin ? begins[begun++] : ends[ended++];
+      this.time[i] = isBegin ? build.start[index] : build.end[index];
+      this.sum[i] = sum += isBegin ? build.numbers.max_rss[index] : -build.numbers.max_rss[index];
+    }
+    this.peak = this.sum.reduce((most, sum) => Math.max(most, sum), 0);
+    this.scale = this.peak; // of the picture: the same for before and now
+  }
+
+  // The largest sum in each of `columns` stretches of equal length.
+  most(from, to, columns) {
+    const found = new Float64Array(columns);
+    let i = 0;
+    let sum = 0;
+    for (let column = 0; column < columns; column++) {
+      const [begin, end] = [from + ((to - from) * column) / columns, from + ((to - from) * (column + 1)) / columns];
+      for (; i < this.time.length && this.time[i] <= begin; i++) sum = this.sum[i];
+      let most = sum;
+      for (; i < this.time.length && this.time[i] < end; i++) most = Math.max(most, (sum = this.sum[i]));
+      found[column] = most;
+    }
+    return found;
+  }
+}
