@@ -14,7 +14,7 @@ from pytest_ptreetime.decision.finding import (
     Finding,
     PowerLevel,
 )
-from pytest_ptreetime.decision.findings import (
+from pytest_ptreetime.decision.finding_builder import (
     common_findings,
     describe,
     effect_findings,
