@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from pytest_ptreetime.decision.command_words import WORD, is_drawn, shape, starred, without_words
 from pytest_ptreetime.decision.finding import CommandDifference
 from pytest_ptreetime.decision.profile import Identity, Profile
-from pytest_ptreetime.decision.words import WORD, is_drawn, shape, starred, without_words
 from pytest_ptreetime.keys.program_arguments import is_temporary
 
 __all__ = ["CommandChange", "command_changes"]

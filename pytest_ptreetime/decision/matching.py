@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from pytest_ptreetime.decision.command_words import Masks, vocabulary
 from pytest_ptreetime.decision.likeness import Likeness, common_below
 from pytest_ptreetime.decision.process_table import Node, Row, Table, tree_of
 from pytest_ptreetime.decision.programs import is_driver
 from pytest_ptreetime.decision.stepping_over import most_alike
-from pytest_ptreetime.decision.words import Masks, vocabulary
 from pytest_ptreetime.keys.identity import FORK, main_file
 from pytest_ptreetime.system.garbage_collection import without_collector
 

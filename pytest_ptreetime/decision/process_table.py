@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pytest_ptreetime.decision.command_words import file_names, shape, without_drawn
 from pytest_ptreetime.decision.programs import is_told_by_its_file, program_class
-from pytest_ptreetime.decision.words import file_names, shape, without_drawn
 
 __all__ = ["Node", "Row", "Table", "tree_of"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import overload
 
+from pytest_ptreetime.decision.command_words import starred
 from pytest_ptreetime.decision.packed_identities import PackedIdentities
 from pytest_ptreetime.decision.profile import Identity, Profile
-from pytest_ptreetime.decision.words import starred
 from pytest_ptreetime.metrics import METRICS
 
 __all__ = ["Rounds"]

@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from pytest_ptreetime.decision.command_words import shape
+from pytest_ptreetime.decision.command_words import starred as starred_text
 from pytest_ptreetime.decision.matching import Matching, match
 from pytest_ptreetime.decision.process_table import Row, Table
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.programs import is_told_by_its_file
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.rounds import Rounds
-from pytest_ptreetime.decision.words import shape
-from pytest_ptreetime.decision.words import starred as starred_text
 
 __all__ = ["OneKey", "Starred", "identity_of", "rounds_by_keys", "shuffled", "starred", "table_of"]
 
