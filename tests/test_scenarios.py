@@ -17,8 +17,8 @@ import pytest
 from pytest_ptreetime.errors import CommandFailed, ScenarioError, UsageError
 from pytest_ptreetime.scenarios import Step, clean, edit, touch, warm_cache
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.measure import measure
 from pytest_ptreetime.session.preparation import Setup
+from pytest_ptreetime.session.rounds import measure
 from pytest_ptreetime.session.run import Round
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 

@@ -27,8 +27,8 @@ from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.confirm import confirm_comparison
 from pytest_ptreetime.session.evaluation import evaluate
-from pytest_ptreetime.session.measure import measure_interleaved, preparation_of
 from pytest_ptreetime.session.progress import Progress, ProgressLine, WaitingLine
+from pytest_ptreetime.session.rounds import measure_interleaved, preparation_of
 from pytest_ptreetime.session.run import Round, run_once, run_untraced
 from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.tracers import PROCESS_COST, Tracer, builtin_tracers, choose

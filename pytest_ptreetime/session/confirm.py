@@ -19,8 +19,8 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import CommandFailed, RecordingFailed, RepositoryError, TracerUnavailable
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.measure import machine_lock, preparation_of
 from pytest_ptreetime.session.progress import Progress, SilentProgress
+from pytest_ptreetime.session.rounds import machine_lock, preparation_of
 from pytest_ptreetime.session.run import run_once, run_untraced
 from pytest_ptreetime.session.worktree import Worktree
 from pytest_ptreetime.tracers.ptrace import PtraceTracer

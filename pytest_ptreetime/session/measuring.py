@@ -31,9 +31,9 @@ from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.evaluation import evaluate, name_alike
 from pytest_ptreetime.session.judged import Hooks, Judged, WorkerResult
 from pytest_ptreetime.session.label import Label
-from pytest_ptreetime.session.measure import machine_lock, measure, measure_interleaved, representative
 from pytest_ptreetime.session.progress import Progress
 from pytest_ptreetime.session.revisions import commit_of, commit_time_of
+from pytest_ptreetime.session.rounds import machine_lock, measure, measure_interleaved, representative
 from pytest_ptreetime.session.run import Round
 from pytest_ptreetime.session.stored import Stores, recording_saver, saving_command
 from pytest_ptreetime.session.survivors import warning_of_survivors

@@ -22,7 +22,7 @@ from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.names import Name, is_harmless
 from pytest_ptreetime.redaction.redactor import Redactor
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.measure import measure
+from pytest_ptreetime.session.rounds import measure
 from pytest_ptreetime.session.run import record
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.measure import measure
+from pytest_ptreetime.session.rounds import measure
 from pytest_ptreetime.session.run import Round
 from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.tracers.ptrace import PtraceTracer

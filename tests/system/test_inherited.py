@@ -18,7 +18,7 @@ import pytest
 
 from pytest_ptreetime.errors import CommandFailed, UsageError
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.measure import measure
+from pytest_ptreetime.session.rounds import measure
 from pytest_ptreetime.session.run import run_once
 from pytest_ptreetime.system.inherited import ignored_signals, note_first_signals, waiting_for_children
 from pytest_ptreetime.tracers import Tracer, builtin_tracers

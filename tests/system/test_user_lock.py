@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pytest_ptreetime.errors import UsageError
-from pytest_ptreetime.session.measure import machine_lock
 from pytest_ptreetime.session.progress import SilentProgress
+from pytest_ptreetime.session.rounds import machine_lock
 from pytest_ptreetime.system.host import host_facts
 from pytest_ptreetime.system.user_lock import QUIET_SECONDS, user_lock
 
