@@ -1,4 +1,4 @@
-"""The pytest side: options, hooks and the fixture. What they do is in session/measuring.py, fixture.py and reports/.
+"""The pytest side: options, hooks and the fixture. What they do is in session/measuring_session.py, fixture.py and reports/.
 
 Imported in every pytest run where the package is installed, so it imports nothing heavy before a test uses the fixture.
 """
@@ -22,7 +22,7 @@ from pytest_ptreetime.settings import Settings, resolve
 if TYPE_CHECKING:
     from pytest_ptreetime.plugin.fixture import PtreetimeFixture
     from pytest_ptreetime.plugin.session_end import Outcome
-    from pytest_ptreetime.session.measuring import MeasuringSession
+    from pytest_ptreetime.session.measuring_session import MeasuringSession
     from pytest_ptreetime.session.progress import Progress
 
 __all__ = ["ptreetime", "ptreetime_module", "ptreetime_session"]
@@ -396,7 +396,7 @@ def _session(config: pytest.Config) -> MeasuringSession:
 
         with refused_as(RecordingFailed, "nothing can be measured"):
             from pytest_ptreetime.session.judged import Hooks
-            from pytest_ptreetime.session.measuring import MeasuringSession
+            from pytest_ptreetime.session.measuring_session import MeasuringSession
 
         hook = config.hook
         hooks = Hooks(

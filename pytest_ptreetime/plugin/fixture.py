@@ -12,7 +12,7 @@ from pytest_ptreetime.options.values import parse_fail_on
 from pytest_ptreetime.session.build import Args, Build, RunOptions, takes_run_options
 from pytest_ptreetime.session.judged import Judged
 from pytest_ptreetime.session.label import Label
-from pytest_ptreetime.session.measuring import MeasuringSession
+from pytest_ptreetime.session.measuring_session import MeasuringSession
 from pytest_ptreetime.session.preparation import Setup, is_incremental
 from pytest_ptreetime.session.progress import Progress
 from pytest_ptreetime.session.rounds import representative

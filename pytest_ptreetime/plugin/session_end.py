@@ -14,7 +14,7 @@ from pytest_ptreetime.system.os_errors import refused_as, words_of
 
 if TYPE_CHECKING:
     from pytest_ptreetime.reports.results import SessionResult
-    from pytest_ptreetime.session.measuring import MeasuringSession
+    from pytest_ptreetime.session.measuring_session import MeasuringSession
 
 __all__ = ["Outcome", "finish", "nothing_done"]
 

@@ -537,7 +537,7 @@ def test_plugin_when_no_test_uses_it_imports_nothing_heavy(pytester: pytest.Pyte
 
         def test_plain():
             heavy = {"numpy", "scipy", "msgspec", "jinja2", "tabulate", "filelock"}
-            heavy.add("pytest_ptreetime.session.measuring")
+            heavy.add("pytest_ptreetime.session.measuring_session")
             assert not heavy & set(sys.modules)
         """
     )

@@ -16,7 +16,7 @@ from pytest_ptreetime.reports.terminal import properties
 from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.judged import Hooks
 from pytest_ptreetime.session.label import Label
-from pytest_ptreetime.session.measuring import MeasuringSession
+from pytest_ptreetime.session.measuring_session import MeasuringSession
 from pytest_ptreetime.settings import resolve
 
 PLAN = "cc1 a.c = 0.5\ncc1 b.c = 0.25\n"
