@@ -39,7 +39,7 @@ from pytest_ptreetime.confirmation.confirming import MOST_SUSPECTS
 from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.confirm import confirm_comparison
+from pytest_ptreetime.session.confirmation_runs import confirm_comparison
 from pytest_ptreetime.session.rounds import measure, measure_interleaved
 from pytest_ptreetime.system.calibration import Calibration, calibrate
 from pytest_ptreetime.tracers import Tracer, builtin_tracers, choose

@@ -25,7 +25,7 @@ from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.values import parse_natural, parse_positive
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.confirm import confirm_comparison
+from pytest_ptreetime.session.confirmation_runs import confirm_comparison
 from pytest_ptreetime.session.evaluation import evaluate
 from pytest_ptreetime.session.progress import Progress, ProgressLine, WaitingLine
 from pytest_ptreetime.session.rounds import measure_interleaved, preparation_of

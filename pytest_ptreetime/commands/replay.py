@@ -21,7 +21,7 @@ from pytest_ptreetime.decision.finding import Confirmation, Finding
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.confirm import captured_sides, replays_shown
+from pytest_ptreetime.session.confirmation_runs import captured_sides, replays_shown
 from pytest_ptreetime.system.untrusted_text import shown
 from pytest_ptreetime.wording.confirmations import confirmation_in_words
 

@@ -215,7 +215,7 @@ class MeasuringSession:
 
     def _confirm(self, judged: Judged, comparison: Comparison) -> None:
         """Measure alone what may have become slower. The baseline's build is its commit's, where it is a stored one."""
-        from pytest_ptreetime.session.confirm import confirm_comparison, stored_build
+        from pytest_ptreetime.session.confirmation_runs import confirm_comparison, stored_build
 
         assert judged.build is not None
         reference = judged.baseline_profiles or (judged.stored.recent[-1].profiles() if judged.stored else [])

@@ -19,7 +19,7 @@ from pytest_ptreetime.confirmation.replaying import Replayer, Suspect, replayer
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.confirm import captured
+from pytest_ptreetime.session.confirmation_runs import captured
 from pytest_ptreetime.session.progress import SilentProgress
 from pytest_ptreetime.session.run import run_once
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
