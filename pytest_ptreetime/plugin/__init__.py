@@ -1,4 +1,4 @@
-"""The pytest side: options, hooks and the fixture. What they do is in session/measuring_session.py, fixture.py and reports/.
+"""The pytest side: options, hooks and the fixture. What they do is in session/, fixture.py and reports/.
 
 Imported in every pytest run where the package is installed, so it imports nothing heavy before a test uses the fixture.
 """
