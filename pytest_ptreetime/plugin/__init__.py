@@ -204,7 +204,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     failures = []
     for node in item.listchain():
         fixture = node.stash.get(_fixture_key, None)
-        if fixture is None or not (fixture.unjudged or fixture.name in getattr(item, "fixturenames", ())):
+        if fixture is None or not (fixture.pending or fixture.name in getattr(item, "fixturenames", ())):
             continue
         try:
             failures += _judge(item, fixture, keep=error is None)
@@ -223,19 +223,19 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
     with refused_as(RecordingFailed, "the measurements can't be judged"):
         from pytest_ptreetime.reports.terminal import failure_text, properties
 
-        for judged in fixture.unjudged:
-            session.judge(judged)
-        for judged in (*fixture.judged, *fixture.unjudged):
-            item.config.stash[_bisection_key].note(judged)
-            item.user_properties.extend(properties(judged.measurement))
-            if judged.fails:
-                failures.append(failure_text(judged.measurement, settings=judged.settings, node_id=item.nodeid))
-    fixture.done += fixture.unjudged
+        for evaluation in fixture.pending:
+            session.evaluate(evaluation)
+        for evaluation in (*fixture.evaluated, *fixture.pending):
+            item.config.stash[_bisection_key].note(evaluation)
+            item.user_properties.extend(properties(evaluation.measurement))
+            if evaluation.fails:
+                failures.append(failure_text(evaluation.measurement, settings=evaluation.settings, node_id=item.nodeid))
+    fixture.done += fixture.pending
     if not keep:  # a build of a module is kept where all tests of it pass
-        for judged in fixture.done:
-            judged.keep = False
-    fixture.unjudged.clear()
-    fixture.judged.clear()
+        for evaluation in fixture.done:
+            evaluation.keep = False
+    fixture.pending.clear()
+    fixture.evaluated.clear()
     return failures
 
 
@@ -395,7 +395,7 @@ def _session(config: pytest.Config) -> MeasuringSession:
         from pytest_ptreetime.system.os_errors import refused_as
 
         with refused_as(RecordingFailed, "nothing can be measured"):
-            from pytest_ptreetime.session.judged import Hooks
+            from pytest_ptreetime.session.hooks import Hooks
             from pytest_ptreetime.session.measuring_session import MeasuringSession
 
         hook = config.hook

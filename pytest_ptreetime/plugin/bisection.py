@@ -9,7 +9,7 @@ import pytest
 from pytest_ptreetime.errors import PtreetimeError
 
 if TYPE_CHECKING:
-    from pytest_ptreetime.session.judged import Judged
+    from pytest_ptreetime.session.evaluation import Evaluation
 
 __all__ = ["BAD", "GOOD", "STOP", "UNTESTABLE", "Bisection"]
 
@@ -38,12 +38,12 @@ class Bisection:
         """A test could not be begun."""
         self._unknown = True
 
-    def note(self, judged: Judged) -> None:
-        """A measurement was judged."""
-        measurement = judged.measurement
+    def note(self, evaluation: Evaluation) -> None:
+        """A measurement was evaluated."""
+        measurement = evaluation.measurement
         if measurement.verdict in ("inconclusive", "no-baseline") or measurement.comparison is None:
             self._unknown = True
-        elif judged.fails:
+        elif evaluation.fails:
             self._bad = True
 
     def exit_status(self, exit_status: int, *, collected: bool) -> int:

@@ -10,7 +10,7 @@ from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.values import parse_fail_on
 from pytest_ptreetime.session.build import Args, Build, RunOptions, takes_run_options
-from pytest_ptreetime.session.judged import Judged
+from pytest_ptreetime.session.evaluation import Evaluation
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measuring_session import MeasuringSession
 from pytest_ptreetime.session.preparation import Setup, is_incremental
@@ -51,9 +51,9 @@ class PtreetimeFixture:
         self._progress = progress
         self._setup = setup  # the marker's
         self._names: set[str] = set()
-        self.unjudged: list[Judged] = []
-        self.judged: list[Judged] = []
-        self.done: list[Judged] = []
+        self.pending: list[Evaluation] = []
+        self.evaluated: list[Evaluation] = []
+        self.done: list[Evaluation] = []
 
     @takes_run_options
     def __call__(
@@ -98,8 +98,8 @@ class PtreetimeFixture:
         if "regression" in settings.fail_on and is_incremental(build.setup):
             settings = replace(settings, fail_on=settings.fail_on | {"structure"})
         label = Label.unique(self._test, name, self._names)
-        judged, done = self._session.measure(build, settings, label=label, tracer=tracer, progress=self._progress)
-        self.unjudged.append(judged)
+        evaluation, done = self._session.measure(build, settings, label=label, tracer=tracer, progress=self._progress)
+        self.pending.append(evaluation)
         tree = done[representative(done)].tree
         tree.rounds = [one.tree for one in done]
         return tree
@@ -130,7 +130,7 @@ class PtreetimeFixture:
         settings = self._settings.with_call({**said, "timeout": options.get("timeout")})
         settings = replace(settings, fail_on=_failing(fail_on))
         first_cwd = baseline_cwd if baseline_cwd is not None else cwd
-        judged, _ = self._session.measure_against(
+        evaluation, _ = self._session.measure_against(
             self._build(baseline_args, settings, cwd=first_cwd, **options),
             self._build(candidate_args, settings, cwd=cwd, **options),
             settings,
@@ -139,11 +139,11 @@ class PtreetimeFixture:
             progress=self._progress,
             source="the first command of compare_with, interleaved",
         )
-        self._session.judge(judged)
-        judged.keep = False
-        self.judged.append(judged)
-        assert judged.measurement.comparison is not None
-        return judged.measurement.comparison
+        self._session.evaluate(evaluation)
+        evaluation.keep = False
+        self.evaluated.append(evaluation)
+        assert evaluation.measurement.comparison is not None
+        return evaluation.measurement.comparison
 
     def _build(self, args: Args, settings: Settings, **options: Any) -> Build:
         """The build of a call, with what the settings and the marker say of it."""

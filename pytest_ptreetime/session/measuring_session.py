@@ -28,8 +28,8 @@ from pytest_ptreetime.options.values import min_effect_terms
 from pytest_ptreetime.reports import results
 from pytest_ptreetime.reports.results import Measurement, SessionResult
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.evaluation import evaluate, name_alike
-from pytest_ptreetime.session.judged import Hooks, Judged, WorkerResult
+from pytest_ptreetime.session.evaluation import Evaluation, WorkerResult, evaluate, name_alike
+from pytest_ptreetime.session.hooks import Hooks
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.progress import Progress
 from pytest_ptreetime.session.revisions import commit_of, commit_time_of
@@ -67,7 +67,7 @@ class MeasuringSession:
         self.stores = Stores(directory, self.host)
         self.commit = commit_of(directory)
         self.commit_time = commit_time_of(directory)
-        self.judged: list[Judged] = []
+        self.evaluations: list[Evaluation] = []
         self.others: list[Measurement] = []
         self.to_save: list[tuple[str, store.Session]] = []
         self._choices: dict[tuple[str, bool], Choice] = {}
@@ -120,10 +120,10 @@ class MeasuringSession:
         label: Label,
         tracer: Tracer | str | None = None,
         progress: Progress | None = None,
-    ) -> tuple[Judged, list[Round]]:
+    ) -> tuple[Evaluation, list[Round]]:
         """Run a build as often as the settings say; with ``--ptreetime-against``, in turns with the other revision's.
 
-        :returns: the measurement, not yet judged, and its rounds.
+        :returns: the measurement, not yet evaluated, and its rounds.
         """
         if settings.against is not None:
             if self._worktree is None:
@@ -152,10 +152,10 @@ class MeasuringSession:
             enough=self._enough(settings, stored, began) if adaptive else None,
             on_waited=self._note_wait,
         )
-        judged = self._judged(build, settings, label, choice, rounds, [], source=None)
-        _warn_of_survivors(judged, warm, rounds)
-        judged.stored, judged.build, judged.progress = stored, build, progress
-        return judged, rounds
+        evaluation = self._evaluation(build, settings, label, choice, rounds, [], source=None)
+        _warn_of_survivors(evaluation, warm, rounds)
+        evaluation.stored, evaluation.build, evaluation.progress = stored, build, progress
+        return evaluation, rounds
 
     def measure_against(
         self,
@@ -167,7 +167,7 @@ class MeasuringSession:
         source: str,
         tracer: Tracer | str | None = None,
         progress: Progress | None = None,
-    ) -> tuple[Judged, list[Round]]:
+    ) -> tuple[Evaluation, list[Round]]:
         """Run two builds in turns; the measurement is the candidate's."""
         choice = self._chosen(settings, tracer)
         adaptive = settings.rounds == "auto"
@@ -185,10 +185,10 @@ class MeasuringSession:
             enough=self._enough_in_turns(settings, began) if adaptive else None,
             on_waited=self._note_wait,
         )
-        judged = self._judged(candidate, settings, label, choice, after, before, source=source)
-        _warn_of_survivors(judged, warm, before, after)
-        judged.baseline_build, judged.build, judged.progress = baseline, candidate, progress
-        return judged, after
+        evaluation = self._evaluation(candidate, settings, label, choice, after, before, source=source)
+        _warn_of_survivors(evaluation, warm, before, after)
+        evaluation.baseline_build, evaluation.build, evaluation.progress = baseline, candidate, progress
+        return evaluation, after
 
     def profiles(self, rounds: Sequence[Round], settings: Settings) -> list[Profile]:
         """A profile a round, keyed as the settings and the hooks say."""
@@ -200,69 +200,75 @@ class MeasuringSession:
 
     # Judging
 
-    def judge(self, judged: Judged) -> None:
+    def evaluate(self, evaluation: Evaluation) -> None:
         """Compare a measurement, where there is something to compare it with, and note the outcome in it.
 
         :raises RecordingFailed: the machine has not enough memory or descriptors for it.
         """
         try:
-            with refused_as(RecordingFailed, f"{judged.label.shown_as} can't be compared"):
-                self._judge(judged)
-                if judged.settings.confirm and judged.measurement.comparison is not None:
-                    self._confirm(judged, judged.measurement.comparison)
+            with refused_as(RecordingFailed, f"{evaluation.label.shown_as} can't be compared"):
+                self._evaluate(evaluation)
+                if evaluation.settings.confirm and evaluation.measurement.comparison is not None:
+                    self._confirm(evaluation, evaluation.measurement.comparison)
         finally:  # Ctrl-C while something is confirmed leaves what is known
-            self.judged.append(judged)
+            self.evaluations.append(evaluation)
 
-    def _confirm(self, judged: Judged, comparison: Comparison) -> None:
+    def _confirm(self, evaluation: Evaluation, comparison: Comparison) -> None:
         """Measure alone what may have become slower. The baseline's build is its commit's, where it is a stored one."""
         from pytest_ptreetime.session.confirmation_runs import confirm_comparison, stored_build
 
-        assert judged.build is not None
-        reference = judged.baseline_profiles or (judged.stored.recent[-1].profiles() if judged.stored else [])
+        assert evaluation.build is not None
+        reference = evaluation.baseline_profiles or (
+            evaluation.stored.recent[-1].profiles() if evaluation.stored else []
+        )
         with ExitStack() as stack:
-            before = judged.baseline_build
-            if before is None and judged.stored is not None:
-                before = stack.enter_context(stored_build(judged.build, judged.stored, comparison, self.directory))
+            before = evaluation.baseline_build
+            if before is None and evaluation.stored is not None:
+                before = stack.enter_context(
+                    stored_build(evaluation.build, evaluation.stored, comparison, self.directory)
+                )
             if before is None:
                 return
             confirm_comparison(
                 comparison,
-                (before, judged.build),
+                (before, evaluation.build),
                 reference,
-                budget=judged.settings.budget,
-                keyer=self._keyer(judged.settings),
-                progress=judged.progress,
+                budget=evaluation.settings.budget,
+                keyer=self._keyer(evaluation.settings),
+                progress=evaluation.progress,
             )
 
-    def _judge(self, judged: Judged) -> None:
-        measurement, settings = judged.measurement, judged.settings
-        if judged.baseline_profiles:
-            self._compare(judged, [judged.baseline_profiles], paired=True)
-        elif judged.stored is not None:
-            measurement.baseline_source = judged.stored.describe()
-            self._compare(judged, [session.profiles() for session in judged.stored.recent], stored=judged.stored)
-            self._tell_of_the_machine(judged, judged.stored)
-            reference = judged.stored.recent[-1]  # whose keys all have
+    def _evaluate(self, evaluation: Evaluation) -> None:
+        measurement, settings = evaluation.measurement, evaluation.settings
+        if evaluation.baseline_profiles:
+            self._compare(evaluation, [evaluation.baseline_profiles], paired=True)
+        elif evaluation.stored is not None:
+            measurement.baseline_source = evaluation.stored.describe()
+            self._compare(
+                evaluation, [session.profiles() for session in evaluation.stored.recent], stored=evaluation.stored
+            )
+            self._tell_of_the_machine(evaluation, evaluation.stored)
+            reference = evaluation.stored.recent[-1]  # whose keys all have
             measurement.outline, measurement.outline_keys = reference.outline, reference.columns.keys
             if any(wanted.partition(":")[0] == "html" for wanted in settings.report):
-                measurement.history = _history(judged.stored)
+                measurement.history = _history(evaluation.stored)
         elif settings.baseline is not None:
             place = store.near(self.stores.at(settings.baseline, settings).directory)
             measurement.message = (
                 f"not compared: no baseline of {measurement.name} in {place} (save one: {saving_command(settings)})"
             )
         if measurement.comparison is None:
-            name_alike(measurement, judged.profiles, self.stores.last_session(settings, judged.label))
+            name_alike(measurement, evaluation.profiles, self.stores.last_session(settings, evaluation.label))
 
-    def _tell_of_the_machine(self, judged: Judged, stored: store.Baseline) -> None:
+    def _tell_of_the_machine(self, evaluation: Evaluation, stored: store.Baseline) -> None:
         """What of the comparison is left out, or weak, because the baseline was measured elsewhere."""
-        measurement = judged.measurement
+        measurement = evaluation.measurement
         difference = self.host.difference(stored.host)
-        if difference is not None and not judged.settings.allow_other_machine:
+        if difference is not None and not evaluation.settings.allow_other_machine:
             measurement.message = (
                 f"times not compared, only counts: the baseline of {measurement.name} is from another machine "
                 f"({difference}); compare both revisions here with --ptreetime-against REV, or save a baseline here: "
-                f"{saving_command(judged.settings)}"
+                f"{saving_command(evaluation.settings)}"
             )
         elif measurement.comparison is not None:
             if difference is not None:
@@ -273,13 +279,13 @@ class MeasuringSession:
 
     def _compare(
         self,
-        judged: Judged,
+        evaluation: Evaluation,
         sessions: Sequence[Sequence[Profile]],
         *,
         paired: bool = False,
         stored: store.Baseline | None = None,
     ) -> None:
-        measurement, settings = judged.measurement, judged.settings
+        measurement, settings = evaluation.measurement, evaluation.settings
         hook = self.hooks.compare
 
         def decide(baseline: Sequence[Sequence[Profile]], current: Sequence[Profile]) -> Comparison | None:
@@ -289,7 +295,7 @@ class MeasuringSession:
 
         cost = PROCESS_COST.get(measurement.tracer, 0.0)
         terms = self._terms(settings, paired, stored)
-        evaluate(measurement, sessions, judged.profiles, decide=decide, tracing_cost=cost, **terms)
+        evaluate(measurement, sessions, evaluation.profiles, decide=decide, tracing_cost=cost, **terms)
 
     def _terms(self, settings: Settings, paired: bool, stored: store.Baseline | None) -> dict[str, Any]:
         """The keyword arguments of compare() that the settings and the store give."""
@@ -320,18 +326,18 @@ class MeasuringSession:
         """
         if self.settings.save_baseline is None:
             return
-        for judged in self.judged:
-            measurement = judged.measurement
-            complete = all(profile.incomplete_reason is None for profile in judged.profiles)
-            if judged.keep and complete and measurement.verdict != "regression":
+        for evaluation in self.evaluations:
+            measurement = evaluation.measurement
+            complete = all(profile.incomplete_reason is None for profile in evaluation.profiles)
+            if evaluation.keep and complete and measurement.verdict != "regression":
                 session = store.Session.from_profiles(
-                    judged.named_profiles,
+                    evaluation.named_profiles,
                     commit=self.commit,
                     tracer=measurement.tracer,
                     calibration=self.calibration,
                     representative=(measurement.tree, measurement.median_round),
                 )
-                self.to_save.append((judged.label.stored_as, session))
+                self.to_save.append((evaluation.label.stored_as, session))
 
     def worker_result(self) -> bytes:
         """Everything that a controller needs of this worker."""
@@ -370,7 +376,7 @@ class MeasuringSession:
             commit=self.commit,
             commit_time=self.commit_time,
             run_order=self.settings.run_order,
-            measurements=[judged.measurement for judged in self.judged] + self.others,
+            measurements=[evaluation.measurement for evaluation in self.evaluations] + self.others,
             machine_info=machine_info,
             waited=self.waited + self.waited_by_others,
         )
@@ -393,7 +399,7 @@ class MeasuringSession:
             return self.choice(replace(settings, tracer=tracer))
         return Choice(tracer)
 
-    def _judged(
+    def _evaluation(
         self,
         build: Build,
         settings: Settings,
@@ -403,7 +409,7 @@ class MeasuringSession:
         baseline_rounds: Sequence[Round],
         *,
         source: str | None,
-    ) -> Judged:
+    ) -> Evaluation:
         measurement = Measurement(
             test=label.test,
             name=label.shown_as,
@@ -422,7 +428,7 @@ class MeasuringSession:
             keyer = self._keyer(settings)
             measurement.keys = [keyer.keys_in_preorder(done.tree) for done in rounds]
             measurement.round_profiles = profiles
-        return Judged(measurement, label, settings, profiles, self.profiles(baseline_rounds, settings))
+        return Evaluation(measurement, label, settings, profiles, self.profiles(baseline_rounds, settings))
 
     def _enough(
         self, settings: Settings, baseline: store.Baseline | None, began: float
@@ -466,7 +472,7 @@ def _history(stored: store.Baseline) -> History:
     return history_of([session.columns for session in stored.sessions], points, "cpu", most=MOST_HISTORIES)
 
 
-def _warn_of_survivors(judged: Judged, *runs: Sequence[Round]) -> None:
+def _warn_of_survivors(evaluation: Evaluation, *runs: Sequence[Round]) -> None:
     warning = warning_of_survivors(done.tree for some in runs for done in some)
     if warning is not None:
-        judged.measurement.warnings.append(warning)
+        evaluation.measurement.warnings.append(warning)

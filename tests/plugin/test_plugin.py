@@ -94,7 +94,7 @@ def test_fixture_when_the_build_fails_shows_the_command_its_end_and_its_last_lin
     result = run(pytester)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["sh -c 'seq 100;*' ended with exit status 7", "  the linker is unhappy"])
-    result.stdout.no_fnmatch_line("*measure.py*")  # no traceback of ours
+    result.stdout.no_fnmatch_line("*session/rounds.py*")  # no traceback of ours
 
 
 def test_fixture_when_check_is_false_leaves_a_failing_build_to_the_test(pytester: pytest.Pytester) -> None:

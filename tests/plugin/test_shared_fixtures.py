@@ -58,7 +58,7 @@ def test_shared_build_that_fails_is_told_in_its_own_words_by_each_test(project: 
     result.assert_outcomes(errors=2, passed=1)
     assert "the set-up exit 3 ended with exit status 3" in words_of(result)
     assert "Traceback" not in result.stdout.str()
-    assert "measure.py" not in result.stdout.str()
+    assert "session/rounds.py" not in result.stdout.str()
 
 
 def test_shared_fixture_takes_the_marker_of_its_module(project: Project) -> None:

@@ -14,7 +14,7 @@ from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import from_recordings
 from pytest_ptreetime.reports.terminal import properties
 from pytest_ptreetime.session.build import Build
-from pytest_ptreetime.session.judged import Hooks
+from pytest_ptreetime.session.hooks import Hooks
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.measuring_session import MeasuringSession
 from pytest_ptreetime.settings import resolve
@@ -47,9 +47,9 @@ def test_tree_and_profile_of_a_round_are_made_once_in_a_session(tmp_path: Path, 
     session = MeasuringSession(settings, Hooks(), directory=tmp_path)
     label = Label.unique("test_it.py::test_build", None, set())
     tracer = ScriptedTracer(tmp_path / "log")
-    judged, rounds = session.measure(Build(["make"], cwd=str(tmp_path)), settings, label=label, tracer=tracer)
-    session.judge(judged)
-    measurement = judged.measurement
+    evaluation, rounds = session.measure(Build(["make"], cwd=str(tmp_path)), settings, label=label, tracer=tracer)
+    session.evaluate(evaluation)
+    measurement = evaluation.measurement
     properties(measurement)
     assert [profile.totals for profile in measurement.profiles] == [
         Profile.from_tree(done.recording.tree()).totals for done in rounds
