@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 from pytest_ptreetime.errors import PtreetimeError
 from pytest_ptreetime.system.inherited import note_first_signals
-from pytest_ptreetime.system.os_errors import REFUSALS, words_of
+from pytest_ptreetime.system.os_errors import MACHINE_ERRORS, message_of
 
 __all__ = ["main", "main_after_start"]
 
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except REFUSALS as error:
-        print(f"ptreetime {chosen}: {words_of(error)}", file=sys.stderr)
+    except MACHINE_ERRORS as error:
+        print(f"ptreetime {chosen}: {message_of(error)}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_ptreetime.errors import ScenarioError, UsageError
-from pytest_ptreetime.system.os_errors import refused_as
+from pytest_ptreetime.system.os_errors import os_errors_as
 
 __all__ = ["Occasion", "Step", "clean", "edit", "touch", "warm_cache"]
 
@@ -142,7 +142,7 @@ class _Touch(Step):
         before = [file.stat() for file in files]
         touched: list[int] = []
         try:
-            with refused_as(ScenarioError, "touch() can't set a modification time"):
+            with os_errors_as(ScenarioError, "touch() can't set a modification time"):
                 touched.extend(map(_date_now, files))
             yield
         finally:
@@ -166,7 +166,7 @@ class _Edit(Step):
     @contextmanager
     def around(self, occasion: Occasion) -> Iterator[None]:
         file = _file(occasion.directory, self.path, "edit", allow_missing=True)
-        with refused_as(ScenarioError, f"edit() can't change {file}"):
+        with os_errors_as(ScenarioError, f"edit() can't change {file}"):
             _restore_after_a_kill(file)
             if not file.is_file():
                 raise ScenarioError(f"edit(): there is no file {self.path} in {occasion.directory}")
@@ -176,7 +176,7 @@ class _Edit(Step):
         try:
             yield
         finally:
-            with refused_as(ScenarioError, f"edit() can't restore {file}, whose original is {backup}"):
+            with os_errors_as(ScenarioError, f"edit() can't restore {file}, whose original is {backup}"):
                 _restore(file, backup, original, edited)
 
     def _edited(self, original: bytes, file: Path) -> bytes:
@@ -205,7 +205,7 @@ class _Clean(Step):
                 whole = path.parent.resolve() / path.name if path.name != ".." else path.resolve()
                 if whole == directory or whole in directory.parents:
                     raise ScenarioError(f"clean({pattern!r}) would remove {directory}, in which the build runs")
-                with refused_as(ScenarioError, f"clean() can't remove {path}"):
+                with os_errors_as(ScenarioError, f"clean() can't remove {path}"):
                     if path.is_dir() and not path.is_symlink():
                         shutil.rmtree(path)
                     else:

@@ -30,7 +30,7 @@ from pytest_ptreetime.session.leak_check import failed_leak_check, leak_check_ad
 from pytest_ptreetime.session.run import Interrupted, record
 from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.system.host import host_facts
-from pytest_ptreetime.system.os_errors import words_of
+from pytest_ptreetime.system.os_errors import message_of
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
 from pytest_ptreetime.tracers import builtin_tracers, choose
 from pytest_ptreetime.tree.process_tree import ProcessTree
@@ -133,7 +133,7 @@ def _keep(recording: Recording, tree: ProcessTree, status: int, options: argpars
         place = _saved_elsewhere(recording)
         where = "it is lost" if place is None else f"it is in {place}"
         print(
-            f"ptreetime profile: the recording can't be written to {options.output}: {words_of(error)}; {where}",
+            f"ptreetime profile: the recording can't be written to {options.output}: {message_of(error)}; {where}",
             file=sys.stderr,
         )
         return status or EXIT_ERROR

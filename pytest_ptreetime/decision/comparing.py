@@ -33,7 +33,7 @@ from pytest_ptreetime.decision.remarks import add_remarks
 from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import COMPARED, METRICS, MIN_EFFECTS, unknown_names
-from pytest_ptreetime.system.os_errors import refuse_without_room_for
+from pytest_ptreetime.system.os_errors import require_memory_for
 
 if TYPE_CHECKING:
     from pytest_ptreetime.decision.host_speed import Calibrations
@@ -215,7 +215,7 @@ def _prepare(
     request: _Request,
 ) -> tuple[Panel, Terms]:
     """The arrays, and the settings in their terms."""
-    refuse_without_room_for("numpy", "scipy.special")
+    require_memory_for("numpy", "scipy.special")
     import numpy as np
 
     from pytest_ptreetime.decision.metric_noise import metric_noise, with_min_effects

@@ -216,11 +216,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
 
 def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[str]:
     """The texts of what fails the test."""
-    from pytest_ptreetime.system.os_errors import refused_as
+    from pytest_ptreetime.system.os_errors import os_errors_as
 
     session = _session(item.config)
     failures = []
-    with refused_as(RecordingFailed, "the measurements can't be judged"):
+    with os_errors_as(RecordingFailed, "the measurements can't be judged"):
         from pytest_ptreetime.reports.terminal import failure_text, properties
 
         for evaluation in fixture.pending:
@@ -298,13 +298,13 @@ def _end(session: pytest.Session) -> None:
 
 def _send(config: pytest.Config) -> None:
     """Let xdist send the worker's measurements; it says nothing of what goes wrong here, so the controller has to."""
-    from pytest_ptreetime.system.os_errors import words_of
+    from pytest_ptreetime.system.os_errors import message_of
 
     sent: dict[str, bytes | str]
     try:
         sent = {"ptreetime": _session(config).worker_result()}
     except (KeyboardInterrupt, Exception) as error:
-        sent = {"ptreetime_lost": words_of(error)}
+        sent = {"ptreetime_lost": message_of(error)}
     config.workeroutput.update(sent)  # type: ignore[attr-defined]
 
 
@@ -392,9 +392,9 @@ def _settings(config: pytest.Config, marker: dict[str, Any]) -> Settings:
 def _session(config: pytest.Config) -> MeasuringSession:
     """The one session of this process, made when something first needs it."""
     if _session_key not in config.stash:
-        from pytest_ptreetime.system.os_errors import refused_as
+        from pytest_ptreetime.system.os_errors import os_errors_as
 
-        with refused_as(RecordingFailed, "nothing can be measured"):
+        with os_errors_as(RecordingFailed, "nothing can be measured"):
             from pytest_ptreetime.session.hooks import Hooks
             from pytest_ptreetime.session.measuring_session import MeasuringSession
 
@@ -406,7 +406,7 @@ def _session(config: pytest.Config) -> MeasuringSession:
             tracers=answers.tracers(hook),
             machine_info=lambda info: answers.add_machine_info(hook, info),
         )
-        with refused_as(RecordingFailed, "nothing can be measured"):
+        with os_errors_as(RecordingFailed, "nothing can be measured"):
             config.stash[_session_key] = MeasuringSession(
                 config.stash[_settings_key], hooks, directory=Path(config.rootpath)
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_ptreetime.errors import PtreetimeError, ReportFailed, UsageError
 from pytest_ptreetime.reports import Report, find_report, write_report
-from pytest_ptreetime.system.os_errors import refused_as, words_of
+from pytest_ptreetime.system.os_errors import message_of, os_errors_as
 
 if TYPE_CHECKING:
     from pytest_ptreetime.reports.results import SessionResult
@@ -40,7 +40,7 @@ class Outcome:
             self.errors.append(f"{what} not written: interrupted")
             return
         try:
-            with refused_as(ReportFailed, f"{what} not written"):
+            with os_errors_as(ReportFailed, f"{what} not written"):
                 action()
         except PtreetimeError as error:
             self.errors.append(str(error))
@@ -104,7 +104,7 @@ def finish(
 def nothing_done(error: BaseException) -> Outcome:
     """What to tell where not even the beginning could be made."""
     interrupted = isinstance(error, KeyboardInterrupt)
-    reason = "interrupted" if interrupted else words_of(error)
+    reason = "interrupted" if interrupted else message_of(error)
     return Outcome(errors=[f"nothing is stored or reported: {reason}"], interrupted=interrupted)
 
 

@@ -22,7 +22,7 @@ from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.metrics import MAIN
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.system.host import HostFacts, host_facts
-from pytest_ptreetime.system.os_errors import refuse_without_room_for
+from pytest_ptreetime.system.os_errors import require_memory_for
 from pytest_ptreetime.system.untrusted_text import valid_unicode
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
@@ -263,7 +263,7 @@ def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
         raise ValueError("there is no round to take a median of")
     if sum(map(len, sessions)) == 1:
         return next(rounds[0] for rounds in sessions if rounds)
-    refuse_without_room_for("numpy")
+    require_memory_for("numpy")
     from pytest_ptreetime.decision.typical import median_profile
 
     return median_profile([Rounds.of(rounds) for rounds in sessions if rounds])

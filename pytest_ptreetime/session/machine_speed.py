@@ -8,7 +8,7 @@ from pytest_ptreetime.errors import RecordingFailed
 from pytest_ptreetime.session.progress import Progress
 from pytest_ptreetime.session.rounds import machine_lock
 from pytest_ptreetime.system.calibration import Calibration, calibrate
-from pytest_ptreetime.system.os_errors import refused_as
+from pytest_ptreetime.system.os_errors import os_errors_as
 
 __all__ = ["MachineSpeed"]
 
@@ -38,7 +38,7 @@ class MachineSpeed:
             # neither in another measurement's way, nor disturbed by it
             with (
                 machine_lock(progress, self.note_wait),
-                refused_as(RecordingFailed, "the machine's speed can't be measured"),
+                os_errors_as(RecordingFailed, "the machine's speed can't be measured"),
             ):
                 now = calibrate()
             self._calibration = now if self._calibration is None else self._calibration.joined(now)

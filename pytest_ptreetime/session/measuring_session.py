@@ -33,7 +33,7 @@ from pytest_ptreetime.session.survivors import warning_of_survivors
 from pytest_ptreetime.session.worktree import Worktree
 from pytest_ptreetime.settings import Settings
 from pytest_ptreetime.system.host import HostFacts, host_facts
-from pytest_ptreetime.system.os_errors import refused_as
+from pytest_ptreetime.system.os_errors import os_errors_as
 from pytest_ptreetime.tracers import Choice, Tracer, builtin_tracers, choose
 
 __all__ = ["MeasuringSession"]
@@ -151,7 +151,7 @@ class MeasuringSession:
         :raises RecordingFailed: the machine has not enough memory or descriptors for it.
         """
         try:
-            with refused_as(RecordingFailed, f"{evaluation.label.shown_as} can't be compared"):
+            with os_errors_as(RecordingFailed, f"{evaluation.label.shown_as} can't be compared"):
                 self._evaluator.evaluate(evaluation)
         finally:  # Ctrl-C while something is confirmed leaves what is known
             self.evaluations.append(evaluation)

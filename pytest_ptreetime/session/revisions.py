@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_ptreetime.errors import RepositoryError
 from pytest_ptreetime.system.inherited import waiting_for_children
-from pytest_ptreetime.system.os_errors import words_of
+from pytest_ptreetime.system.os_errors import message_of
 
 __all__ = ["MERGE_BASE", "Revision", "commit_of", "commit_time_of", "git", "revision_at"]
 
@@ -120,7 +120,7 @@ def git(directory: Path, *args: str, problem: str) -> str:
     except FileNotFoundError:
         raise RepositoryError("git is not installed: --ptreetime-against needs it") from None
     except OSError as error:
-        raise RepositoryError(f"--ptreetime-against: git can't be started: {words_of(error)}") from None
+        raise RepositoryError(f"--ptreetime-against: git can't be started: {message_of(error)}") from None
     if done.returncode != 0:
         detail = done.stderr.strip().splitlines()
         raise RepositoryError(f"--ptreetime-against: {problem} ({directory})" + (f": {detail[-1]}" if detail else ""))

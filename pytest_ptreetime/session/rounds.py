@@ -16,7 +16,7 @@ from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.preparation import Preparation
 from pytest_ptreetime.session.progress import Progress, SilentProgress
 from pytest_ptreetime.session.run import Interrupted, Round, run_once, run_untraced
-from pytest_ptreetime.system.os_errors import refused_as
+from pytest_ptreetime.system.os_errors import os_errors_as
 from pytest_ptreetime.system.user_lock import user_lock
 from pytest_ptreetime.tracers import Tracer
 
@@ -180,7 +180,7 @@ def _whose(build: Build) -> Iterator[None]:
 def _one(
     build: Build, setup: Preparation, tracer: Tracer, progress: Progress, label: str, number: int, total: int
 ) -> Round:
-    with _whose(build), setup.around(), refused_as(RecordingFailed, f"the {label} can't be measured"):
+    with _whose(build), setup.around(), os_errors_as(RecordingFailed, f"the {label} can't be measured"):
         progress.round_started(label, number, total)
         try:
             done = run_once(build, tracer, capture=True, on_progress=progress.processes)

@@ -15,7 +15,7 @@ from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.run import Round
 from pytest_ptreetime.settings import Settings
 from pytest_ptreetime.system.host import HostFacts
-from pytest_ptreetime.system.os_errors import refused_as
+from pytest_ptreetime.system.os_errors import os_errors_as
 
 __all__ = ["Stores", "recording_saver", "saving_command"]
 
@@ -74,13 +74,13 @@ def recording_saver(settings: Settings, label: Label) -> Callable[[Round], None]
         return None
     directory = Path(settings.record_dir)
     what = f"the recordings can't be kept in {directory}"
-    with refused_as(ReportFailed, what):
+    with os_errors_as(ReportFailed, what):
         directory.mkdir(parents=True, exist_ok=True)
     readable = store.file_name(label.stored_as)
     numbers = iter(range(1, 1_000_000))
 
     def keep(done: Round) -> None:
-        with refused_as(ReportFailed, what):
+        with os_errors_as(ReportFailed, what):
             done.recording.save(directory / f"{readable}-{next(numbers)}.ptreetime")
 
     return keep

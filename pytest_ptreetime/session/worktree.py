@@ -14,7 +14,7 @@ from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.preparation import moved_setup
 from pytest_ptreetime.session.revisions import git, revision_at
 from pytest_ptreetime.session.submodules import check_out_submodules
-from pytest_ptreetime.system.os_errors import refused_as
+from pytest_ptreetime.system.os_errors import os_errors_as
 from pytest_ptreetime.system.temporary_files import private_directory
 
 __all__ = ["Worktree"]
@@ -42,7 +42,7 @@ class Worktree:
         repository = found.repository
         problem = f"{found.called} can't be checked out"
         with ExitStack() as stack:
-            with refused_as(RepositoryError, f"--ptreetime-against: {problem}"):
+            with os_errors_as(RepositoryError, f"--ptreetime-against: {problem}"):
                 directory = stack.enter_context(private_directory())
             git(repository, "worktree", "prune", problem="git can't forget a checkout that is gone")
             checkout = directory / "tree"

@@ -16,10 +16,10 @@ from typing import NoReturn
 from pytest_ptreetime.errors import PtreetimeError
 from pytest_ptreetime.system.inherited import waiting_for_children
 
-__all__ = ["REFUSALS", "refuse_without_room_for", "refused_as", "words_of"]
+__all__ = ["MACHINE_ERRORS", "message_of", "os_errors_as", "require_memory_for"]
 
 #: What Python raises then. A library that can't be loaded because memory or descriptors ran out is an ImportError.
-REFUSALS = (OSError, MemoryError, ImportError)
+MACHINE_ERRORS = (OSError, MemoryError, ImportError)
 
 # Of an import that is tried: both libraries take about 1 s of processor time.
 IMPORT_CPU_SECONDS = 5
@@ -38,7 +38,7 @@ _ADVICE = {
 }
 
 
-def words_of(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """The reason, with its place and with what would help where that is known."""
     if isinstance(error, MemoryError):
         return f"{str(error) or 'there is no memory left'}: {_ADVICE[errno.ENOMEM]}"
@@ -50,15 +50,15 @@ def words_of(error: BaseException) -> str:
 
 
 @contextmanager
-def refused_as(kind: type[PtreetimeError], what: str) -> Iterator[None]:
+def os_errors_as(kind: type[PtreetimeError], what: str) -> Iterator[None]:
     """Raise ``kind`` with ``what`` and the reason where the machine refuses something in this block."""
     try:
         yield
-    except REFUSALS as error:
-        raise kind(f"{what}: {words_of(error)}") from None
+    except MACHINE_ERRORS as error:
+        raise kind(f"{what}: {message_of(error)}") from None
 
 
-def refuse_without_room_for(*libraries: str) -> None:
+def require_memory_for(*libraries: str) -> None:
     """Call this before numpy or scipy.special are imported, with the names of those that will be.
 
     Each brings an OpenBLAS, which ends the process with status 1 where it gets no memory, or hangs, and Python hears

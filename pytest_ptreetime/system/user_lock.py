@@ -23,7 +23,7 @@ from pathlib import Path
 
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.system.lock_holder import answering, ask
-from pytest_ptreetime.system.os_errors import refused_as
+from pytest_ptreetime.system.os_errors import os_errors_as
 
 __all__ = ["user_lock"]
 
@@ -51,7 +51,7 @@ def user_lock(name: str, *, waiting: Waiting | None = None) -> Iterator[float]:
     path = Path(tempfile.gettempdir(), f"ptreetime-{os.geteuid()}", f"{name}.lock")
     untold = [waiting or tell]
     began = time.monotonic()
-    with refused_as(UsageError, f"the lock {name} can't be taken"):
+    with os_errors_as(UsageError, f"the lock {name} can't be taken"):
         while (acquired := _acquired(path, untold, began)) is None:
             pass  # who had it before has removed it
     descriptor, ours = acquired

@@ -20,7 +20,7 @@ from pytest_ptreetime.errors import Obstacle, RecordingFailed, TracerUnavailable
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import WIRE_VERSION
 from pytest_ptreetime.system.inherited import waiting_for_children
-from pytest_ptreetime.system.os_errors import words_of
+from pytest_ptreetime.system.os_errors import message_of
 
 __all__ = ["RecorderGone", "RecorderProcess"]
 
@@ -48,7 +48,7 @@ class RecorderProcess:
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except OSError as error:
-            raise TracerUnavailable(f"can't start the recorder: {words_of(error)}") from None
+            raise TracerUnavailable(f"can't start the recorder: {message_of(error)}") from None
         with theirs:
             try:
                 with waiting_for_children():  # as it will do itself, and sudo
@@ -63,7 +63,7 @@ class RecorderProcess:
                     )
             except OSError as error:
                 ours.close()
-                raise TracerUnavailable(f"can't start the recorder: {words_of(error)}") from None
+                raise TracerUnavailable(f"can't start the recorder: {message_of(error)}") from None
             except BaseException:
                 ours.close()
                 raise
