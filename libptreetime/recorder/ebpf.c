@@ -65,12 +65,12 @@ static void calibrate_clock(void) {
 }
 
 /* Processes of which no end was reported, collected when the recording ends. */
-struct leftover {
+struct unfinished {
   uint32_t key;
   struct ptreetime_process process;
 };
-static struct leftover *leftovers;
-static size_t leftovers_count;
+static struct unfinished *unfinished;
+static size_t unfinished_count;
 
 static void take(const void *record, size_t size) { ptreetime_records_take(&records, record, size); }
 
@@ -161,40 +161,41 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   return NULL;
 }
 
-/* Fill leftovers with what is in the table. */
-static void collect_leftovers(void) {
-  struct leftover found;
+/* Fill unfinished with what is in the table. */
+static void collect_unfinished(void) {
+  struct unfinished found;
   bool begun = false;
-  leftovers_count = 0;
+  unfinished_count = 0;
   if (program.control->created == program.control->dead)
     return;
-  while (leftovers_count < (1u << 20) && ptreetime_program_next_process(&program, &begun, &found.key, &found.process)) {
+  while (unfinished_count < (1u << 20) &&
+         ptreetime_program_next_process(&program, &begun, &found.key, &found.process)) {
     if (found.process.generation != generation)
       continue;
-    if ((leftovers_count & (leftovers_count - 1)) == 0) {
-      size_t room = leftovers_count == 0 ? 1 : 2 * leftovers_count;
-      void *grown = realloc(leftovers, room * sizeof *leftovers);
+    if ((unfinished_count & (unfinished_count - 1)) == 0) {
+      size_t room = unfinished_count == 0 ? 1 : 2 * unfinished_count;
+      void *grown = realloc(unfinished, room * sizeof *unfinished);
       if (grown == NULL)
         return;
-      leftovers = grown;
+      unfinished = grown;
     }
-    leftovers[leftovers_count++] = found;
+    unfinished[unfinished_count++] = found;
   }
 }
 
-static size_t count_leftovers(bool dying) {
+static size_t count_unfinished(bool dying) {
   size_t count = 0;
-  for (size_t i = 0; i < leftovers_count; i++)
-    count += (leftovers[i].process.dying != 0) == dying;
+  for (size_t i = 0; i < unfinished_count; i++)
+    count += (unfinished[i].process.dying != 0) == dying;
   return count;
 }
 
 /* One of them was only late. */
-static void forget_leftover(struct ptreetime_records *of, pid_t pid) {
+static void forget_unfinished(struct ptreetime_records *of, pid_t pid) {
   (void)of;
-  for (size_t i = 0; i < leftovers_count; i++) {
-    if ((pid_t)leftovers[i].process.pid == pid) {
-      leftovers[i] = leftovers[--leftovers_count];
+  for (size_t i = 0; i < unfinished_count; i++) {
+    if ((pid_t)unfinished[i].process.pid == pid) {
+      unfinished[i] = unfinished[--unfinished_count];
       return;
     }
   }
@@ -205,8 +206,8 @@ static void await_last_records(void) {
   uint64_t deadline_ns = ptreetime_now_ns() + LAST_RECORD_NS;
   for (;;) {
     consume();
-    collect_leftovers();
-    if (count_leftovers(true) == 0 || ptreetime_now_ns() > deadline_ns)
+    collect_unfinished();
+    if (count_unfinished(true) == 0 || ptreetime_now_ns() > deadline_ns)
       return;
     usleep(100);
   }
@@ -232,12 +233,12 @@ static void report_losses(struct ptreetime_recording *recording) {
 static void take_the_rest(void) {
   await_last_records();
   program.control->generation = 0;
-  collect_leftovers();
-  records.on_exit = forget_leftover;
+  collect_unfinished();
+  records.on_exit = forget_unfinished;
   consume();
   records.on_exit = NULL;
-  for (size_t i = 0; i < leftovers_count; i++) {
-    const struct ptreetime_process *process = &leftovers[i].process;
+  for (size_t i = 0; i < unfinished_count; i++) {
+    const struct ptreetime_process *process = &unfinished[i].process;
     if (process->dying)
       ptreetime_records_take(&records, &process->exit, sizeof process->exit);
   }
@@ -248,7 +249,7 @@ static void end(struct ptreetime_recording *recording) {
   take_the_rest();
   ptreetime_records_finish(&records);
   report_losses(recording);
-  ptreetime_recording_end(recording, ptreetime_now_ns(), count_leftovers(false));
+  ptreetime_recording_end(recording, ptreetime_now_ns(), count_unfinished(false));
   stop_watching();
   recording->ended = true;
 }
@@ -263,14 +264,14 @@ static size_t kill_tree(void) {
   size_t alive = 0;
   if (!root_is_dead()) /* it may be at its gate yet, and in no table */
     alive += kill_process(root_fd);
-  collect_leftovers();
-  for (size_t i = 0; i < leftovers_count; i++) {
+  collect_unfinished();
+  for (size_t i = 0; i < unfinished_count; i++) {
     struct ptreetime_process process;
-    if (leftovers[i].process.dying)
+    if (unfinished[i].process.dying)
       continue;
-    int descriptor = (int)syscall(SYS_pidfd_open, leftovers[i].process.pid, 0);
+    int descriptor = (int)syscall(SYS_pidfd_open, unfinished[i].process.pid, 0);
     /* The pid is still its own if it is in the table after the descriptor was opened. */
-    if (descriptor >= 0 && ptreetime_program_find_process(&program, leftovers[i].key, &process) && !process.dying)
+    if (descriptor >= 0 && ptreetime_program_find_process(&program, unfinished[i].key, &process) && !process.dying)
       alive += kill_process(descriptor);
     else
       alive++;
