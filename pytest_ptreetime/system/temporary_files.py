@@ -39,7 +39,7 @@ def private_directory() -> Iterator[Path]:
 
     def make(path: Path) -> int | None:
         path.mkdir(mode=0o700)
-        with suppress(FileNotFoundError):  # taken for a leftover before it is locked
+        with suppress(FileNotFoundError):  # taken for a stale one before it is locked
             return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return None
 
@@ -68,8 +68,8 @@ def locked_file(target: Path, mode: int) -> Iterator[tuple[Path, int]]:
 def _locked_new(
     parent: Path, before: str, after: str, make: Callable[[Path], int | None]
 ) -> Iterator[tuple[Path, int]]:
-    """The path and the locked descriptor of what ``make`` makes, its name drawn anew if it was taken for a leftover."""
-    _remove_leftovers(parent)
+    """The path and the locked descriptor of what ``make`` makes, its name drawn anew if it was taken for a stale one."""
+    _remove_stale(parent)
     path, descriptor = parent, None
     try:
         while descriptor is None:
@@ -106,7 +106,7 @@ def _remove_all(path: Path) -> None:
 
 
 def _locked_or_none(path: Path, descriptor: int | None) -> int | None:
-    """The descriptor, locked where this file system has locks; None where it was taken for a leftover before it was."""
+    """The descriptor, locked where this file system has locks; None where it was taken for a stale one before it was."""
     if descriptor is None or (_locked(descriptor) is not False and _is_there(path, descriptor)):
         return descriptor
     os.close(descriptor)
@@ -132,7 +132,7 @@ def _is_there(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _remove_leftovers(parent: Path) -> None:
+def _remove_stale(parent: Path) -> None:
     """Once in the life of a process and place: a large store is not read at each of its files."""
     if parent in _looked_at:
         return
@@ -141,10 +141,10 @@ def _remove_leftovers(parent: Path) -> None:
         for name in os.listdir(parent):  # noqa: PTH208 - a large store has many
             if _OURS.fullmatch(name) is not None:
                 with suppress(OSError):
-                    _remove_if_left(parent / name)
+                    _remove_if_stale(parent / name)
 
 
-def _remove_if_left(path: Path) -> None:
+def _remove_if_stale(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)

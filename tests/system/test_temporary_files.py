@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from spent_descriptors import spending_descriptors
 
-from pytest_ptreetime.system import temporary_files as leftovers
+from pytest_ptreetime.system import temporary_files
 from pytest_ptreetime.system.atomic_write import replace_file
 from pytest_ptreetime.system.temporary_files import private_directory
 
-ROOT = Path(leftovers.__file__).parents[1]
+ROOT = Path(temporary_files.__file__).parents[1]
 
 # Holds what it made until it is killed; the line that it prints says that it is there.
 HOLDING = {
@@ -49,7 +49,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Temporary files below tmp_path, and a process that has not looked at any place yet."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr(leftovers, "_looked_at", set())
+    monkeypatch.setattr(temporary_files, "_looked_at", set())
     monkeypatch.chdir(tmp_path)
 
 
@@ -70,8 +70,8 @@ def environment() -> dict[str, str]:
 
 
 def make_another(tmp_path: Path) -> None:
-    """What makes this process look for leftovers."""
-    leftovers._looked_at.clear()
+    """What makes this process look for stale files."""
+    temporary_files._looked_at.clear()
     with private_directory():
         pass
     replace_file(tmp_path / "other", b"")
@@ -79,7 +79,7 @@ def make_another(tmp_path: Path) -> None:
 
 @pytest.mark.promise("killed-run-is-cleaned-up")
 @pytest.mark.parametrize("holder", ["directory", "file"], indirect=True)
-def test_leftover_when_its_process_was_killed_is_removed_by_the_next(
+def test_stale_file_when_its_process_was_killed_is_removed_by_the_next(
     holder: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     assert len(list(tmp_path.iterdir())) == 1
@@ -161,7 +161,7 @@ def interrupted(work: Callable[[], None], step: int) -> bool:
     """Whether Ctrl-C came: before the instruction with this number of those of ours that follow a call, where Python
     looks for signals.
     """
-    ours = {leftovers.__file__, replace_file.__code__.co_filename}
+    ours = {temporary_files.__file__, replace_file.__code__.co_filename}
     steps = 0
     called: set[FrameType] = set()
 
@@ -203,7 +203,7 @@ def test_file_or_directory_when_ctrl_c_comes_at_any_instruction_is_not_left(
         left += [(step, path.name) for path in tmp_path.iterdir()]
         for path in tmp_path.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        leftovers._looked_at.clear()
+        temporary_files._looked_at.clear()
         step += 1
     assert step > 10
     assert not left
