@@ -114,7 +114,7 @@ class _Unit:
     change: CountChange
     members: list[int]
     cost: float
-    dearest: int
+    costliest: int
     again: bool = False
     helper: bool = False
 
@@ -139,7 +139,7 @@ class _Found:
 def judge_structure(changes: Sequence[CountChange], sides: Sides, limits: StructureLimits) -> list[Finding]:
     """A finding for each unit, level and changed count; those that are no reason to fail have ``matters`` false.
 
-    The dearest program of a unit stands for it; the others of the unit are explained by it.
+    The costliest program of a unit stands for it; the others of the unit are explained by it.
     """
     found = _Found()
     by_position = {change.position: change for change in changes}
@@ -176,15 +176,15 @@ def _collect(changes: Mapping[int, CountChange], sides: Sides, found: _Found, *,
         driver = _driver_above(position, parents, sides)
         if driver >= 0:
             cost = min(cost, _change_of_driver(driver, cost, sides, added=added))
-        dearest = max(members, key=lambda member: (cpu[member], -member))
-        name = sides.name(dearest)
+        costliest = max(members, key=lambda member: (cpu[member], -member))
+        name = sides.name(costliest)
         identity = sides.identity(position)
         found.units.append(
             _Unit(
                 changes[position],
                 members,
                 cost,
-                dearest,
+                costliest,
                 again=(program_class(identity.name), main_file(identity.subject)) in matched,
                 helper=parent in levels and not is_told_by_its_file(name),
             )
@@ -202,9 +202,9 @@ def _collect_counts(changes: Mapping[int, CountChange], sides: Sides, found: _Fo
         more = change.now > change.before
         members = _members(position, children)
         cost = sum(_cost_of_count(counted[member], sides) for member in members)
-        dearest = max(members, key=lambda member: (sides.cpu_now[member], -member))
+        costliest = max(members, key=lambda member: (sides.cpu_now[member], -member))
         again = more and change.now >= 2 * change.before
-        found.units.append(_Unit(change, members, cost, dearest, again=again))
+        found.units.append(_Unit(change, members, cost, costliest, again=again))
 
 
 def _cost_of_count(change: CountChange, sides: Sides) -> float:
@@ -241,7 +241,7 @@ def _grave(found: _Found, sides: Sides, limits: StructureLimits) -> set[int]:
         large = cost >= (least if _class_of(unit, sides) in working else least_of_starts) and not unit.helper
         if unit.is_worse:
             cheaper = saved > max(CHEAPER_PART * total, cost)
-            again = unit.again and is_told_by_its_file(sides.name(unit.dearest)) and cost >= AGAIN_PART * total
+            again = unit.again and is_told_by_its_file(sides.name(unit.costliest)) and cost >= AGAIN_PART * total
             if (large and net >= enough and not cheaper) or again:
                 grave.add(id(unit))
         elif large and -net >= enough:
@@ -251,20 +251,20 @@ def _grave(found: _Found, sides: Sides, limits: StructureLimits) -> set[int]:
 
 def _only_starts(unit: _Unit, sides: Sides) -> bool:
     runs = max(abs(unit.change.now - unit.change.before), 1.0) * len(unit.members)
-    return unit.cost <= ONLY_STARTS * runs and not is_told_by_its_file(sides.name(unit.dearest))
+    return unit.cost <= ONLY_STARTS * runs and not is_told_by_its_file(sides.name(unit.costliest))
 
 
 def _class_of(unit: _Unit, sides: Sides) -> tuple[str, bool, bool]:
-    return program_class(sides.name(unit.dearest)), unit.again, unit.is_worse
+    return program_class(sides.name(unit.costliest)), unit.again, unit.is_worse
 
 
 def _findings_of(unit: _Unit, changes: Mapping[int, CountChange], sides: Sides, *, matters: bool) -> list[Finding]:
-    standing = changes.get(unit.dearest, unit.change)
+    standing = changes.get(unit.costliest, unit.change)
     build = sides.build_before
     findings = []
-    for position in sorted(unit.members, key=lambda member: member != unit.dearest):
+    for position in sorted(unit.members, key=lambda member: member != unit.costliest):
         change = changes.get(position, standing)
-        stands = position == unit.dearest
+        stands = position == unit.costliest
         findings.append(
             Finding(
                 key=sides.keys[position],
@@ -279,7 +279,7 @@ def _findings_of(unit: _Unit, changes: Mapping[int, CountChange], sides: Sides, 
                 matters=matters,
                 again=unit.again,
                 compiles=_compiles(position, sides) if unit.again and change.kind == "added" else None,
-                explained_by=None if stands else sides.keys[unit.dearest],
+                explained_by=None if stands else sides.keys[unit.costliest],
                 explained_by_metric=None if stands else "count",
             )
         )

@@ -67,9 +67,9 @@ def leave_to_wrappers(
         )
         if whole or (finding.metric == "wall" and position in tops):
             if touched or _pays_for(finding, wrappers.values()):
-                dearest = max(wrappers.values(), key=lambda wrapper: abs(wrapper.cost or 0.0))
-                finding.wrapper = Identity.of_key(dearest.key).name
-                finding.wrapper_gone = dearest.kind == "removed"
+                costliest = max(wrappers.values(), key=lambda wrapper: abs(wrapper.cost or 0.0))
+                finding.wrapper = Identity.of_key(costliest.key).name
+                finding.wrapper_gone = costliest.kind == "removed"
             kept.append(finding)
         elif touched and sign * of_metric[position] <= OUT_OF_LINE * _nine_tenths(sign * of_metric[n] for n in others):
             left.append(finding)

@@ -96,8 +96,8 @@ def longest_chain(tree: ProcessTree) -> tuple[float, ProcessNode]:
             total = own + sum(seconds for seconds, _ in below)
         else:
             total = max(own, longest[0])
-        dearest = longest[1] if longest[0] > own else node
-        found[id(node)] = total, dearest
+        heaviest = longest[1] if longest[0] > own else node
+        found[id(node)] = total, heaviest
     return found[id(tree.root)]
 
 

@@ -1,4 +1,4 @@
-"""A process tree as text: branches, the critical path marked, equal siblings folded into one line unless dear."""
+"""A process tree as text: branches, the critical path marked, equal siblings folded into one line unless costly."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 __all__ = ["SORT_ORDERS", "draw_tree"]
 
 FOLD_FROM = 3  # two equal siblings are still read faster one by one
-DEAR_PART = 0.02  # of the build's processor time: what used more, with all below, stands alone
-DEAR_FACTOR, LEAST_DEAR_PART = 3.0, 0.002  # so does what used so many times its group's median, unless it is tiny
+COSTLY_PART = 0.02  # of the build's processor time: what used more, with all below, stands alone
+DEAR_FACTOR, LEAST_COSTLY_PART = 3.0, 0.002  # so does what used so many times its group's median, unless it is tiny
 WIDE = 100  # columns from which the lags have a place beside the tree
 
 #: By name the key of a sort; the totals are processor time with everything below, by the nodes' identity.
@@ -149,7 +149,7 @@ def _groups(
     """``children`` in their order, equal ones in one group where there are enough of them.
 
     Below a fold everything equal is one group: its lines are sums over the folded parents. What is on the critical
-    path, or dear, stays by itself.
+    path, or costly, stays by itself.
     """
     if not shapes:
         return [[child] for child in children]
@@ -159,8 +159,8 @@ def _groups(
     groups: list[list[ProcessNode]] = []
     for members in by_shape.values():
         usual = DEAR_FACTOR * statistics.median(totals[id(member)] for member in members)
-        dear = min(DEAR_PART * whole, max(usual, LEAST_DEAR_PART * whole))
-        stands_alone = {id(one) for one in members if id(one) in critical or totals[id(one)] > dear > 0}
+        costly = min(COSTLY_PART * whole, max(usual, LEAST_COSTLY_PART * whole))
+        stands_alone = {id(one) for one in members if id(one) in critical or totals[id(one)] > costly > 0}
         alone = [member for member in members if id(member) in stands_alone]
         rest = [member for member in members if id(member) not in stands_alone]
         if single_parent and len(rest) < FOLD_FROM:
