@@ -17,7 +17,7 @@ __all__ = ["SORT_ORDERS", "draw_tree"]
 
 FOLD_FROM = 3  # two equal siblings are still read faster one by one
 COSTLY_PART = 0.02  # of the build's processor time: what used more, with all below, stands alone
-DEAR_FACTOR, LEAST_COSTLY_PART = 3.0, 0.002  # so does what used so many times its group's median, unless it is tiny
+COSTLY_FACTOR, LEAST_COSTLY_PART = 3.0, 0.002  # so does what used so many times its group's median, unless it is tiny
 WIDE = 100  # columns from which the lags have a place beside the tree
 
 #: By name the key of a sort; the totals are processor time with everything below, by the nodes' identity.
@@ -158,7 +158,7 @@ def _groups(
         by_shape.setdefault(shapes[id(child)], []).append(child)
     groups: list[list[ProcessNode]] = []
     for members in by_shape.values():
-        usual = DEAR_FACTOR * statistics.median(totals[id(member)] for member in members)
+        usual = COSTLY_FACTOR * statistics.median(totals[id(member)] for member in members)
         costly = min(COSTLY_PART * whole, max(usual, LEAST_COSTLY_PART * whole))
         stands_alone = {id(one) for one in members if id(one) in critical or totals[id(one)] > costly > 0}
         alone = [member for member in members if id(member) in stands_alone]

@@ -39,7 +39,7 @@ def private_directory() -> Iterator[Path]:
 
     def make(path: Path) -> int | None:
         path.mkdir(mode=0o700)
-        with suppress(FileNotFoundError):  # taken for a stale one before it is locked
+        with suppress(FileNotFoundError):  # taken for stale before it is locked
             return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return None
 
@@ -68,7 +68,7 @@ def locked_file(target: Path, mode: int) -> Iterator[tuple[Path, int]]:
 def _locked_new(
     parent: Path, before: str, after: str, make: Callable[[Path], int | None]
 ) -> Iterator[tuple[Path, int]]:
-    """The path and the locked descriptor of what ``make`` makes, its name drawn anew if it was taken for a stale one."""
+    """The path and the locked descriptor of what ``make`` makes, its name drawn anew if taken for stale."""
     _remove_stale(parent)
     path, descriptor = parent, None
     try:
@@ -106,7 +106,7 @@ def _remove_all(path: Path) -> None:
 
 
 def _locked_or_none(path: Path, descriptor: int | None) -> int | None:
-    """The descriptor, locked where this file system has locks; None where it was taken for a stale one before it was."""
+    """The descriptor, locked where this file system has locks; None where it was taken for stale before."""
     if descriptor is None or (_locked(descriptor) is not False and _is_there(path, descriptor)):
         return descriptor
     os.close(descriptor)

@@ -13,7 +13,7 @@ from pytest_ptreetime.wording.sentences import finding_sentence, power_sentence,
 
 __all__ = ["comparison_sentence"]
 
-#: Programs of one kind are told together where the costliest is a smaller part of the build than this, or of all of them.
+#: Programs of one kind are told together where the costliest is a smaller part of the build, or of all of them.
 SMALL_PART = 0.01
 SMALL_AMONG_ALL = 0.2
 
