@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any, Literal, Protocol, TypeAlias
 
-from pytest_ptreetime.errors import NativeHelperMissing, Obstacle, TracerUnavailable, UsageError
+from pytest_ptreetime.errors import TracerUnavailable, UsageError
 from pytest_ptreetime.recording.events import Event
 
 __all__ = [
@@ -102,25 +102,20 @@ class Capture:
     incomplete_reason: str | None = None
 
 
-class Unavailable(str):
-    """Why a tracer does not work here, in words.
+@dataclass(frozen=True)
+class Unavailable:
+    """Why a tracer does not work here, in words, and the one command that would enable it, where one is known."""
 
-    ``obstacle`` is what is in the way, for which ``ptreetime doctor`` has a remedy; ``remedy`` is the command that
-    enables a tracer of a plugin.
-    """
+    reason: str
+    remedy: str | None = None
 
-    obstacle: Obstacle | None
-    remedy: str | None
-
-    def __new__(cls, reason: str, obstacle: Obstacle | None = None, *, remedy: str | None = None) -> Unavailable:
-        made = super().__new__(cls, reason)
-        made.obstacle, made.remedy = obstacle, remedy
-        return made
+    def __str__(self) -> str:
+        return self.reason
 
     @classmethod
-    def of(cls, error: TracerUnavailable | NativeHelperMissing) -> Unavailable:
-        """What the error says."""
-        return cls(str(error), error.obstacle if isinstance(error, TracerUnavailable) else "native-helper")
+    def of(cls, answer: str | Unavailable) -> Unavailable:
+        """What :meth:`Tracer.available` answered: a plugin's tracer may give the reason alone."""
+        return answer if isinstance(answer, cls) else cls(str(answer))
 
 
 class Tracer(Protocol):
@@ -128,8 +123,8 @@ class Tracer(Protocol):
 
     name: str
 
-    def available(self) -> str | None:
-        """None where the tracer works, else the reason in words: an :class:`Unavailable`, where a remedy is known."""
+    def available(self) -> str | Unavailable | None:
+        """None where the tracer works, else the reason in words; with a remedy, as an :class:`Unavailable`."""
 
     def record(self, command: Command) -> Capture:
         """Run ``command`` to its end, or to its timeout, and bring back its events in any order.
@@ -190,9 +185,9 @@ def choose(wanted: str = "auto", tracers: Mapping[str, Callable[[], Tracer]] | N
     passed_over: dict[str, str] = {}
     for name, make in known.items():
         tracer = make()
-        reason = tracer.available()
-        if reason is None:
+        answer = tracer.available()
+        if answer is None:
             return Choice(tracer, passed_over)
-        passed_over[name] = reason
+        passed_over[name] = Unavailable.of(answer).reason
     reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
     raise TracerUnavailable(f"no tracer works here ({reasons}): run `ptreetime doctor` for what would enable one")

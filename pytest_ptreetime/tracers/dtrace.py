@@ -31,6 +31,7 @@ from pytest_ptreetime.tracers import Capture, Command, Unavailable
 from pytest_ptreetime.tracers.dtrace_output import DtraceOutput, clock_shift_ns, lost_records, with_programs
 from pytest_ptreetime.tracers.dtrace_process import DtraceProcess, DtraceWait
 from pytest_ptreetime.tracers.launch import Launched, launched
+from pytest_ptreetime.tracers.remedies import unavailable
 
 __all__ = ["DtraceTracer"]
 
@@ -65,7 +66,7 @@ _COMPLAINTS: Sequence[tuple[str, str]] = (
 )
 
 # Why it is not available, by how it is started: asking dtrace again would take seconds, and give the same answer.
-_reasons: dict[tuple[str, ...], str | None] = {}
+_reasons: dict[tuple[str, ...], Unavailable | None] = {}
 
 
 class DtraceTracer:
@@ -79,13 +80,14 @@ class DtraceTracer:
     def __init__(self, *, sudo: bool = False) -> None:
         self._sudo = sudo
 
-    def available(self) -> str | None:
+    def available(self) -> Unavailable | None:
         key = ("sudo", "-n", "--") if self._sudo else ()
         if key not in _reasons:
             try:
-                _reasons[key] = _try(script_command(self._sudo, os.getpid()))
+                reason = _try(script_command(self._sudo, os.getpid()))
+                _reasons[key] = None if reason is None else Unavailable(reason)
             except (TracerUnavailable, NativeHelperMissing) as error:
-                _reasons[key] = Unavailable.of(error)
+                _reasons[key] = unavailable(error)
         return _reasons[key]
 
     def close(self) -> None:

@@ -20,12 +20,13 @@ import platform
 import shutil
 from collections.abc import Sequence
 
+from pytest_ptreetime.tracers import Unavailable
 from pytest_ptreetime.tracers.native_tracer import NativeTracer
 
 __all__ = ["EbpfTracer"]
 
 # Why the recorder did not start, by how it was started: asking it again in this process would give the same answer.
-_reasons: dict[tuple[str, ...], str | None] = {}
+_reasons: dict[tuple[str, ...], Unavailable | None] = {}
 
 
 class EbpfTracer(NativeTracer):
@@ -44,11 +45,11 @@ class EbpfTracer(NativeTracer):
         self.reads_mailbox = platform.machine() != "x86_64"  # where the kernel itself shows when a program begins
         self.recorder_prefix: Sequence[str] = ("sudo", "-n", "--") if sudo else ()
 
-    def available(self) -> str | None:
+    def available(self) -> Unavailable | None:
         key = tuple(self.recorder_prefix)
         if _reasons.get(key) is None:
             if key and shutil.which("sudo") is None:
-                _reasons[key] = "there is no sudo here"
+                _reasons[key] = Unavailable("there is no sudo here")
             else:
                 _reasons[key] = super().available()
         return _reasons[key]

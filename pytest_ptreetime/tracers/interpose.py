@@ -28,6 +28,7 @@ from pytest_ptreetime.tracers.inferred_events import Inferred, Root, infer_event
 from pytest_ptreetime.tracers.interposer_log import FollowedLog
 from pytest_ptreetime.tracers.launch import Launched, launched
 from pytest_ptreetime.tracers.proc_members import members
+from pytest_ptreetime.tracers.remedies import unavailable
 from pytest_ptreetime.tracers.wait import Wait
 
 __all__ = ["InterposeTracer"]
@@ -43,14 +44,14 @@ class InterposeTracer:
 
     name = "interpose"
 
-    def available(self) -> str | None:
+    def available(self) -> Unavailable | None:
         if sys.platform != "linux":
-            return f"{self.name} needs Linux"
+            return Unavailable(f"{self.name} needs Linux")
         try:
             helper("ptreetime-gate")
             helper(LIBRARY)
         except NativeHelperMissing as error:
-            return Unavailable.of(error)
+            return unavailable(error)
         return None
 
     def close(self) -> None:

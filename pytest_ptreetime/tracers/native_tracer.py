@@ -16,6 +16,7 @@ from pytest_ptreetime.tracers.growing_stream import GrowingStream
 from pytest_ptreetime.tracers.launch import Launched, launched, read_events
 from pytest_ptreetime.tracers.preload import LOGGING, MAILBOX, clock_needs_no_call
 from pytest_ptreetime.tracers.recorder_process import RecorderGone, RecorderProcess
+from pytest_ptreetime.tracers.remedies import unavailable
 from pytest_ptreetime.tracers.wait import Wait
 
 __all__ = ["NativeTracer"]
@@ -36,13 +37,13 @@ class NativeTracer:
     def __init__(self) -> None:
         self._recorder: RecorderProcess | None = None
 
-    def available(self) -> str | None:
+    def available(self) -> Unavailable | None:
         if sys.platform != "linux":
-            return f"{self.name} needs Linux"
+            return Unavailable(f"{self.name} needs Linux")
         try:
             self._started()
         except (TracerUnavailable, NativeHelperMissing) as error:
-            return Unavailable.of(error)
+            return unavailable(error)
         return None
 
     def _started(self) -> RecorderProcess:

@@ -8,10 +8,12 @@ from typing import get_args
 
 import pytest
 
-from pytest_ptreetime.errors import Obstacle
-from pytest_ptreetime.tracers import Capture, Command, Unavailable, builtin_tracers
-from pytest_ptreetime.tracers import diagnosis as doctor
+from pytest_ptreetime.errors import Obstacle, TracerUnavailable
+from pytest_ptreetime.tracers import Capture, Command, Unavailable, builtin_tracers, choose, remedies
 from pytest_ptreetime.tracers.diagnosis import Diagnosis, diagnose, render, sees_everything
+from pytest_ptreetime.tracers.remedies import REINSTALL, unavailable
+
+NO_CAPABILITIES = "needs root, or CAP_BPF and CAP_PERFMON on the recorder"
 
 
 class Patient:
@@ -19,11 +21,11 @@ class Patient:
 
     name = "patient"
 
-    def __init__(self, reason: str | None = None) -> None:
+    def __init__(self, reason: str | Unavailable | None = None) -> None:
         self.reason = reason
         self.closed = False
 
-    def available(self) -> str | None:
+    def available(self) -> str | Unavailable | None:
         return self.reason
 
     def record(self, command: Command) -> Capture:
@@ -65,18 +67,27 @@ def test_sees_everything_when_only_the_interposer_works_is_false(working: tuple[
         ("capabilities-of-root", "docker run --cap-add=BPF --cap-add=PERFMON ..."),
         ("yama", "sudo sysctl kernel.yama.ptrace_scope=1"),
         ("seccomp", "docker run --cap-add=SYS_PTRACE ..."),
-        ("native-helper", doctor.REINSTALL),
+        ("native-helper", REINSTALL),
         (None, None),
     ],
 )
 def test_remedy_when_the_obstacle_is_known_is_one_command(obstacle: Obstacle | None, remedy: str | None) -> None:
-    (found,) = diagnose(tracers={"ebpf": lambda: Patient(Unavailable("whatever the words", obstacle))})
+    reason = unavailable(TracerUnavailable("whatever the words", obstacle))
+    assert reason == Unavailable("whatever the words", remedy)
+    (found,) = diagnose(tracers={"ebpf": lambda: Patient(reason)})
     assert (found.reason, found.remedy) == ("whatever the words", remedy)
 
 
 def test_remedy_of_a_plugins_tracer_is_what_it_says() -> None:
-    (found,) = diagnose(tracers={"mine": lambda: Patient(Unavailable("it is off", remedy="turn-it-on"))})
-    assert found.remedy == "turn-it-on"
+    (found,) = diagnose(tracers={"mine": lambda: Patient(Unavailable("it is off", "turn-it-on"))})
+    assert (found.reason, found.remedy) == ("it is off", "turn-it-on")
+
+
+def test_plugins_tracer_that_answers_with_a_plain_text_has_a_reason_and_no_remedy() -> None:
+    (found,) = diagnose(tracers={"mine": lambda: Patient("it is off")})
+    assert (found.reason, found.remedy) == ("it is off", None)
+    with pytest.raises(TracerUnavailable, match="mine: it is off"):
+        choose("auto", {"mine": lambda: Patient("it is off")})
 
 
 def test_recorder_names_no_obstacle_that_has_no_remedy() -> None:
@@ -92,8 +103,8 @@ def test_remedy_when_capabilities_are_missing_names_the_installed_recorder(
     recorder = tmp_path / "with space" / "ptreetime-recorder"
     recorder.parent.mkdir()
     recorder.touch()
-    monkeypatch.setattr(doctor, "helper", lambda name: recorder.with_name(name))
-    reason = Unavailable("needs root, or CAP_BPF and CAP_PERFMON on the recorder", "capabilities")
+    monkeypatch.setattr(remedies, "helper", lambda name: recorder.with_name(name))
+    reason = unavailable(TracerUnavailable(NO_CAPABILITIES, "capabilities"))
     (found,) = diagnose(tracers={"ebpf": lambda: Patient(reason)})
     assert found.remedy is not None
     assert found.remedy.startswith("sudo setcap cap_bpf,cap_perfmon")
@@ -101,9 +112,9 @@ def test_remedy_when_capabilities_are_missing_names_the_installed_recorder(
 
 
 def test_reason_when_the_capabilities_are_there_and_do_not_work_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_has_capabilities", lambda path: True)
-    monkeypatch.setattr(doctor, "helper", Path)
-    reason = Unavailable("needs root, or CAP_BPF and CAP_PERFMON on the recorder", "capabilities")
+    monkeypatch.setattr(remedies, "_has_capabilities", lambda path: True)
+    monkeypatch.setattr(remedies, "helper", Path)
+    reason = unavailable(TracerUnavailable(NO_CAPABILITIES, "capabilities"))
     (found,) = diagnose(tracers={"ebpf": lambda: Patient(reason)})
     assert found.remedy is None
     assert found.reason is not None

@@ -53,7 +53,7 @@ class Result:
 def why_not(tracer: str) -> str | None:
     made = builtin_tracers()[tracer]()
     try:
-        return made.available()
+        return None if (reason := made.available()) is None else str(reason)
     finally:
         made.close()
 

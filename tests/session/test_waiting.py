@@ -26,7 +26,7 @@ BUILD = "def test_build(ptreetime):\n    ptreetime(['sleep', '0.1'], timeout=2)\
 @pytest.fixture(autouse=True)
 def needs_ptrace() -> None:
     if (reason := builtin_tracers()["ptrace"]().available()) is not None:
-        pytest.skip(reason)
+        pytest.skip(str(reason))
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ printf x >>"$PTREETIME_LOG"
 def test_step_that_can_not_write_or_writes_something_else_costs_its_own_events_alone() -> None:
     tracer = InterposeTracer()
     if (reason := tracer.available()) is not None:
-        pytest.skip(reason)
+        pytest.skip(str(reason))
     capture = tracer.record(Command(["/bin/sh", "-c", STEPS]))
     programs = [event.args for event in capture.events if isinstance(event, Exec)]
     assert [b"/bin/true", b"three"] in programs

@@ -19,7 +19,7 @@ from trap_programs import Programs, record
 
 from pytest_ptreetime.recording.events import Lost
 from pytest_ptreetime.recording.recording import Recording
-from pytest_ptreetime.tracers import Command, Tracer, builtin_tracers
+from pytest_ptreetime.tracers import Command, Tracer, Unavailable, builtin_tracers
 from pytest_ptreetime.tracers.dtrace import DtraceTracer, script_command
 from pytest_ptreetime.tracers.dtrace_process import DtraceProcess
 from pytest_ptreetime.tree.process_tree import ProcessTree
@@ -183,7 +183,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 def test_tracer_when_there_is_no_dtrace_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     monkeypatch.setattr("pytest_ptreetime.tracers.dtrace._reasons", {})
-    assert DtraceTracer().available() == "there is no dtrace here"
+    assert DtraceTracer().available() == Unavailable("there is no dtrace here")
 
 
 def test_script_when_for_sudo_starts_dtrace_by_it_and_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:

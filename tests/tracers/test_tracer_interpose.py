@@ -230,7 +230,7 @@ def tracer() -> InterposeTracer:
     made = InterposeTracer()
     reason = made.available()
     if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(str(reason))
     return made
 
 

@@ -242,7 +242,7 @@ def test_missing_recorder_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
         raise NativeHelperMissing(f"the native helper {name} is missing")
 
     monkeypatch.setattr(recorder_process, "helper", missing)
-    assert PtraceTracer().available() == "the native helper ptreetime-recorder is missing"
+    assert str(PtraceTracer().available()) == "the native helper ptreetime-recorder is missing"
 
 
 def test_recorder_keeps_the_scheduling_policy_that_it_was_started_with() -> None:
