@@ -29,8 +29,8 @@ from report_sessions import HOST
 from pytest_ptreetime.baselines.store import Baseline, Session, Store
 from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.typical import typical
 from pytest_ptreetime.errors import BaselineMissing
-from pytest_ptreetime.reports.results import typical
 
 SESSIONS, ROUNDS = 10, 3
 BAR_SECONDS = 10.0

@@ -29,9 +29,9 @@ from pathlib import Path
 
 import msgspec
 
+from pytest_ptreetime.decision.columns import Columns
 from pytest_ptreetime.decision.packed_identities import PackedIdentities
-from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.decision.profile import Profile, columns_of
 from pytest_ptreetime.errors import BaselineCorrupt, BaselineOtherVersion
 from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.system.calibration import Calibration
@@ -54,7 +54,7 @@ class Session:
 
     session: str
     time: str
-    columns: Rounds
+    columns: Columns
     commit: str | None = None
     tracer: str | None = None
     calibration: Calibration | None = None
@@ -76,7 +76,7 @@ class Session:
         :param representative: the round that is shown, its nodes under the profiles' keys, and its number.
         """
         with without_collector():
-            columns = Rounds.of(profiles)
+            columns = columns_of(profiles)
             for rounds in columns.values.values():
                 rounds[:] = [array("d", map(_rounded, column)) for column in rounds]
         moment = time or datetime.now(timezone.utc)
@@ -93,11 +93,11 @@ class Session:
     @property
     def rounds(self) -> int:
         """Their number."""
-        return len(self.columns)
+        return self.columns.number
 
-    def profiles(self) -> Sequence[Profile]:
-        """The session as it was compared: a profile a round, made when it is looked at (compare() looks at columns)."""
-        return self.columns
+    def profiles(self) -> list[Profile]:
+        """The session as it was compared: a view for each round."""
+        return Profile.rounds_of(self.columns)
 
 
 class Header(msgspec.Struct):
@@ -114,7 +114,7 @@ class Pin(msgspec.Struct):
     pin: str
 
 
-class _Columns(msgspec.Struct):
+class _Line(msgspec.Struct):
     """A session's line."""
 
     session: str
@@ -129,7 +129,7 @@ class _Columns(msgspec.Struct):
     calibration: Calibration | None = None
     outline: Outline | None = None
 
-    def columns(self) -> Rounds:
+    def columns(self) -> Columns:
         """Metric by metric: the numbers of all at once would take four times the memory of the columns."""
         size = len(self.keys)
         if len(self.parents) != size or len(set(self.keys)) != size:
@@ -145,7 +145,7 @@ class _Columns(msgspec.Struct):
             if len(rounds) != self.rounds or any(len(column) != size for column in rounds):
                 raise msgspec.ValidationError(f"values of {metric!r} that are not of {self.rounds} rounds, {size} keys")
             values[metric] = [_column(column) for column in rounds]
-        return Rounds(self.keys, self.parents, values, self.rounds, packed=self.identities)
+        return Columns(self.keys, self.parents, values, self.rounds, packed=self.identities)
 
 
 def header_of(line: bytes | memoryview, path: Path) -> Header:
@@ -186,10 +186,10 @@ def line_of(entry: Header | Session | Pin) -> bytes:
     """The line of ``entry``, its end included; of equal entries equal ones."""
     if isinstance(entry, Session):
         columns = entry.columns
-        line: msgspec.Struct = _Columns(
+        line: msgspec.Struct = _Line(
             session=entry.session,
             time=entry.time,
-            rounds=len(columns),
+            rounds=columns.number,
             keys=columns.keys,
             parents=columns.parents,
             identities=columns.packed_identities,
@@ -209,21 +209,21 @@ def line_of(entry: Header | Session | Pin) -> bytes:
 
 def session_of(line: bytes) -> Session:
     """The session whose line :func:`line_of` has made in another process of the same version."""
-    return _session(msgspec.json.decode(line, type=_Columns))
+    return _session(msgspec.json.decode(line, type=_Line))
 
 
 def _entry(line: bytes | memoryview) -> Session | Pin | Header:
     with suppress(msgspec.ValidationError):  # nearly all of a file is this, and looking what it is would take as long
-        return _session(msgspec.json.decode(line, type=_Columns))
+        return _session(msgspec.json.decode(line, type=_Line))
     names = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     if "session" in names:
-        return _session(msgspec.json.decode(line, type=_Columns))
+        return _session(msgspec.json.decode(line, type=_Line))
     if "pin" in names:
         return msgspec.json.decode(line, type=Pin)
     return msgspec.json.decode(line, type=Header)
 
 
-def _session(line: _Columns) -> Session:
+def _session(line: _Line) -> Session:
     if line.calibration is not None and not line.calibration.is_whole:
         raise msgspec.ValidationError("invalid calibration: parts are missing or of unequal length")
     columns = line.columns()

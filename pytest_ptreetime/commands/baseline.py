@@ -21,9 +21,10 @@ from tabulate import tabulate
 from pytest_ptreetime.baselines.store import DEFAULT_HISTORY, Baseline, Store
 from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.commands.stored_baselines import add_store_arguments, chosen_baselines
+from pytest_ptreetime.decision.typical import typical
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.values import parse_natural
-from pytest_ptreetime.reports.results import typical, whole_of
+from pytest_ptreetime.reports.results import whole_of
 from pytest_ptreetime.system.figures import amount, counted
 from pytest_ptreetime.system.untrusted_text import shown
 

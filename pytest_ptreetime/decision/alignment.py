@@ -59,12 +59,12 @@ class Alignment:
     @cached_property
     def comparable(self) -> float:
         """The share of the current rounds' nodes whose key the reference has; 1 where there are none."""
-        known = set().union(*(one.totals for one in rounds_by_keys(self.baseline[-1]))) if self.baseline else set()
+        known = set().union(*(one.keys() for one in rounds_by_keys(self.baseline[-1]))) if self.baseline else set()
         nodes = paired = 0.0
         for profile in self.current:
-            for key, values in profile.totals.items():
-                nodes += values.get("count", 1.0)
-                paired += values.get("count", 1.0) if key in known else 0.0
+            for key, count in profile.counts().items():
+                nodes += count
+                paired += count if key in known else 0.0
         return paired / nodes if nodes else 1.0
 
 
@@ -87,8 +87,8 @@ def align(
 
 def _have_equal_keys(sessions: Sequence[Sequence[Profile]]) -> bool:
     different = [rounds_by_keys(rounds) for rounds in sessions]
-    keys = different[0][0].totals.keys()
-    return all(len(rounds) == 1 and rounds[0].totals.keys() == keys for rounds in different)
+    keys = different[0][0].keys()
+    return all(len(rounds) == 1 and rounds[0].keys() == keys for rounds in different)
 
 
 def _aligned(sessions: Sequence[Sequence[Profile]], number: int) -> Alignment:
@@ -163,7 +163,7 @@ def _free(key: str, taken: Set[str]) -> str:
 
 def _renamed(profile: Profile, joined: OneKey, names: Mapping[str, str]) -> dict[str, str]:
     new = {}
-    for key in profile.totals:
+    for key in profile.counts():
         alone = joined.key_of(key)
         name = names.get(alone, alone)
         if name != key:
@@ -176,11 +176,11 @@ def _all_rows(rounds: Sequence[Profile]) -> Table:
     first, *others = rounds_by_keys(rounds)
     if not others:
         return table_of(first)
-    together = Profile(dict(first.totals), dict(first.parents), identities=dict(first.identities))
-    for profile in others:
-        for key, values in profile.totals.items():
+    together = Profile({}, {})
+    for profile in (first, *others):
+        for key, count in profile.counts().items():
             if key not in together.totals:
-                together.totals[key] = values
+                together.totals[key] = {"count": count}
                 together.parents[key] = profile.parents.get(key)
                 if key in profile.identities:
                     together.identities[key] = profile.identities[key]

@@ -30,7 +30,6 @@ from pytest_ptreetime.decision.finding import (
 from pytest_ptreetime.decision.power import SIZEABLE, power_of_levels
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.remarks import add_remarks
-from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import COMPARED, METRICS, MIN_EFFECTS, unknown_names
 from pytest_ptreetime.system.os_errors import require_memory_for
@@ -179,8 +178,6 @@ def _complete_sessions(
 
 def _complete(rounds: Sequence[Profile], side: str, remarks: list[Remark]) -> Sequence[Profile]:
     """The complete rounds; the others are left out, and why."""
-    if isinstance(rounds, Rounds):  # stored ones are complete
-        return rounds
     incomplete = [profile.incomplete_reason for profile in rounds if profile.incomplete_reason is not None]
     if incomplete:
         counts = {"incomplete": len(incomplete), "rounds": len(rounds)}

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import msgspec
 
 from pytest_ptreetime.decision.change_points import change_points
+from pytest_ptreetime.decision.columns import Columns
 from pytest_ptreetime.decision.finding import BUILD_KEY
-from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.typical import medians
 from pytest_ptreetime.metrics import metric_of
 
 __all__ = ["History", "Point", "Series", "history_of"]
@@ -49,18 +51,18 @@ class History(msgspec.Struct):
     series: list[Series]
 
 
-def history_of(sessions: Sequence[Rounds], points: Sequence[Point], metric: str, *, most: int | None = None) -> History:
+def history_of(
+    sessions: Sequence[Columns], points: Sequence[Point], metric: str, *, most: int | None = None
+) -> History:
     """The medians of the sessions' rounds.
 
     :param sessions: the oldest first, one for each of ``points``.
     :param most: how many series are wanted, those with the largest last amounts.
     """
-    from pytest_ptreetime.decision.typical import median_profile
-
     values: dict[str, list[float | None]] = {BUILD_KEY: [None] * len(sessions)}
     described = metric_of(metric)
     for place, rounds in enumerate(sessions):
-        profile = median_profile([rounds])
+        profile = Profile.of_round(medians([rounds]), 0)
         build: list[float] = []
         for key, metrics in profile.totals.items():
             value = metrics.get(metric)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from pytest_ptreetime.decision.columns import Columns
 from pytest_ptreetime.decision.finding import BUILD_KEY
-from pytest_ptreetime.decision.profile import Identity, Profile
-from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.decision.profile import Identity, Profile, columns_of
 from pytest_ptreetime.metrics import metric_of
 from pytest_ptreetime.system.garbage_collection import without_collector
 
@@ -63,14 +63,14 @@ def tabulate(
     metrics: Sequence[str],
 ) -> Panel:
     """Align profiles. Metrics that no current round has are left out."""
-    sessions = [Rounds.of(rounds) for rounds in [*baseline, current, *([pinned] if pinned else [])]]
+    sessions = [columns_of(rounds) for rounds in [*baseline, current, *([pinned] if pinned else [])]]
     position = len(baseline)
     index = _index(sessions)
     present = _metrics(sessions[position])
     known = tuple(metric for metric in metrics if metric in present)
     names, keys = (*known, "count"), list(index)
     with without_collector():
-        tables = [np.empty((len(rounds), len(names), len(keys))) for rounds in sessions]
+        tables = [np.empty((rounds.number, len(names), len(keys))) for rounds in sessions]
         for table, rounds in zip(tables, sessions, strict=True):
             _fill(table, rounds, index, keys, names)
     values = [table[:, :-1] for table in tables]
@@ -125,7 +125,7 @@ def with_build(panel: Panel, left_out: npt.NDArray[np.bool_]) -> Panel:
     )
 
 
-def _index(sessions: Sequence[Rounds]) -> dict[str, int]:
+def _index(sessions: Sequence[Columns]) -> dict[str, int]:
     """Every key's position; a key that occurs in no round, as the parent of others, is none of them."""
     index: dict[str, int] = {}
     previous: list[str] = []
@@ -139,9 +139,9 @@ def _index(sessions: Sequence[Rounds]) -> dict[str, int]:
     return index
 
 
-def occurred(rounds: Rounds) -> npt.NDArray[np.bool_]:
-    """Rounds x keys: whether any metric is known. Mostly the count says it."""
-    there = np.zeros((len(rounds), len(rounds.keys)), dtype=bool)
+def occurred(rounds: Columns) -> npt.NDArray[np.bool_]:
+    """Columns x keys: whether any metric is known. Mostly the count says it."""
+    there = np.zeros((rounds.number, len(rounds.keys)), dtype=bool)
     for metric in sorted(rounds.values, key=lambda metric: metric != "count"):
         for number, column in enumerate(rounds.values[metric]):
             there[number] |= ~np.isnan(np.frombuffer(column))
@@ -150,13 +150,13 @@ def occurred(rounds: Rounds) -> npt.NDArray[np.bool_]:
     return there
 
 
-def _metrics(current: Rounds) -> set[str]:
+def _metrics(current: Columns) -> set[str]:
     """Those that any of the rounds has."""
     columns = current.values.items()
     return {metric for metric, rounds in columns if not all(np.isnan(np.frombuffer(one)).all() for one in rounds)}
 
 
-def _parents_of_side(sessions: Sequence[Rounds], index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
+def _parents_of_side(sessions: Sequence[Columns], index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
     """The position of each key's parent as the first session that has the key says; NOT_THERE where none has it.
 
     A key of a later session hangs on that session's new keys or on known ones, so that following the parents always
@@ -171,7 +171,7 @@ def _parents_of_side(sessions: Sequence[Rounds], index: dict[str, int], keys: li
     return parents
 
 
-def _identities(sessions: Sequence[Rounds]) -> dict[str, Identity]:
+def _identities(sessions: Sequence[Columns]) -> dict[str, Identity]:
     """Of the keys that a session says more of than their text; the oldest session's, as its keys are everybody's."""
     identities: dict[str, Identity] = {}
     for rounds in reversed(sessions):
@@ -179,14 +179,14 @@ def _identities(sessions: Sequence[Rounds]) -> dict[str, Identity]:
     return identities
 
 
-def positions_of(rounds: Rounds, index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
+def positions_of(rounds: Columns, index: dict[str, int], keys: list[str]) -> npt.NDArray[np.intp]:
     """Where in ``keys`` its own are, -1 for those that are not."""
     if rounds.keys == keys:  # as mostly
         return np.arange(len(keys), dtype=np.intp)
     return np.array([index.get(key, -1) for key in rounds.keys], dtype=np.intp)
 
 
-def _fill(table: Array, rounds: Rounds, index: dict[str, int], keys: list[str], names: tuple[str, ...]) -> None:
+def _fill(table: Array, rounds: Columns, index: dict[str, int], keys: list[str], names: tuple[str, ...]) -> None:
     """A session, in place: rounds x (metrics and the count) x keys."""
     there = occurred(rounds)
     own = positions_of(rounds, index, keys)
@@ -194,7 +194,7 @@ def _fill(table: Array, rounds: Rounds, index: dict[str, int], keys: list[str], 
     same = rounds.keys == keys
     for place, name in enumerate(names):
         columns = rounds.values.get(name)
-        for number in range(len(rounds)):
+        for number in range(rounds.number):
             values = np.full(len(rounds.keys), np.nan) if columns is None else np.frombuffer(columns[number])
             if name == "count":
                 values = np.where(np.isnan(values) & there[number], 1.0, values)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
+from pytest_ptreetime.decision.columns import Columns
+from pytest_ptreetime.decision.command_words import starred
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.keys.identity import Identity
 from pytest_ptreetime.metrics import METRICS, known_sums, no_sums
@@ -18,13 +22,17 @@ if TYPE_CHECKING:
     from pytest_ptreetime.tree.node import ProcessNode
     from pytest_ptreetime.tree.process_tree import ProcessTree
 
-__all__ = ["METRICS", "Identity", "Profile"]
+__all__ = ["METRICS", "Identity", "Profile", "columns_of"]
+
+_Value = TypeVar("_Value")
+
+_PLACES = {metric: place for place, metric in enumerate(("count", *METRICS))}
 
 #: A wait below this many seconds is not noted: it is the time that any program takes to start and to end.
 LEAST_WAIT = 0.001
 
 
-class Profile(msgspec.Struct):
+class Profile:
     """One run, by key.
 
     ``totals[key][metric]``: ``count`` is the number of nodes, the others are the metrics of metrics.py in their units:
@@ -33,13 +41,82 @@ class Profile(msgspec.Struct):
     node of the key knows is absent; one that only some know is the sum of those. ``parents`` has the key of what
     started the node, by a fork or by becoming it (exec), None for the root's; following them always ends.
     ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once.
+
+    A round of a stored session is a view: it is a place in the session's columns, and the rest is made when it is used.
     """
 
-    totals: dict[str, dict[str, float]]
-    parents: dict[str, str | None] = {}
-    incomplete_reason: str | None = None
-    critical_path: list[str] = []
-    identities: dict[str, Identity] = {}
+    def __init__(
+        self,
+        totals: dict[str, dict[str, float]],
+        parents: dict[str, str | None] | None = None,
+        incomplete_reason: str | None = None,
+        critical_path: Sequence[str] = (),
+        identities: dict[str, Identity] | None = None,
+    ) -> None:
+        self._view: tuple[Columns, int] | None = None
+        self.totals, self.parents = totals, {} if parents is None else parents
+        self.identities = {} if identities is None else identities
+        self.incomplete_reason, self.critical_path = incomplete_reason, list(critical_path)
+
+    @classmethod
+    def of_round(
+        cls, columns: Columns, place: int, incomplete_reason: str | None = None, critical_path: Sequence[str] = ()
+    ) -> Profile:
+        """A view of one round of ``columns``."""
+        made = cls.__new__(cls)
+        made._view = columns, place
+        made.incomplete_reason, made.critical_path = incomplete_reason, list(critical_path)
+        return made
+
+    @classmethod
+    def rounds_of(cls, columns: Columns) -> list[Profile]:
+        """A view of each round."""
+        return [cls.of_round(columns, place) for place in range(columns.number)]
+
+    def view(self) -> tuple[Columns, int]:
+        """The columns that have this run, and its place in them."""
+        return self._view or (columns_of([self]), 0)
+
+    def keys(self) -> frozenset[str]:
+        """The keys of the nodes that ran."""
+        return frozenset(self.totals) if self._view is None else self._view[0].occurring(self._view[1])
+
+    def counts(self) -> dict[str, float]:
+        """How often each key ran, 1 where that is not known."""
+        if self._view is not None:
+            return self._view[0].counts(self._view[1])
+        return {key: known.get("count", 1.0) for key, known in self.totals.items()}
+
+    @cached_property
+    def totals(self) -> dict[str, dict[str, float]]:
+        """For each key its values by metric."""
+        columns, place = self.view()
+        return columns.totals(place)
+
+    @cached_property
+    def parents(self) -> dict[str, str | None]:
+        """For each key that of its parent."""
+        return self._of_those_that_occur(self.view()[0].parent_names)
+
+    @cached_property
+    def identities(self) -> dict[str, Identity]:
+        """What the keys stand for, where that is known."""
+        return self._of_those_that_occur(self.view()[0].identities)
+
+    def _of_those_that_occur(self, values: dict[str, _Value]) -> dict[str, _Value]:
+        occurring = self.keys()
+        return {key: value for key, value in values.items() if key in occurring}
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == other._all() if isinstance(other, Profile) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # it can change
+
+    def __repr__(self) -> str:
+        return f"Profile({self.totals!r}, {self.parents!r})"
+
+    def _all(self) -> tuple[object, ...]:
+        return self.totals, self.parents, self.incomplete_reason, self.critical_path, self.identities
 
     @classmethod
     def from_tree(cls, tree: ProcessTree, keyer: Keyer | None = None, *, comparable: bool = True) -> Profile:
@@ -116,6 +193,41 @@ class Profile(msgspec.Struct):
         for key in _circles(parents):
             raise UsageError(f"profile: {key!r} is its own ancestor: correct the parents")
         return cls(totals=totals, parents=parents)
+
+
+def columns_of(profiles: Sequence[Profile]) -> Columns:
+    """Rounds put together; where parents differ the last round's are taken, where words differ ``*``."""
+    views = [profile._view for profile in profiles]
+    first = views[0] if views else None
+    if first is not None and all(view is not None and view[0] is first[0] for view in views):
+        return first[0].of_rounds([view[1] for view in views if view is not None])
+    parents: dict[str, str | None] = {}
+    for profile in profiles:
+        parents.update(profile.parents)
+    identities = _common_identities(profiles)
+    occurring = dict.fromkeys(chain.from_iterable(profile.totals for profile in profiles))
+    keys = list(dict.fromkeys(chain(filter(occurring.__contains__, identities), occurring)))
+    rows = [[profile.totals.get(key, {}) for key in keys] for profile in profiles]
+    present = dict.fromkeys(chain.from_iterable(chain.from_iterable(rows)))
+    metrics = sorted(present, key=lambda metric: _PLACES.get(metric, len(_PLACES)))
+    values = {
+        metric: [array("d", [row.get(metric, math.nan) for row in one_round]) for one_round in rows]
+        for metric in metrics
+    }
+    return Columns.with_parents(keys, parents, values, len(profiles), identities)
+
+
+def _common_identities(profiles: Sequence[Profile]) -> dict[str, Identity]:
+    """Those of all rounds, in the order in which they occur first; a word that differs between them is ``*``."""
+    common: dict[str, Identity] = {}
+    for profile in profiles:
+        for key, identity in profile.identities.items():
+            known = common.setdefault(key, identity)
+            if known.words != identity.words and len(known.words) == len(identity.words):
+                words = zip(known.words, identity.words, strict=True)
+                stable = tuple([starred(one, other) or "*" for one, other in words])
+                common[key] = Identity(known.name, known.subject, stable)
+    return common
 
 
 def _waits(segments: Sequence[Segment]) -> list[tuple[ProcessNode, float]]:

@@ -6,8 +6,8 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 
+from pytest_ptreetime.decision.columns import Columns
 from pytest_ptreetime.decision.profile import Identity, Profile
-from pytest_ptreetime.decision.rounds import Rounds
 from pytest_ptreetime.metrics import metric_of
 
 __all__ = ["rekeyed"]
@@ -22,38 +22,18 @@ def rekeyed(rounds: Sequence[Profile], names: Names, identities: Mapping[str, Id
     """
     if not names:
         return rounds
-    if isinstance(rounds, Rounds):
-        return rounds if names.keys().isdisjoint(rounds.keys) else _rekeyed_columns(rounds, names, identities)
-    return [
-        profile if names.keys().isdisjoint(profile.totals) else _rekeyed(profile, names, identities)
-        for profile in rounds
-    ]
-
-
-def _rekeyed(profile: Profile, names: Names, identities: Mapping[str, Identity]) -> Profile:
-    totals: dict[str, dict[str, float]] = {}
-    for key, values in profile.totals.items():
-        new = names.get(key, key)
-        known = totals.get(new)
-        totals[new] = dict(values) if known is None else _sum(known, values)
-    return Profile(
-        totals=totals,
-        parents=_parents(profile.parents, names),
-        incomplete_reason=profile.incomplete_reason,
-        critical_path=list(dict.fromkeys(names.get(key, key) for key in profile.critical_path)),
-        identities=_identities(profile.identities, names, identities),
-    )
-
-
-def _sum(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """Added up, or the larger (Metric.largest). What only one knows is that one's, as in Profile."""
-    both = dict(one)
-    for metric, value in other.items():
-        if metric not in both:
-            both[metric] = value
-        else:
-            both[metric] = max(both[metric], value) if metric_of(metric).largest else both[metric] + value
-    return both
+    done: dict[int, tuple[Columns, Columns]] = {}  # by the identity of the old one, which is kept
+    new = []
+    for profile in rounds:
+        columns, place = profile.view()
+        if names.keys().isdisjoint(columns.keys):
+            new.append(profile)
+            continue
+        if id(columns) not in done:
+            done[id(columns)] = columns, _rekeyed(columns, names, identities)
+        path = dict.fromkeys(names.get(key, key) for key in profile.critical_path)
+        new.append(Profile.of_round(done[id(columns)][1], place, profile.incomplete_reason, list(path)))
+    return new
 
 
 def _parents(parents: Mapping[str, str | None], names: Names) -> dict[str, str | None]:
@@ -81,30 +61,26 @@ def _identities(of_old: Mapping[str, Identity], names: Names, of_new: Mapping[st
     return new
 
 
-def _rekeyed_columns(rounds: Rounds, names: Names, identities: Mapping[str, Identity]) -> Rounds:
-    keys = [names.get(key, key) for key in rounds.keys]
+def _rekeyed(old: Columns, names: Names, identities: Mapping[str, Identity]) -> Columns:
+    keys = [names.get(key, key) for key in old.keys]
     index = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     places = [index[key] for key in keys]
     values = {
-        metric: [_summed_columns(column, places, len(index), metric) for column in columns]
-        for metric, columns in rounds.values.items()
+        metric: [_summed(column, places, len(index), largest=metric_of(metric).largest) for column in columns]
+        for metric, columns in old.values.items()
     }
-    of_old = {
-        key: rounds.keys[parent] if parent >= 0 else None
-        for key, parent in zip(rounds.keys, rounds.parents, strict=True)
-    }
-    parents = _parents(of_old, names)
+    parents = _parents(old.parent_names, names)
     positions = [-1 if (above := parents[key]) is None else index[above] for key in index]
-    return Rounds(list(index), positions, values, rounds.number, _identities(rounds.identities, names, identities))
+    return Columns(list(index), positions, values, old.number, _identities(old.identities, names, identities))
 
 
-def _summed_columns(column: array[float], places: Sequence[int], number: int, metric: str) -> array[float]:
-    """As _sum(); NaN is what is not known."""
+def _summed(column: array[float], places: Sequence[int], number: int, *, largest: bool) -> array[float]:
+    """Added up, or the largest; what only one knows is that one's. NaN is what is not known."""
     new = array("d", [math.nan]) * number
     for place, value in zip(places, column, strict=True):
         known = new[place]
         if known != known:
             new[place] = value
         elif value == value:
-            new[place] = max(known, value) if metric_of(metric).largest else known + value
+            new[place] = max(known, value) if largest else known + value
     return new

@@ -19,7 +19,6 @@ from pytest_ptreetime.decision.process_table import Row, Table
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.programs import is_told_by_its_file
 from pytest_ptreetime.decision.rekeying import rekeyed
-from pytest_ptreetime.decision.rounds import Rounds
 
 __all__ = ["OneKey", "Starred", "identity_of", "rounds_by_keys", "shuffled", "starred", "table_of"]
 
@@ -131,32 +130,23 @@ def _starred_key(key: str, other: str, identity: Identity) -> str:
 
 def rounds_by_keys(rounds: Sequence[Profile]) -> list[Profile]:
     """One round for each set of keys that any has; the first complete round comes first."""
-    if isinstance(rounds, Rounds) and not _differ(rounds):
-        return [rounds[0]]
-    different: list[Profile] = []
+    different: dict[frozenset[str], Profile] = {}
     for profile in sorted(rounds, key=lambda profile: profile.incomplete_reason is not None):
-        if all(profile.totals.keys() != known.totals.keys() for known in different):
-            different.append(profile)
-    return different
-
-
-def _differ(rounds: Rounds) -> bool:
-    """Whether a key occurs in some of the rounds only."""
-    there = [[value == value for value in column] for column in rounds.values.get("count", ())]
-    return any(one != there[0] for one in there)
+        different.setdefault(profile.keys(), profile)
+    return list(different.values())
 
 
 def table_of(profile: Profile) -> Table:
     """A row for each key, in the order of their first processes as far as it is known."""
-    keys = [key for key in profile.identities if key in profile.totals]
-    keys += [key for key in profile.totals if key not in profile.identities]
+    counts = profile.counts()
+    keys = [key for key in profile.identities if key in counts]
+    keys += [key for key in counts if key not in profile.identities]
     index = {key: place for place, key in enumerate(keys)}
     rows = []
     for key in keys:
         identity = profile.identities.get(key) or Identity.of_key(key)
         parent = index.get(profile.parents.get(key) or "", -1)
-        count = profile.totals[key].get("count", 1.0)
-        rows.append(Row(key, parent, identity.name, identity.subject, identity.words, count))
+        rows.append(Row(key, parent, identity.name, identity.subject, identity.words, counts[key]))
     return rows
 
 

@@ -1,24 +1,49 @@
-"""What stored sessions typically looked like, for reports that show what did not change too."""
+"""The typical round of sessions, for reports that show what did not change too."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+from pytest_ptreetime.decision.columns import Columns
+from pytest_ptreetime.decision.profile import Profile, columns_of
+from pytest_ptreetime.system.os_errors import require_memory_for
 
-from pytest_ptreetime.decision.panel import occurred, positions_of
-from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.decision.rounds import Rounds
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-__all__ = ["median_profile"]
+    Array = npt.NDArray[np.float64]
 
-Array = npt.NDArray[np.float64]
+__all__ = ["medians", "typical"]
 
 
-def median_profile(sessions: Sequence[Rounds]) -> Profile:
-    """As typical() in reports/results.py; a key's parent is that of the last session that has the key."""
+def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
+    """Per key and metric, the median over the sessions of each session's median over its rounds.
+
+    Rounds where a key or a metric is missing do not count. The parents, the critical path and what is incomplete are
+    those of the last round, which is nearest to now.
+    """
+    last = next((rounds[-1] for rounds in reversed(sessions) if rounds), None)
+    if last is None:
+        raise ValueError("there is no round to take a median of")
+    if sum(map(len, sessions)) == 1:
+        return last
+    together = medians([columns_of(rounds) for rounds in sessions if rounds])
+    return Profile.of_round(together, 0, last.incomplete_reason, last.critical_path)
+
+
+def medians(sessions: Sequence[Columns]) -> Columns:
+    """The typical round; a key's parent is that of the last session that has the key.
+
+    :raises MemoryError: a limit of address space leaves no room for numpy.
+    """
+    require_memory_for("numpy")
+    import numpy as np
+
+    from pytest_ptreetime.decision.panel import occurred, positions_of
+
     index: dict[str, int] = {}
     for rounds in sessions:
         for key in rounds.keys:
@@ -30,16 +55,16 @@ def median_profile(sessions: Sequence[Rounds]) -> Profile:
         above = np.array(rounds.parents, dtype=np.intp)
         told = occurred(rounds).any(axis=0)
         parents[own[told]] = np.where(above >= 0, own[above], -1)[told]
-    medians = {
+    values = {
         metric: [array("d", _medians_of(metric, sessions, places, len(keys)).tobytes())]
         for metric in dict.fromkeys(metric for rounds in sessions for metric in rounds.values)
     }
-    profile = Rounds(keys, parents.tolist(), medians, 1)[0]
-    profile.incomplete_reason, profile.critical_path = sessions[-1].incomplete_reason, sessions[-1].critical_path
-    return profile
+    return Columns(keys, parents.tolist(), values, 1)
 
 
-def _medians_of(metric: str, sessions: Sequence[Rounds], places: Sequence[npt.NDArray[np.intp]], keys: int) -> Array:
+def _medians_of(metric: str, sessions: Sequence[Columns], places: Sequence[npt.NDArray[np.intp]], keys: int) -> Array:
+    import numpy as np
+
     medians = np.full((len(sessions), keys), np.nan)
     for row, rounds, own in zip(medians, sessions, places, strict=True):
         if columns := rounds.values.get(metric):
@@ -49,6 +74,8 @@ def _medians_of(metric: str, sessions: Sequence[Rounds], places: Sequence[npt.ND
 
 def _median_of_known(values: Array) -> Array:
     """Over the first axis, NaN left out; NaN where there is nothing else."""
+    import numpy as np
+
     ordered = np.sort(values, axis=0)  # NaN comes last
     known = np.count_nonzero(~np.isnan(ordered), axis=0)
     columns = np.arange(values.shape[1])

@@ -8,25 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from pytest_ptreetime.decision.finding import Comparison, Verdict
 from pytest_ptreetime.decision.history import History
-from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
-from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.decision.typical import typical
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.metrics import MAIN
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.system.host import HostFacts, host_facts
-from pytest_ptreetime.system.os_errors import require_memory_for
 from pytest_ptreetime.system.untrusted_text import valid_unicode
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
-__all__ = ["Measurement", "SessionResult", "decode", "encode", "from_recordings", "typical", "whole_of"]
+__all__ = ["Measurement", "SessionResult", "decode", "encode", "from_recordings", "whole_of"]
 
 
 @dataclass
@@ -243,30 +242,26 @@ def decode(data: bytes) -> SessionResult:
     return msgspec.msgpack.decode(data, type=SessionResult, dec_hook=_receive)
 
 
-def _send(recording: object) -> bytes:
-    if not isinstance(recording, Recording):
-        raise TypeError(f"{type(recording)} is not part of a result")
-    return recording.to_bytes()
+def _send(part: object) -> object:
+    if isinstance(part, Recording):
+        return part.to_bytes()
+    if isinstance(part, Profile):
+        return _SentProfile(part.totals, part.parents, part.incomplete_reason, part.critical_path, part.identities)
+    raise TypeError(f"{type(part)} is not part of a result")
 
 
-def _receive(wanted: type, data: bytes) -> Recording:
-    return Recording.from_bytes(data, "a worker's recording")
+def _receive(wanted: type, data: Any) -> Recording | Profile:
+    if wanted is Recording:
+        return Recording.from_bytes(data, "a worker's recording")
+    return Profile(**msgspec.structs.asdict(msgspec.convert(data, _SentProfile)))
 
 
-def typical(sessions: Sequence[Sequence[Profile]]) -> Profile:
-    """Per key and metric, the median over the sessions of each session's median over its rounds.
-
-    Rounds where a key or a metric is missing do not count. The parents, the critical path and what is incomplete are
-    those of the last round, which is nearest to now.
-    """
-    if not any(sessions):
-        raise ValueError("there is no round to take a median of")
-    if sum(map(len, sessions)) == 1:
-        return next(rounds[0] for rounds in sessions if rounds)
-    require_memory_for("numpy")
-    from pytest_ptreetime.decision.typical import median_profile
-
-    return median_profile([Rounds.of(rounds) for rounds in sessions if rounds])
+class _SentProfile(msgspec.Struct):
+    totals: dict[str, dict[str, float]]
+    parents: dict[str, str | None]
+    incomplete_reason: str | None
+    critical_path: list[str]
+    identities: dict[str, Identity]
 
 
 def whole_of(profile: Profile) -> dict[str, float]:

@@ -14,7 +14,8 @@ from pytest_ptreetime.decision.comparing import Comparison, compare
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.starring import starred
-from pytest_ptreetime.reports.results import Measurement, typical
+from pytest_ptreetime.decision.typical import typical
+from pytest_ptreetime.reports.results import Measurement
 from pytest_ptreetime.session.build import Build
 from pytest_ptreetime.session.label import Label
 from pytest_ptreetime.session.progress import Progress

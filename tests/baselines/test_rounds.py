@@ -1,4 +1,4 @@
-"""Stored rounds are compared as columns; that must be what comparing their profiles one by one gives."""
+"""Rounds that share columns, as stored ones do, are compared as profiles with columns of their own are."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from pytest_ptreetime.decision.comparing import compare, power_of_baseline
 from pytest_ptreetime.decision.packed_identities import PackedIdentities
 from pytest_ptreetime.decision.panel import Panel, tabulate
-from pytest_ptreetime.decision.profile import Identity, Profile
-from pytest_ptreetime.decision.rounds import Rounds
-from pytest_ptreetime.reports.results import typical
+from pytest_ptreetime.decision.profile import Identity, Profile, columns_of
+from pytest_ptreetime.decision.typical import typical
 
 KEYS = ["make", "make/cc1[a.c]", "make/cc1[b.c]", "make/ld", "sh"]
 VALUES = st.floats(0, 1e6)
@@ -29,6 +28,11 @@ def rounds_of_profiles(draw: st.DrawFn, fewest: int = 1) -> list[Profile]:
     totals = draw(st.lists(st.dictionaries(st.sampled_from(KEYS), ROWS), min_size=fewest, max_size=4))
     parents = {key: draw(st.sampled_from([None, *KEYS, "elsewhere"])) for key in KEYS}
     return [Profile(totals=one, parents={key: parents[key] for key in one}) for one in totals]
+
+
+def stored_rounds(profiles: Sequence[Profile]) -> list[Profile]:
+    """The profiles as a store gives them: views of their columns."""
+    return Profile.rounds_of(columns_of(profiles))
 
 
 def assert_same(one: Panel, other: Panel) -> None:
@@ -59,9 +63,9 @@ def test_keys_are_in_the_order_of_their_first_occurrence_and_words_that_differ_a
         one.identities = {"z": Identity("z", "x", words), "a": Identity("a", "")}
         return one
 
-    rounds = Rounds.of([profile("-c", "/tmp/x81", "a=1"), profile("-c", "/tmp/y7", "b")])
+    rounds = columns_of([profile("-c", "/tmp/x81", "a=1"), profile("-c", "/tmp/y7", "b")])
     assert rounds.keys == ["z", "a"]
-    assert rounds[1].identities == {"z": Identity("z", "x", ("-c", "/tmp/*", "*")), "a": Identity("a", "")}
+    assert rounds.identities == {"z": Identity("z", "x", ("-c", "/tmp/*", "*")), "a": Identity("a", "")}
 
 
 @pytest.mark.promise("files-do-not-explode")
@@ -73,16 +77,15 @@ def test_what_a_file_says_of_its_commands_can_not_fill_the_memory() -> None:
 
 @given(rounds_of_profiles(fewest=0))
 def test_profiles_put_into_columns_are_the_same_when_they_are_taken_out(profiles: list[Profile]) -> None:
-    rounds = Rounds.of(profiles)
-    assert len(rounds) == len(profiles)
-    assert list(rounds) == profiles
-    assert rounds[1:] == profiles[1:]
-    assert rounds == Rounds.of(profiles)
+    columns = columns_of(profiles)
+    views = stored_rounds(profiles)
+    assert views == profiles
+    assert [view.counts() for view in views] == [profile.counts() for profile in profiles]
+    assert [view.keys() for view in views] == [profile.keys() for profile in profiles]
+    assert columns_of(views) == columns
+    assert columns_of(views[1:]).number == len(profiles[1:])
     if profiles:
-        assert rounds[-1] == profiles[-1]
-        assert rounds != Rounds.of(profiles[1:])
-    with pytest.raises(IndexError):
-        rounds[len(profiles)]
+        assert columns != columns_of(profiles[1:])
 
 
 @given(
@@ -94,20 +97,16 @@ def test_profiles_put_into_columns_are_the_same_when_they_are_taken_out(profiles
 def test_panel_of_columns_is_that_of_their_profiles(
     stored: list[list[Profile]], now: list[Profile], pinned: list[Profile] | None, as_columns: bool
 ) -> None:
-    columns = [Rounds.of(one) for one in stored]
-    pin = None if pinned is None else Rounds.of(pinned)
-    current: Sequence[Profile] = Rounds.of(now) if as_columns else now
+    columns = [stored_rounds(one) for one in stored]
+    pin = None if pinned is None else stored_rounds(pinned)
+    current = stored_rounds(now) if as_columns else now
     metrics = ["wall", "cpu", "odd", "run_delay"]
-    assert_same(
-        tabulate(columns, current, pin, metrics),
-        tabulate([list(one) for one in columns], list(current), None if pin is None else list(pin), metrics),
-    )
+    assert_same(tabulate(columns, current, pin, metrics), tabulate(stored, now, pinned, metrics))
 
 
 @given(st.lists(rounds_of_profiles(fewest=0), min_size=1, max_size=4).filter(any))
 def test_typical_round_of_columns_is_that_of_their_profiles(stored: list[list[Profile]]) -> None:
-    columns = [Rounds.of(one) for one in stored]
-    assert typical(columns) == typical([list(one) for one in columns])
+    assert typical([stored_rounds(one) for one in stored]) == typical(stored)
 
 
 def build(chance: random.Random, keys: int, slow: float) -> Profile:
@@ -136,20 +135,19 @@ def test_comparison_with_columns_is_to_the_digit_that_with_their_profiles(
     seed: int, sessions: int, rounds: int, slow: float, pinned: bool
 ) -> None:
     chance = random.Random(seed)
-    stored = [Rounds.of([build(chance, 80, 1.0) for _ in range(rounds)]) for _ in range(sessions)]
+    plain = [[build(chance, 80, 1.0) for _ in range(rounds)] for _ in range(sessions)]
+    stored = [stored_rounds(one) for one in plain]
     now = [build(chance, 80, slow) for _ in range(rounds)]
     paired = sessions == 1 and not pinned
     one = compare(stored, now, paired=paired, pinned=stored[0] if pinned else None)
-    other = compare(
-        [list(session) for session in stored], now, paired=paired, pinned=list(stored[0]) if pinned else None
-    )
+    other = compare(plain, now, paired=paired, pinned=plain[0] if pinned else None)
     assert msgspec.json.encode(one) == msgspec.json.encode(other)
-    powers = [power_of_baseline(one, rounds=5) for one in (stored, [list(session) for session in stored])]
+    powers = [power_of_baseline(one, rounds=5) for one in (stored, plain)]
     assert msgspec.json.encode(powers[0]) == msgspec.json.encode(powers[1])
 
 
 def test_key_of_which_only_a_metric_that_is_not_compared_is_known_occurred_once() -> None:
-    stored = Rounds.of([Profile.from_dict({"make": {"count": 1, "wall": 1}, "ld": {"odd": 1}})] * 2)
-    panel = tabulate([stored], list(stored), None, ["wall"])
+    stored = stored_rounds([Profile.from_dict({"make": {"count": 1, "wall": 1}, "ld": {"odd": 1}})] * 2)
+    panel = tabulate([stored], stored, None, ["wall"])
     assert panel.baseline_counts[0].tolist() == [[1.0, 1.0], [1.0, 1.0]]
     assert math.isnan(panel.baseline[0][0, 0, panel.keys.index("ld")])

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hand_made_builds import build
 
 from pytest_ptreetime.decision.alignment import Level, Unit, align
-from pytest_ptreetime.decision.profile import Identity, Profile
-from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.decision.profile import Identity, Profile, columns_of
 from pytest_ptreetime.decision.starring import starred
 from pytest_ptreetime.wording.causes import difference_in_words
 
@@ -30,7 +29,7 @@ def keys(rounds: list[Profile] | tuple[Profile, ...]) -> list[set[str]]:
 
 
 def test_equal_keys_give_the_same_objects() -> None:
-    baseline, current = [[build(BUILD), build(BUILD)], Rounds.of([build(BUILD)])], [build(BUILD)]
+    baseline, current = [[build(BUILD), build(BUILD)], Profile.rounds_of(columns_of([build(BUILD)]))], [build(BUILD)]
     alignment = align(baseline, current, baseline[0])
     assert alignment.baseline is baseline
     assert alignment.current is current
@@ -94,8 +93,7 @@ def test_sums_are_added_up_and_peaks_are_not() -> None:
 
 def test_stored_rounds_are_aligned_like_profiles() -> None:
     profiles = [drawn("Xa8Qz1", "Yb8Qz2"), drawn("Pq3LmZ", "Rr4LmZ")]
-    stored = starred(Rounds.of(profiles))
-    assert isinstance(stored.rounds, Rounds)
+    stored = starred(Profile.rounds_of(columns_of(profiles)))
     assert [one.totals for one in stored.rounds] == [one.totals for one in starred(profiles).rounds]
     assert stored.rounds[0].parents == starred(profiles).rounds[0].parents
 

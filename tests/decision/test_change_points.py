@@ -9,8 +9,7 @@ import pytest
 
 from pytest_ptreetime.decision.change_points import change_points
 from pytest_ptreetime.decision.history import Point, history_of
-from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.decision.profile import Profile, columns_of
 
 NOISE = {"noise": 0.005, "least": 0.01}
 
@@ -60,7 +59,7 @@ def test_history_has_the_build_first_and_says_since_when_a_node_is_what_it_is() 
         }
         if number == 3:
             del nodes["make/cc1[a.c]"]
-        sessions.append(Rounds.of([Profile.from_dict(nodes)] * 3))
+        sessions.append(columns_of([Profile.from_dict(nodes)] * 3))
     points = [Point(f"{n}", f"2026-11-{n + 1:02}T00:00:00Z", f"{n}f2a1c9") for n in range(10)]
     history = history_of(sessions, points, "cpu")
     by_key = {each.key: each for each in history.series}

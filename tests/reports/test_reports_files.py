@@ -16,6 +16,7 @@ from report_sessions import HOSTILE_SOURCE, BuildEvents, build, measurement, reg
 
 from pytest_ptreetime.decision.finding import Comparison, Finding, PowerLevel
 from pytest_ptreetime.decision.profile import Profile
+from pytest_ptreetime.decision.typical import typical
 from pytest_ptreetime.errors import ReportFailed, UsageError
 from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.reports import Report, builtin_reports, find_report, report_names, results, write_report
@@ -23,7 +24,7 @@ from pytest_ptreetime.reports.chrome_trace import processors
 from pytest_ptreetime.reports.folded import folded
 from pytest_ptreetime.reports.lanes import end_of, places
 from pytest_ptreetime.reports.markdown import append_step_summary, workflow_commands
-from pytest_ptreetime.reports.results import SessionResult, typical, whole_of
+from pytest_ptreetime.reports.results import SessionResult, whole_of
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
 

@@ -18,12 +18,12 @@ from collections.abc import Mapping, Sequence
 
 from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.history import Point, history_of
-from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.decision.rounds import Rounds
+from pytest_ptreetime.decision.profile import Profile, columns_of
+from pytest_ptreetime.decision.typical import typical
 from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
 from pytest_ptreetime.recording.recording import Recording
-from pytest_ptreetime.reports.results import Measurement, SessionResult, typical
+from pytest_ptreetime.reports.results import Measurement, SessionResult
 from pytest_ptreetime.session.evaluation import evaluate
 from pytest_ptreetime.system.host import HostFacts
 
@@ -179,7 +179,7 @@ def measurement(
         sessions = [profiles] * 5
         result.baseline = typical(sessions)
         points = [Point(f"{day}", f"2026-11-{16 + day}T10:00:00Z", f"{day}f2a1c9d0e8b") for day in range(5)]
-        result.history = history_of([Rounds.of(profiles)] * 5, points, "cpu", most=500)
+        result.history = history_of([columns_of(profiles)] * 5, points, "cpu", most=500)
         result.comparison = compare(sessions, result.profiles)
         result.baseline_source = ".ptreetime/test_build.jsonl, 5 sessions, last 2026-11-20 4f2a1c9"
         result.outline_keys = list(profiles[0].totals)
