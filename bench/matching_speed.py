@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tabulate import tabulate
 
 from pytest_ptreetime.decision.matching import match
-from pytest_ptreetime.decision.process_table import Row, Table
+from pytest_ptreetime.decision.matching_table import Row, Table
 
 NUMBER = 10_000
 FLAGS = "-O1 -g -Wall -Wextra -Iinclude -Isrc -DNDEBUG"

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pytest_ptreetime.decision.command_changes import CommandChange, command_changes
 from pytest_ptreetime.decision.matching import match
-from pytest_ptreetime.decision.process_table import Table
+from pytest_ptreetime.decision.matching_table import Table
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.starring import OneKey, Starred, rounds_by_keys, shuffled, starred, table_of

@@ -9,7 +9,7 @@ from itertools import chain
 from math import fsum, log
 
 from pytest_ptreetime.decision.command_words import MOST_TEXTS, WORD, shape
-from pytest_ptreetime.decision.process_table import Node
+from pytest_ptreetime.decision.matching_table import Node
 from pytest_ptreetime.decision.programs import program_class
 
 __all__ = ["Likeness", "common_below", "likeness_of_names"]

@@ -1,6 +1,6 @@
 """Which node of one build is which of another: found as git finds renames, not by equal texts alone.
 
-    matching = match(before, after)      # tables (process_table.py)
+    matching = match(before, after)      # tables (matching_table.py)
     matching.pairs                       # index in before -> index in after, never two to one
 
 Equal keys first, wherever they are. What is left is looked for under matched parents, from a virtual root above both
@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from pytest_ptreetime.decision.command_words import Masks, vocabulary
 from pytest_ptreetime.decision.likeness import Likeness, common_below
-from pytest_ptreetime.decision.process_table import Node, Row, Table, tree_of
+from pytest_ptreetime.decision.matching_table import Node, Row, Table, tree_of
 from pytest_ptreetime.decision.programs import is_driver
 from pytest_ptreetime.decision.stepping_over import most_alike
 from pytest_ptreetime.keys.identity import FORK, main_file

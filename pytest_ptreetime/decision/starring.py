@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pytest_ptreetime.decision.command_words import shape
 from pytest_ptreetime.decision.command_words import starred as starred_text
 from pytest_ptreetime.decision.matching import Matching, match
-from pytest_ptreetime.decision.process_table import Row, Table
+from pytest_ptreetime.decision.matching_table import Row, Table
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.programs import is_told_by_its_file
 from pytest_ptreetime.decision.rekeying import rekeyed

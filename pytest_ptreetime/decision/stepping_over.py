@@ -14,7 +14,7 @@ from heapq import nlargest
 from itertools import chain, repeat
 
 from pytest_ptreetime.decision.likeness import Likeness, common_below, likeness_of_names
-from pytest_ptreetime.decision.process_table import Node
+from pytest_ptreetime.decision.matching_table import Node
 from pytest_ptreetime.keys.identity import FORK
 
 __all__ = ["most_alike"]

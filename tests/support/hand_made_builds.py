@@ -9,7 +9,7 @@ A line is a command; what it works on stands behind ``::``, or is all arguments.
 
 from __future__ import annotations
 
-from pytest_ptreetime.decision.process_table import Row
+from pytest_ptreetime.decision.matching_table import Row
 from pytest_ptreetime.decision.profile import Identity, Profile
 from pytest_ptreetime.decision.starring import table_of
 
