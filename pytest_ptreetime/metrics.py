@@ -173,4 +173,4 @@ def unknown_names(names: Iterable[str], known: Sequence[str], kind: str) -> str 
     unknown = [name for name in names if name not in known]
     if not unknown:
         return None
-    return f"there is no {kind} {', '.join(map(repr, unknown))}: choose of {', '.join(known)}"
+    return f"there is no {kind} {', '.join(map(repr, unknown))}: choose from {', '.join(known)}"

@@ -133,9 +133,9 @@ class _Line(msgspec.Struct):
         """Metric by metric: the numbers of all at once would take four times the memory of the columns."""
         size = len(self.keys)
         if len(self.parents) != size or len(set(self.keys)) != size:
-            raise msgspec.ValidationError(f"{size} keys, of which some are twice there or have no parent")
+            raise msgspec.ValidationError(f"{size} keys, not all of them unique and with a parent")
         if not -1 <= min(self.parents, default=-1) <= max(self.parents, default=-1) < size:
-            raise msgspec.ValidationError("a parent that is no key")
+            raise msgspec.ValidationError("a parent outside the list of keys")
         if not 0 <= self.rounds <= (self.rounds if self.values else ROUNDS_WITHOUT_VALUES):
             raise msgspec.ValidationError(f"{self.rounds} rounds, but no values")
         self.identities.check(size)

@@ -147,18 +147,18 @@ class Store:
         return self.directory / f"{file_name(test)}.{machine}.jsonl"
 
     def _read_as_named(self, path: Path) -> Baseline:
-        """One file of the store, which is of the test and the machine that its name has digests of.
+        """One file of the store; its name has digests of its test and its machine.
 
-        :raises BaselineCorrupt: it says that it is of others.
+        :raises BaselineCorrupt: its header names another test or another machine.
         """
         baseline = self.read(path)
         if path.name == self.path_of(baseline.test, baseline.host).name:
             return baseline
         test = path.name.startswith(f"{file_name(baseline.test)}.")
-        said = "was measured on another machine" if test else f"is of another test, {baseline.test}"
+        header = "is from another machine" if test else f"is of another test ({baseline.test})"
         raise BaselineCorrupt(
-            f"the baseline {near(path)} says that it {said} than its name says: restore it from version control, or "
-            "delete it and save it again"
+            f"the baseline {near(path)} {header} than its name says: restore it from version control, or delete it and "
+            "save it again"
         )
 
     @staticmethod

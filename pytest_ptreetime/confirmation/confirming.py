@@ -118,7 +118,7 @@ class _Alone:
     def look(self, number: int) -> None:
         """Measure as many pairs as the look with this number wants, and decide if they can."""
         if self._replays is None and self._is_late():
-            self.decided = Confirmation("undecided", "the time was spent before its turn came")
+            self.decided = Confirmation("undecided", "the time budget was used up before its turn came")
             return
         began = time.monotonic()
         try:
@@ -204,7 +204,7 @@ def _take_count(done: Confirmation, counted: Counted | None, smallest: float) ->
 def _outcome(samples: tuple[list[float], list[float]], estimate: Estimate | None) -> Confirmation:
     before, after = samples
     if estimate is None:
-        reason = f"the time was spent after {len(after)} pairs"
+        reason = f"the time budget was used up after {len(after)} pairs"
         return Confirmation("undecided", reason, before=before, after=after)
     low, high = estimate.effect - estimate.reach, estimate.effect + estimate.reach
     done = Confirmation(
@@ -217,5 +217,5 @@ def _outcome(samples: tuple[list[float], list[float]], estimate: Estimate | None
     )
     if estimate.verdict is None:
         done.outcome = "undecided"
-        done.reason = "the replays vary too much" if len(after) >= LOOKS[-1] else "the time was spent"
+        done.reason = "the replays vary too much" if len(after) >= LOOKS[-1] else "the time budget was used up"
     return done

@@ -138,10 +138,10 @@ def _check(answer: Answer, node: ProcessNode, image: Image) -> None:
     if answer.timed_out:
         raise Refused("its replay does not end")
     if answer.status == -signal.SIGSYS:
-        raise Refused("it talks to a server, and what that one does is not its own work")
+        raise Refused("it talks to a server, whose work is not its own")
     if answer.status != 0:
         how = f"is killed by signal {-answer.status}" if answer.status < 0 else f"ends with exit status {answer.status}"
-        raise Refused(f"its replay {how}: what it needs is gone, or is not to be had in a sandbox")
+        raise Refused(f"its replay {how}: what it needs is gone, or not available in a sandbox")
     for verb, did, does in (
         ("reads", node.read_bytes, answer.read_bytes),
         ("writes", node.written_bytes, answer.written_bytes),

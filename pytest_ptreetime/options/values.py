@@ -58,13 +58,13 @@ def parse_rounds(text: str) -> int | str:
 def parse_positive(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() else 0
     if number < 1:
-        raise ValueError("give a whole number from 1 on")
+        raise ValueError("give a whole number of at least 1")
     return number
 
 
 def parse_natural(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ValueError("give a whole number from 0 on")
+        raise ValueError("give a whole number of at least 0")
     return int(text)
 
 

@@ -220,7 +220,7 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
 
     session = _session(item.config)
     failures = []
-    with os_errors_as(RecordingFailed, "the measurements can't be judged"):
+    with os_errors_as(RecordingFailed, "the measurements can't be compared"):
         from pytest_ptreetime.reports.terminal import failure_text, properties
 
         for evaluation in fixture.pending:

@@ -70,7 +70,7 @@ def add_machine_info(hook: Any, info: dict[str, str]) -> None:
     for name, function in _implementations(caller):
         function({"info": before})
         if not _is_information(before):
-            raise UsageError(f"{caller.name} of {name} has put in what is no text: {before!r}")
+            raise UsageError(f"{caller.name} of {name} has put in something that is not text: {before!r}")
 
 
 def _is_information(info: Mapping[Any, Any]) -> bool:
@@ -122,8 +122,8 @@ def _refuse(caller: Any, is_right: _IsRight, wanted: str, arguments: Mapping[str
     for name, function in _implementations(caller):
         own = function(arguments)
         if own is not None and not is_right(own):
-            raise UsageError(f"{caller.name} of {name} has returned {own!r}: it has to return {wanted}")
-    raise UsageError(f"{caller.name} has returned {answer!r}: it has to return {wanted}")
+            raise UsageError(f"{caller.name} of {name} has returned {own!r}: it must return {wanted}")
+    raise UsageError(f"{caller.name} has returned {answer!r}: it must return {wanted}")
 
 
 def _implementations(caller: Any) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], Any]]]:

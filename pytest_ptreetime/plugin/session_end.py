@@ -46,7 +46,7 @@ class Outcome:
             self.errors.append(str(error))
         except KeyboardInterrupt:
             self.interrupted = True
-            self.errors.append(f"{what} not written: interrupted; what was there before is as it was")
+            self.errors.append(f"{what} not written: interrupted; the earlier one is unchanged")
 
 
 def finish(

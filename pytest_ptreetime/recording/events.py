@@ -275,7 +275,7 @@ def decode_stream(stream: bytes | memoryview, source: str) -> Iterator[list[Even
             raise FileUnreadable(f"{source}: truncated frame at byte {position}: {length} bytes promised")
         payload = view[begin : begin + length]
         if zlib.adler32(payload) != check_sum:
-            raise FileUnreadable(f"{source}: damaged frame at byte {position}: its check sum is another one")
+            raise FileUnreadable(f"{source}: damaged frame at byte {position}: its check sum does not match")
         try:
             yield decode_frame(payload)
         except ValueError as error:

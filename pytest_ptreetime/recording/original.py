@@ -282,18 +282,18 @@ def _parsed(data: bytes, source: str, offset: int | None = None) -> Any:
     except json.JSONDecodeError as error:
         position = len(text[: error.pos].encode("utf-8", "surrogateescape"))
         where = f" at byte {position}" if offset is None else ""
-        raise FileUnreadable(f"{source}: no JSON{where}: {error.msg}: truncated, or not a recording") from None
+        raise FileUnreadable(f"{source}: not JSON{where}: {error.msg}: truncated, or not a recording") from None
     except (ValueError, RecursionError) as error:
-        raise FileUnreadable(f"{source}: no JSON of a recording: {error}") from None
+        raise FileUnreadable(f"{source}: not the JSON of a recording: {error}") from None
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _event(parsed: Any, where: str) -> OriginalEvent:
     if not isinstance(parsed, dict) or not isinstance(parsed.get("evt"), str):
-        raise FileUnreadable(f'{where} is no event: it has no "evt"')
+        raise FileUnreadable(f'{where} is not an event: it has no "evt"')
     kind = parsed["evt"].strip()
     if kind not in _TAGS:
         raise FileUnreadable(f"{where} is of an unknown kind, {kind[:40]!r}")
@@ -301,7 +301,7 @@ def _event(parsed: Any, where: str) -> OriginalEvent:
         # The types by the same rules as on the fast path; strings may hold lone surrogates here.
         event: OriginalEvent = msgspec.convert({**parsed, "evt": kind.ljust(_TAG_WIDTH)}, OriginalEvent)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise FileUnreadable(f"{where} ({kind}) is not as it should be: {error}") from None
+        raise FileUnreadable(f"{where} ({kind}) is invalid: {error}") from None
     return event
 
 

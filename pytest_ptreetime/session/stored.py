@@ -73,7 +73,7 @@ def recording_saver(settings: Settings, label: Label) -> Callable[[Round], None]
     if settings.record_dir is None:
         return None
     directory = Path(settings.record_dir)
-    what = f"the recordings can't be kept in {directory}"
+    what = f"the recordings can't be saved in {directory}"
     with os_errors_as(ReportFailed, what):
         directory.mkdir(parents=True, exist_ok=True)
     readable = store.file_name(label.stored_as)

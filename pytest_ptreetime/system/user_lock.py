@@ -91,7 +91,7 @@ def _make_private(directory: Path) -> None:
         raise UsageError(f"there is no directory {directory.parent} for temporary files: set TMPDIR") from None
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISDIR(status.st_mode):
-        raise UsageError(f"{directory}, for this user's locks, is no directory: {help_}")
+        raise UsageError(f"{directory}, for this user's locks, is not a directory: {help_}")
     if status.st_uid != os.geteuid() or mode & 0o077:
         raise UsageError(
             f"the directory {directory} for this user's locks belongs to user {status.st_uid} with mode {mode:04o}, "

@@ -28,7 +28,7 @@ def user_pattern(text: str, what: str, *, flags: int = 0) -> re.Pattern[str]:
             warnings.simplefilter("ignore")  # a nested set in a pattern is the user's to want
             return re.compile(text, flags)
     except _WRONG as error:
-        raise UsageError(f"{what} is wrong: not a regular expression of Python's: {error}") from None
+        raise UsageError(f"{what} is not a regular expression of Python's: {error}") from None
 
 
 def check_replacement(pattern: re.Pattern[str], replacement: str, what: str) -> None:

@@ -92,8 +92,8 @@ class Launched:
             self.process.wait()
             if number < 0:
                 raise UsageError(
-                    f"addresses can't be fixed here ({os.strerror(-number)}), as a container's seccomp profile may "
-                    "say: leave --ptreetime-no-aslr out, or allow personality(2)"
+                    f"address randomisation can't be switched off here ({os.strerror(-number)}), perhaps by a "
+                    "container's seccomp profile: leave --ptreetime-no-aslr out, or allow personality(2)"
                 )
             program = os.fsdecode(self.command.args[0])
             raise CommandFailed(f"can't run {program}: {os.strerror(number)}")

@@ -53,7 +53,7 @@ class Completeness(msgspec.Struct):
         if self.lost:
             said.append(f"at least {_many(self.lost, 'event was', 'events were')} lost ({'; '.join(self.lost_what)})")
         if self.interposer_only:
-            said.append("the interposer alone made it, so programs that are not dynamic are missing")
+            said.append("it was made by the interposer alone, so static programs are missing")
         if self.balanced() is False:
             said.append(
                 f"{_many(self.creates + 1, 'process was', 'processes were')} created, but "

@@ -98,7 +98,7 @@ _SENTENCES: dict[RemarkKind, str | Callable[[Comparison, Mapping[str, Any]], str
     "unpaired-rounds": "{before} rounds were paired with {now}; the surplus was left out",
     "unsteady-count": _unsteady_count,
     "left-to-wrapper": _left_to_wrapper,
-    "scatter": "nodes scatter {factor:.1f} times as much as in the baseline; judged accordingly",
+    "scatter": "nodes scatter {factor:.1f} times as much as in the baseline; the tests allow for that",
     "shift-unexplained": "{shift}, which the calibration does not explain",
     "shift-undecided-busy": f"{{shift}}; {_UNDECIDED}: {_BUSY}",
     "shift-undecided-split": (
@@ -106,7 +106,7 @@ _SENTENCES: dict[RemarkKind, str | Callable[[Comparison, Mapping[str, Any]], str
     ),
     "shift-undecided-commands": _undecided_commands,
     "shift-contradicted": (
-        "{shift}, but the calibration by another one; either it was disturbed, or the build changed as a whole: "
+        "{shift}, but the calibration moved by another amount; either it was disturbed, or the build changed as a whole: "
         "repeat it, or interleave"
     ),
     "shift-removed-busy": f"{{shift}}, taken out; {_BUSY}, so that nothing more is known of its speed",

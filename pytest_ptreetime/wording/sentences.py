@@ -136,7 +136,7 @@ def _waited(finding: Finding) -> str:
 def power_sentence(power: Power) -> str:
     """As ``with 5 rounds ... a change of cpu by 3.0 % or more in nodes above 50 ms would have been found ...``."""
     if not power.metric:
-        return "no times are stored: only changes of counts can be found, all of them"
+        return "no times are stored: only changes of counts can be found, but all of those"
     if power.paired:
         data = f"these {counted(power.rounds, 'interleaved round')}"
     else:

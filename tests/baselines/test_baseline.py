@@ -245,7 +245,7 @@ def test_add_when_the_stored_file_is_corrupt_leaves_it_alone(tmp_path: Path) -> 
     ("test", "host", "says"),
     [
         ("tests/test_other.py::test_it", HOST, "is of another test, tests/test_other.py::test_it"),
-        (TEST, msgspec.structs.replace(HOST, cpu_count=64), "was measured on another machine"),
+        (TEST, msgspec.structs.replace(HOST, cpu_count=64), "is from another machine than its name says"),
     ],
 )
 def test_file_whose_header_contradicts_its_name_is_refused_and_left_alone(

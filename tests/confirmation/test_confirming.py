@@ -69,7 +69,7 @@ def test_budget_when_it_is_spent_leaves_suspects_undecided(
     after = BusyBuild.made(tmp_path / "after", programs, {**WORK, "c": 12_000})
     ab(before, after, "--budget", "0.000001")
     told = " ".join(capsys.readouterr().out.split())
-    assert "because the time was spent before its turn came" in told
+    assert "because the time budget was used up before its turn came" in told
     assert "confirmed by" not in told
 
 

@@ -63,7 +63,7 @@ def look_at(tree: ProcessTree) -> None:
         for name in ("wall", "user", "sys", "cpu", "startlag", "exitlag", "run_delay"):
             value = getattr(node, name)
             if value is not None and not value == value:
-                raise Violation(f"{name} is no number")
+                raise Violation(f"{name} is not a number")
         node.key.encode()
         if not node.key.isprintable():
             raise Violation("a key can't be printed")

@@ -325,14 +325,14 @@ def test_header_when_a_test_measures_names_the_tracer_and_otherwise_nothing(
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("--ptreetime-tracer=truss", "there is no tracer 'truss': choose of auto, ebpf, ptrace"),
-        ("--ptreetime-report=htlm", "there is no report 'htlm': choose of *html"),
+        ("--ptreetime-tracer=truss", "there is no tracer 'truss': choose from auto, ebpf, ptrace"),
+        ("--ptreetime-report=htlm", "there is no report 'htlm': choose from *html"),
         ("--ptreetime-report=html:", "give a file after the colon"),
         ("--ptreetime-against=HEAD", "no git repository here"),
-        ("--ptreetime-lnt-suite=nts", "there is no LNT suite 'nts': choose of compile, ptreetime"),
+        ("--ptreetime-lnt-suite=nts", "there is no LNT suite 'nts': choose from compile, ptreetime"),
         ("--ptreetime-run-order=abc", "run order 'abc' is not a number"),
         ("--ptreetime-lnt-submit=lnt.example", "is not the address of an LNT server"),
-        ("--ptreetime-baseline-name=relase", "no baseline in .ptreetime called 'relase': choose of main, release"),
+        ("--ptreetime-baseline-name=relase", "no baseline in .ptreetime called 'relase': choose from main, release"),
     ],
 )
 def test_name_when_it_does_not_exist_is_a_usage_error_before_any_build(

@@ -21,7 +21,7 @@ def test_pattern_is_that_of_re_with_its_flags() -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "(" * 900, "*a", "a{2,1}", r"\N{NO SUCH CHARACTER}", "(?P<a>)(?P<a>)"])
 def test_pattern_that_is_none_is_a_usage_error_that_names_the_option(pattern: str) -> None:
-    with pytest.raises(UsageError, match=r"--ptreetime-redact is wrong: not a regular expression"):
+    with pytest.raises(UsageError, match=r"--ptreetime-redact is not a regular expression"):
         user_pattern(pattern, "--ptreetime-redact")
 
 

@@ -94,12 +94,12 @@ def test_machine_info(project: Project) -> None:
 
 
 NONSENSE = {
-    "pytest_ptreetime_key(node)": ("return 7", "has returned 7: it has to return a text or None"),
-    "pytest_ptreetime_normalize_args(node)": ("return 'a.c'", "has returned 'a.c': it has to return a list of texts"),
-    "pytest_ptreetime_compare()": ("return 'ok'", "has returned 'ok': it has to return a Comparison or None"),
-    "pytest_ptreetime_tracers()": ("return ['x']", "has returned ['x']: it has to return a dictionary of names"),
-    "pytest_ptreetime_reports()": ("return [7]", "has returned [7]: it has to return a list of reports"),
-    "pytest_ptreetime_machine_info(info)": ("info['rack'] = 12", "has put in what is no text: {'rack': 12}"),
+    "pytest_ptreetime_key(node)": ("return 7", "has returned 7: it must return a text or None"),
+    "pytest_ptreetime_normalize_args(node)": ("return 'a.c'", "has returned 'a.c': it must return a list of texts"),
+    "pytest_ptreetime_compare()": ("return 'ok'", "has returned 'ok': it must return a Comparison or None"),
+    "pytest_ptreetime_tracers()": ("return ['x']", "has returned ['x']: it must return a dictionary of names"),
+    "pytest_ptreetime_reports()": ("return [7]", "has returned [7]: it must return a list of reports"),
+    "pytest_ptreetime_machine_info(info)": ("info['rack'] = 12", "has put in something that is not text: {'rack': 12}"),
 }
 
 
