@@ -121,7 +121,7 @@ class StoreMissing(BaselineError):
 
 
 class BaselineMissing(BaselineError):
-    """The store is there, and has nothing of this test."""
+    """The store exists, but has no baseline of this test."""
 
 
 class BaselineOtherVersion(BaselineError):

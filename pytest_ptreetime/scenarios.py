@@ -115,7 +115,7 @@ def edit(path: StrPath, *, append: str | None = None, replace: tuple[str, str] |
 
 
 def clean(*paths: StrPath) -> Step:
-    """Remove files and directories before each run; glob patterns are allowed, and what is not there is no error.
+    """Remove files and directories before each run; glob patterns are allowed, missing paths are not errors.
 
     :raises ScenarioError: at the run: a path is the build's own directory or one above it.
     """

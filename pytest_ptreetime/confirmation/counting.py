@@ -1,6 +1,6 @@
 """Instructions counted under an emulator: the same number in each run of most compilers, on any machine.
 
-By QEMU's user mode emulation with a plugin of ours (14 times the processor time), or by valgrind's cachegrind (34
+By QEMU's user mode emulation with this package's plugin (14 times the processor time), or by valgrind's cachegrind (34
 times). They see the program's own instructions: not the kernel's, not caches or waiting, and of a program that compiles
 itself while it runs (a JIT) something else than what a processor would.
 """

@@ -68,7 +68,7 @@ class Columns:
         number: int,
         identities: dict[str, Identity] | None = None,
     ) -> Columns:
-        """With parents by name; one that is no key becomes one."""
+        """With parents by name; a parent that is not among the keys is added to them."""
         names = [parents.get(key) for key in keys]
         index = {key: position for position, key in enumerate(keys)}
         for name in names:

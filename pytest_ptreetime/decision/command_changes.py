@@ -1,6 +1,6 @@
 """What changed in the commands of nodes that are compared with themselves.
 
-The order of words is no change, nor is a word that looks drawn, or that differs between rounds of one build.
+The order of words does not matter, nor does a word that looks random or that differs between rounds of one build.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def compare(
     :param tracing_cost: the seconds that tracing adds to a process; findings that are smaller say so.
     :param suspects: name so many processes at most that may have become slower (``Comparison.suspects``).
     :raises UsageError: there is no current round, a paired baseline of several sessions, an impossible setting, or a
-        metric that is neither one of ours nor in any profile.
+        metric that is neither in the table of metrics nor in any profile.
     :raises MemoryError: a limit of address space leaves no room for numpy and scipy.
     """
     _check(baseline, current, paired, fdr)
@@ -333,7 +333,7 @@ def _decide(result: Comparison, panel: Panel, terms: Terms, rounds: Sequence[Pro
     result.power = power_of_levels(decision.levels, sessions=result.sessions, rounds=pairs, paired=terms.paired)
     add_remarks(result, panel, decision, terms)
     worse = settle(result)
-    # the question is put to sizeable nodes; where there are none it is decided
+    # power is asked of sizeable nodes only; without any the comparison is decided
     resolution = result.power.effect if result.power is not None and result.power.above >= SIZEABLE else 0.0
     result.decided = worse or (not result.contentions and resolution <= DECISIVE_RESOLUTION)
 

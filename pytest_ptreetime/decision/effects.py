@@ -68,7 +68,7 @@ class Effects:
     machine_allowance: float = 0.0
     #: By how much more than its threshold a node has to change, as the machine may have moved without being seen.
     doubt: Array | float = 0.0
-    #: The rounds of all nodes, those left out by `only` too; None where there are none to look at.
+    #: The rounds of all nodes, also of those left out by `only`; None where none are needed.
     disturbances: Disturbances | None = None
     #: Where in them these nodes are.
     positions: Mask | None = None

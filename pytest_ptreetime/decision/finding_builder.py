@@ -50,7 +50,7 @@ CONFIDENCE = 0.95
 
 
 def roots_of(panel: Panel) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which keys are roots of the baseline's trees, and of this session's; the build as a whole is none."""
+    """Which keys are roots of the baseline's trees, and of this session's; the build as a whole is not one."""
     before = (panel.parents_before < 0) & (np.median(panel.baseline_counts[-1], axis=0) > 0)
     now = (panel.parents_now < 0) & (panel.current_counts[0] > 0)
     before[-1] = now[-1] = False

@@ -29,7 +29,7 @@ __all__ = ["Matching", "Row", "Table", "match"]
 
 MOST_COMPARED = 40_000  # pairs of nodes of one subject that are compared each with each
 ENOUGH_BELOW = 0.3  # Dice of what is below, from which the only two of a class are one step
-MOST_VOTERS = 1000  # nodes below another that are asked whose they are
+MOST_DESCENDANTS_ASKED = 1000  # nodes below another that are asked whose they are
 MOST_VOTES = 0.5  # share of the matched children of a node that are another's children, from which the two are one
 
 _Label = TypeVar("_Label", bound=Hashable)
@@ -302,7 +302,7 @@ def _nearest_matched(node: Node) -> Iterator[Node]:
     """The partners of what is matched below ``node`` with nothing matched between, as far as is worth looking."""
     rest = list(node.children)
     for below in rest:
-        if len(rest) > MOST_VOTERS:
+        if len(rest) > MOST_DESCENDANTS_ASKED:
             break
         if below.partner is not None:
             yield below.partner

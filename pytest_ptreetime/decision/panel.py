@@ -126,7 +126,7 @@ def with_build(panel: Panel, left_out: npt.NDArray[np.bool_]) -> Panel:
 
 
 def _index(sessions: Sequence[Columns]) -> dict[str, int]:
-    """Every key's position; a key that occurs in no round, as the parent of others, is none of them."""
+    """Every key's position, but for keys that occur in no round and are there only as the parents of others."""
     index: dict[str, int] = {}
     previous: list[str] = []
     for rounds in sessions:

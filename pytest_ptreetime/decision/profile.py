@@ -169,7 +169,7 @@ class Profile:
         Without a ``parent`` it is the one key whose names, the arguments in brackets aside, are the longest part of the
         key's up to a ``/``: ``make/gcc[-c a.c]`` of ``make/gcc/cc1[a.c]``.
 
-        :raises UsageError: a value is no number, or the parents go round in a circle.
+        :raises UsageError: a value is not a number, or the parents form a cycle.
         """
         totals: dict[str, dict[str, float]] = {}
         parents: dict[str, str | None] = {}
@@ -299,7 +299,7 @@ def _names(key: str) -> str:
 
 
 def _parent_by_path(key: str, by_names: Mapping[str, list[str]]) -> str | None:
-    """The key whose names are the next part of ``key``'s; where several have them, who it was can't be said."""
+    """The key whose names are the next part of ``key``'s; None where several have them, which is ambiguous."""
     prefix = _names(key)
     while "/" in prefix:
         prefix = prefix.rpartition("/")[0]

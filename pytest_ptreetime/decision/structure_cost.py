@@ -10,7 +10,7 @@ A difference is judged by the processor time that it adds to the build, not by b
 
 Added units fail where their sum is at least the minimum effect of the build's cpu, what was added less what was removed
 is, too, and the build as a whole did not become much cheaper. Removed ones never fail, and are worth a finding where
-what was removed less what was added is as much: a renamed file is no improvement. Programs that do little but start, an
+what was removed less what was added is as much: renaming is no improvement. Programs that do little but start, an
 ``echo`` in each recipe, have to add up to ten times as many seconds: of a small build the start of a process is much.
 """
 

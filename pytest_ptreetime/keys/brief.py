@@ -26,7 +26,7 @@ def brief(name: str, args: Sequence[str]) -> str:
 
 
 def _main_argument(args: Sequence[str]) -> list[str]:
-    """The first argument that is no option and no option's value; the output where a driver links."""
+    """The first argument that is neither an option nor the value of one; the output where a driver links."""
     if _OUTPUT in args[:-1] and not any(word in args for word in _COMPILES):
         return [args[args.index(_OUTPUT) + 1]]
     for before, argument in pairwise(args):

@@ -56,7 +56,7 @@ class Decoded(dict[bytes, str]):
         return b"\0".join((b"", *program.args, b"")).decode(_ENCODING, _ERRORS)
 
     def first_argument(self, node: ProcessNode) -> str | None:
-        """``node.args[1]``, empty where there are none behind element 0; None where they are not known."""
+        """``node.args[1]``, empty where there are no arguments; None where they are not known."""
         if node._args is not None:
             return node._args[1] if len(node._args) > 1 else ""
         program = node._program

@@ -76,7 +76,7 @@ def _works_in(root: ProcessNode, wrappers: Mapping[int, ProcessNode | None], dec
 
 
 def _other_name(nodes: Sequence[ProcessNode], build: str, decoded: Decoded) -> str:
-    """The name of ``build`` that leads through a symbolic link; empty where there is none or it is not sure.
+    """The name of ``build`` that leads through a symbolic link; empty without one, or where it is ambiguous.
 
     Sure is what a shell says (``cd NAME && ...``, and its child is in the build) and CMake's ``-B NAME``, which is its
     own directory where it checks the build system. Else it is the path that the arguments name most often among those
@@ -103,7 +103,7 @@ def _sure_names(node: ProcessNode, build: str, decoded: Decoded) -> Iterator[str
 
 
 def _name_of(build: str, said: str, real: str | None) -> str:
-    """What ``build`` is called by whoever calls the directory ``real`` ``said``."""
+    """The path of ``build`` as seen from a process that calls the directory ``real`` ``said``."""
     if real is None or not f"{real}/".startswith(build + "/"):
         return ""
     below = real[len(build) :]

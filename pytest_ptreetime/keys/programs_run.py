@@ -49,7 +49,7 @@ def compiled(tree: ProcessTree) -> Compiled:
 
 
 def _programs(tree: ProcessTree) -> Iterator[tuple[ProcessNode, Identity]]:
-    """Every node that is a program, with its identity; the forks of a program, which run it on, are none."""
+    """Every node that ran a program of its own, with its identity: not the forks of a program."""
     if not tree.complete:
         raise RecordingFailed(f"what ran is not known: the recording is not complete: {tree.incomplete_reason}")
     keys, identities = Keyer().named(tree)
@@ -65,7 +65,7 @@ def _is_itself_again(node: ProcessNode) -> bool:
 
 
 def _label(node: ProcessNode, identity: Identity) -> str:
-    """``cc1 src/lvm.c``: the name and what it works on; of a program that is not known, the first that is no option."""
+    """``cc1 src/lvm.c``: the name and what it works on; of an unknown program its first non-option."""
     if _is_known(node):
         return f"{identity.name} {identity.subject}".rstrip()
     words = identity.words
@@ -80,7 +80,7 @@ def _is_known(node: ProcessNode) -> bool:
 
 
 def _sources(node: ProcessNode, identity: Identity) -> list[str]:
-    """The files that the node compiles; none where it is no compiler, or only preprocesses."""
+    """The files that the node compiles; none where it is not a compiler, or only preprocesses."""
     args = node.args or []
     launched = node.exe is not None and node.exe.rpartition("/")[2] in LAUNCHERS  # ccache can be called gcc
     if launched or rule_of(node.name, args[1] if len(args) > 1 else "") not in COMPILERS:

@@ -82,8 +82,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "baseline",
         "compare with the stored baselines in DIR (`.ptreetime`), which is relative to pytest's rootdir. "
-        "A store that is missing or damaged fails the test before the build runs; a test that the store "
-        "has nothing of passes and is told, also with `-q`",
+        "A store that is missing or damaged fails the test before the build runs; a test without a "
+        "stored baseline passes and is reported, also with `-q`",
         metavar="DIR",
         implied=DEFAULT_STORE,
     ),

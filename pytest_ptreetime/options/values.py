@@ -83,7 +83,7 @@ def parse_least_seconds(text: str) -> float:
 
 
 def _number(text: str) -> float | None:
-    """The number that ``text`` is; None where it is none, or no finite one."""
+    """``text`` as a number; None where it is not a finite number."""
     try:
         number = float(text)
     except ValueError:

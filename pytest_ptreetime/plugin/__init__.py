@@ -185,7 +185,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, None]:
 
 
 def _without_traceback(outcome: Any) -> BaseException | None:
-    """The error of a phase; one of ours is told in its own words."""
+    """The error of a phase; one of this package is shown without its traceback."""
     error: BaseException | None = outcome.excinfo[1] if outcome.excinfo is not None else None
     if isinstance(error, PtreetimeError):
         outcome.force_exception(pytest.fail.Exception(str(error), pytrace=False))

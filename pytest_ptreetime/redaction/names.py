@@ -1,4 +1,4 @@
-r"""Which names say that their value is secret, and which values are none whatever they are called.
+r"""Which names say that their value is secret, and which values never are, whatever their name.
 
 The last words of a name decide: ``API_KEY`` is secret, ``API_KEY_FILE`` is not. How it is written does not matter
 (``clientSecret``, ``-DCLIENT_SECRET``, ``client.secret``).

@@ -24,7 +24,7 @@ FLAT_BELOW = 0.02  # a spread of less than this part is drawn as flat as it is
 
 
 def sparkline(values: Sequence[float | None], most: int = LONGEST_SPARKLINE) -> str:
-    """The last ``most`` values as bars from the smallest to the largest; a blank where there is none."""
+    """The last ``most`` values as bars from the smallest to the largest; a blank for a missing one."""
     last = values[-most:]
     known = [value for value in last if value is not None]
     if not known:

@@ -266,5 +266,5 @@ def _finite(values: Iterable[float]) -> list[float]:
 
 
 def _naive_utc(seconds: float) -> str:
-    """LNT drops an offset on SQLite without a word, so there is none; the form is ``lnt.testing``'s own."""
+    """LNT silently drops an offset on SQLite, so none is given; the format is ``lnt.testing``'s own."""
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")

@@ -43,7 +43,7 @@ def submission_url(url: str, suite: str, *, rest: bool = False) -> str:
     try:
         parts = parse.urlsplit(url)
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # half an IPv6 address, a port that is no number
+    except ValueError:  # half an IPv6 address, a port that is not a number
         known = False
     if not known or not re.fullmatch(r"[!-~]+", url):
         raise UsageError(f"{url!a} is not the address of an LNT server: give http://HOST[:PORT], in ASCII")
@@ -150,7 +150,7 @@ def _sent(asked: request.Request) -> str:
 
 
 def _answer(body: bytes) -> dict[str, Any]:
-    """The JSON object that the server answered; empty where it is none."""
+    """The server's answer as a JSON object; empty where it is something else."""
     try:
         answer = json.loads(body)
     except ValueError:

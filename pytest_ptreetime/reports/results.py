@@ -196,7 +196,7 @@ def from_recordings(
     baseline: Sequence[Recording] = (),
     substitutions: Sequence[tuple[str, str]] = (),
 ) -> SessionResult:
-    """The result of a session that never was: stored recordings as the rounds of one build called ``name``.
+    """Stored recordings as the result of a session: they are the rounds of one build called ``name``.
 
     :param baseline: the rounds of another build to show beside it.
     """

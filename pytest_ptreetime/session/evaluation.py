@@ -61,7 +61,7 @@ class Evaluation:
 class WorkerResult(msgspec.Struct):
     """What an xdist worker sends to its controller: finished measurements, and sessions to be stored by their test.
 
-    Both are encoded by the modules whose they are, a session as the store's own line.
+    Each is encoded by its own module, a session as the store's line.
     """
 
     result: bytes

@@ -210,7 +210,7 @@ class MeasuringSession:
             self.hooks.machine_info(machine_info)
         return SessionResult(
             started=self.started,
-            ended=self.started + time.monotonic() - self._began,  # whoever sets the clock meanwhile
+            ended=self.started + time.monotonic() - self._began,  # even if the clock is set meanwhile
             host=self.host,
             machine=self.settings.machine or self.host.hostname,
             commit=self.commit,

@@ -26,7 +26,7 @@ class Progress(Protocol):
 
 
 class SilentProgress:
-    """Progress that nobody looks at."""
+    """Progress that is not shown."""
 
     def waiting(self, holder: int | None) -> None:
         pass
@@ -47,7 +47,7 @@ def _waiting_for(holder: int | None) -> str:
 
 
 class WaitingLine(SilentProgress):
-    """For where there is no terminal: a line when another measurement has to be waited for, and no other.
+    """Without a terminal: a line when another measurement has to be waited for, and nothing else.
 
     :param write: puts text where it is seen while the test runs.
     """

@@ -74,7 +74,7 @@ def _target(repository: Path) -> str:
             break
     else:
         candidates = DEFAULT_TARGETS
-        advice = f"there is none of {', '.join(DEFAULT_TARGETS)}: name the revision instead of {MERGE_BASE}"
+        advice = f"none of {', '.join(DEFAULT_TARGETS)} exists: name the revision instead of {MERGE_BASE}"
     for candidate in candidates:
         if _commit(repository, candidate) is not None:
             return candidate

@@ -143,7 +143,7 @@ def _redacting(on_events: Callable[[list[Event]], None], redactor: Redactor) -> 
 
 
 def run_untraced(build: Build) -> float:
-    """The wall time of ``build`` in seconds when nobody looks: from the opening of the gate to the end of its root.
+    """The wall time of ``build`` in seconds, untraced: from the opening of the gate to the end of its root.
 
     :raises CommandFailed: it could not be started, or did not end with exit status 0 (with ``check``).
     """

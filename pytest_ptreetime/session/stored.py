@@ -53,7 +53,7 @@ class Stores:
             ) from None
 
     def last_session(self, settings: Settings, label: Label) -> Sequence[Profile]:
-        """The session that this one will be stored beside, whose names it takes; none where there is none."""
+        """The newest stored session, whose names this one takes; empty where there is none."""
         if settings.save_baseline is None:
             return ()
         where = self.at(settings.save_baseline, settings)

@@ -1,4 +1,4 @@
-"""What this process was started with, where Python has changed it before the first line of ours ran.
+"""What this process was started with, where Python changed it before the package's first line ran.
 
 Python ignores SIGPIPE and SIGXFSZ, and puts LC_CTYPE into the environment where no locale is set (PEP 538). Whether
 that was there before is in /proc; the signals are told by the native program that the command `ptreetime` is

@@ -1,4 +1,4 @@
-"""Who has a lock answers, while it has it, whoever asks: whether it is started from there.
+"""The holder of a lock tells each process that waits for it whether it was started by the holder.
 
 The kernel tells both sides of a socket who the other one is, each in its own numbers. So it does not matter that a
 process has another number in a pid namespace of its own, nor whose number its ancestor's was before; and nothing is

@@ -1,6 +1,6 @@
 """Temporary files and directories of a process that may be killed at any moment: the next one removes them.
 
-Each is locked (flock) for as long as its process needs it. One that nobody has locked any more was left by a process
+Each is locked (flock) for as long as its process needs it. One that is no longer locked was left behind by a process
 that was killed; it is removed by the next process of the same user that makes one in the same place. The kernel takes a
 lock away however its process ends, and no pid is asked that could have become another process's. The standard library's
 tempfile leaves what it made where the process is killed, and nothing would tell it from what is in use.

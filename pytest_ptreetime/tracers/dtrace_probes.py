@@ -18,7 +18,7 @@ _PROBE = re.compile(r"^[pr]\d*:(dt_(\d+)_\S*)", re.MULTILINE)
 
 
 def remove_probes_of_the_dead() -> None:
-    """Remove every probe whose dtrace is no more. The kernel refuses to lose one that is in use."""
+    """Remove every probe whose dtrace has ended. The kernel refuses to remove one that is in use."""
     for file in _FILES:
         with suppress(OSError):
             probes = _PROBE.findall(file.read_text())

@@ -115,7 +115,7 @@ class GrowingStream:
         return position if not self.cut_short else len(data)
 
     def _frame(self, view: memoryview, begin: int, end: int) -> list[Event] | None:
-        """The events of the frame between ``begin`` and ``end``; None where it is none after all."""
+        """The events of the frame between ``begin`` and ``end``; None where it turns out not to be a frame."""
         payload = view[begin + FRAME_HEADER.size : end]
         *_, check_sum = FRAME_HEADER.unpack_from(view, begin)
         try:

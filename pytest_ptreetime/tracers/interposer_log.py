@@ -117,7 +117,7 @@ class FollowedLog:
         os.close(self._descriptor)
 
     def read_new(self) -> list[Event]:
-        """The events since the last call, and an Exit for each process that is no more: not all tell of their end."""
+        """The events since the last call, and an Exit for each process that is gone: not all report their own end."""
         events = self._stream.read_new()
         for event in events:
             if isinstance(event, UserStartup):

@@ -117,7 +117,7 @@ class Launched:
         end_members(self.log_entry, self.pid, END_SECONDS)
 
     def wait_or_kill(self) -> None:
-        """Wait for a command that nobody looks after any more: it must not run into what comes next.
+        """Wait for a command that is no longer watched: it must not overlap with what comes next.
 
         Its time-out is kept; a KeyboardInterrupt ends it.
         """

@@ -48,7 +48,7 @@ def _members(entry: bytes | None, root_pid: int) -> list[Seen]:
 
 
 def end_members(entry: bytes | None, root_pid: int, seconds: float) -> set[int]:
-    """Kill the build's processes until there are none, also those that are forked meanwhile.
+    """Kill the build's processes until none is left, including those forked meanwhile.
 
     :return: those that were left after ``seconds``, or that belong to another user.
     """
@@ -69,7 +69,7 @@ def processes() -> Iterator[Seen]:
 
 
 def look(pid: int) -> Seen | None:
-    """The process with this number; None where there is none, or it is dead."""
+    """The process with this pid; None where it does not exist or is dead."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:

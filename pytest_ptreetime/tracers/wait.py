@@ -1,4 +1,4 @@
-"""Waiting for a build's end under any tracer: Ctrl-C, the time-out, and progress for whoever wants to see it."""
+"""Waiting for a build's end under any tracer: Ctrl-C, the time-out and progress."""
 
 from __future__ import annotations
 

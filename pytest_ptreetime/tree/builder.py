@@ -46,7 +46,7 @@ class TreeBuilder:
     """Takes events in order (recording/event_order.py), then :meth:`finish` closes the tree.
 
     :param root_pid: the process whose first Exec starts the tree.
-    :param root_start_ns: the time of that Exec; None where there is none, then the root is there from the beginning.
+    :param root_start_ns: the time of that Exec; None without one, and then the root exists from the beginning.
     :param first_ns: where the root starts without an Exec.
     """
 

@@ -6,7 +6,7 @@ walk goes on inside the child, and when it comes to the child's start it goes on
 sibling that ended last before it is what made room for it (a job slot, or a dependency). So one chain of siblings is
 found at every depth, and the segments cover the root's life without gap or overlap.
 
-Limits: a wait that is no exit (a pipe, a lock, a jobserver token passed between makes) is not seen and counts as the
+Limits: a wait for something other than an exit (a pipe, a lock, a jobserver token) is not seen and counts as the
 node's own time; of two children that ended at one time the longer is taken; what outlived its parent was not waited
 for.
 """

@@ -215,7 +215,7 @@ def build_tree(
 
 
 def _guess_root(events: Iterable[Event]) -> int:
-    """The root's pid where START is missing: who forked first, else whoever is seen first."""
+    """The root's pid where START is missing: the process that forked first, else the one that is seen first."""
     seen: int | None = None
     for event in events:
         if isinstance(event, Create):

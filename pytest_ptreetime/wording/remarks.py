@@ -106,8 +106,8 @@ _SENTENCES: dict[RemarkKind, str | Callable[[Comparison, Mapping[str, Any]], str
     ),
     "shift-undecided-commands": _undecided_commands,
     "shift-contradicted": (
-        "{shift}, but the calibration moved by another amount; either it was disturbed, or the build changed as a whole: "
-        "repeat it, or interleave"
+        "{shift}, but the calibration moved by another amount; either it was disturbed, or the whole build "
+        "changed: repeat it, or interleave"
     ),
     "shift-removed-busy": f"{{shift}}, taken out; {_BUSY}, so that nothing more is known of its speed",
     "shift-confirmed": "{shift}; the calibration agrees within its noise, so it was the machine and is taken out",
