@@ -131,22 +131,19 @@ def _sent(asked: request.Request) -> str:
     :raises OSError: the same may go well a second time.
     """
     with request.build_opener(_AnyStatus).open(asked, timeout=TIMEOUT_SECONDS) as response:
-        status, said, where = response.status, f"{response.status} {response.reason}", response.headers.get("Location")
+        status, reason, place = response.status, response.reason, response.headers.get("Location") or ""
         body = response.read(MAX_ANSWER_BYTES)
     answer = _answer(body)
-    if 300 <= status < 400 and asked.has_header("Authtoken") and where and "/runs/" in where:
-        return f"LNT run {shown(parse.urljoin(asked.full_url, where))}"
+    succeeded = 200 <= status < 300 and answer.get("success", "run_id" in answer)
+    if succeeded or (300 <= status < 400 and asked.has_header("Authtoken") and "/runs/" in place):
+        place = str(answer.get("result_url") or f"number {answer.get('run_id')}") if succeeded else place
+        return f"LNT run {shown(parse.urljoin(asked.full_url, place))}"
+    words = _words(answer, body)
     if 200 <= status < 300:
-        if answer.get("success", "run_id" in answer):
-            where = str(answer.get("result_url") or f"number {answer.get('run_id')}")
-            return f"LNT run {shown(parse.urljoin(asked.full_url, where))}"
-        raise ReportFailed(
-            _words(answer, body) if answer else f"it answered with something that is not JSON: {_words(answer, body)}"
-        )
-    words = f"{said}: {_words(answer, body)}"
+        raise ReportFailed(words if answer else f"it answered with something that is not JSON: {words}")
     if status in _TRANSIENT and "error" not in answer:  # LNT's own answer would be the same a second time
-        raise OSError(words)
-    raise ReportFailed(words)
+        raise OSError(f"{status} {reason}: {words}")
+    raise ReportFailed(f"{status} {reason}: {words}")
 
 
 def _answer(body: bytes) -> dict[str, Any]:
@@ -162,7 +159,5 @@ def _words(answer: dict[str, Any], body: bytes) -> str:
     """The reason: LNT's own ``error`` and ``message``, else the beginning of the body's text, without markup."""
     reasons = [str(answer[name]).strip() for name in ("error", "msg", "message") if answer.get(name)]
     lines = [reason.splitlines()[-1] if "Traceback" in reason else reason for reason in reasons]
-    text = ": ".join(dict.fromkeys(lines)) or " ".join(
-        _MARKUP.sub(" ", body[:PAGE_BYTES_READ].decode(errors="replace")).split()
-    )
-    return clip(shown(text), WORDS_SHOWN) or "no reason given"
+    page = _MARKUP.sub(" ", body[:PAGE_BYTES_READ].decode(errors="replace"))
+    return clip(shown(": ".join(dict.fromkeys(lines)) or " ".join(page.split())), WORDS_SHOWN) or "no reason given"
