@@ -18,7 +18,7 @@ from pytest_ptreetime.baselines.store import Session, Store
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.options.table import OPTIONS
 from pytest_ptreetime.recording.recording import Recording
-from pytest_ptreetime.session import measuring
+from pytest_ptreetime.session import machine_speed
 from pytest_ptreetime.system.calibration import PARTS, Calibration
 from pytest_ptreetime.system.host import HostFacts, host_facts
 
@@ -157,7 +157,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     """A project on a machine whose speed does not change, outside of any CI job."""
     for name in ("PYTEST_ADDOPTS", "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(measuring, "calibrate", calibration)
+    monkeypatch.setattr(machine_speed, "calibrate", calibration)
     monkeypatch.setenv("COLUMNS", "100")
     return Project(pytester)
 

@@ -18,7 +18,7 @@ from scripted_tracer import ScriptedTracer
 
 from pytest_ptreetime.baselines.store import Store
 from pytest_ptreetime.recording.recording import Recording
-from pytest_ptreetime.session import measuring
+from pytest_ptreetime.session import measuring_session
 from pytest_ptreetime.system.host import host_facts
 
 pytest_plugins = ["scripted_project"]
@@ -222,7 +222,7 @@ def test_sudo(project: Project, place: str, monkeypatch: pytest.MonkeyPatch) -> 
     def tracers(*, sudo: bool) -> dict[str, Callable[[], ScriptedTracer]]:
         return {"ebpf": lambda: ScriptedTracer(project.path / "runs.jsonl", f"ebpf, sudo {sudo}")}
 
-    monkeypatch.setattr(measuring, "builtin_tracers", tracers)
+    monkeypatch.setattr(measuring_session, "builtin_tracers", tracers)
     project.run(tracer="ebpf").assert_outcomes(passed=1)
     project.run(given=(place, "sudo", "true"), tracer="ebpf").assert_outcomes(passed=1)
     assert [run["tracer"] for run in project.runs] == ["ebpf, sudo False", "ebpf, sudo True"]
