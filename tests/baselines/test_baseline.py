@@ -244,7 +244,7 @@ def test_add_when_the_stored_file_is_corrupt_leaves_it_alone(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("test", "host", "says"),
     [
-        ("tests/test_other.py::test_it", HOST, "is of another test, tests/test_other.py::test_it"),
+        ("tests/test_other.py::test_it", HOST, "is of another test .tests/test_other.py::test_it. than"),
         (TEST, msgspec.structs.replace(HOST, cpu_count=64), "is from another machine than its name says"),
     ],
 )
