@@ -135,8 +135,8 @@ def test_comparison_with_columns_is_to_the_digit_that_with_their_profiles(
     seed: int, sessions: int, rounds: int, slow: float, pinned: bool
 ) -> None:
     chance = random.Random(seed)
-    plain = [[build(chance, 80, 1.0) for _ in range(rounds)] for _ in range(sessions)]
-    stored = [stored_rounds(one) for one in plain]
+    stored = [stored_rounds([build(chance, 80, 1.0) for _ in range(rounds)]) for _ in range(sessions)]
+    plain = [[Profile(one.totals, one.parents) for one in session] for session in stored]
     now = [build(chance, 80, slow) for _ in range(rounds)]
     paired = sessions == 1 and not pinned
     one = compare(stored, now, paired=paired, pinned=stored[0] if pinned else None)
