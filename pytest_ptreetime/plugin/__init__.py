@@ -230,6 +230,7 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
             item.user_properties.extend(properties(evaluation.measurement))
             if evaluation.fails:
                 failures.append(failure_text(evaluation.measurement, settings=evaluation.settings, node_id=item.nodeid))
+                evaluation.measurement.told = keep and item.config.option.tbstyle != "no"
     fixture.done += fixture.pending
     if not keep:  # a build of a module is kept where all tests of it pass
         for evaluation in fixture.done:

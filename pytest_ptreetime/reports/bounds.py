@@ -22,6 +22,7 @@ from pytest_ptreetime.keys.brief import label_of_node
 from pytest_ptreetime.reports.lanes import end_of
 from pytest_ptreetime.system.figures import amount, amounts, counted
 from pytest_ptreetime.system.untrusted_text import shown
+from pytest_ptreetime.tree.critical_path import critical_segments
 from pytest_ptreetime.tree.memory import memory_of
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
@@ -164,7 +165,7 @@ def jobs_of(tree: ProcessTree) -> Jobs | None:
 
 def bounds_in_words(tree: ProcessTree) -> list[str]:
     """A sentence for each bound; empty where nothing is known."""
-    lines = []
+    lines = _waited_for(tree)
     bounds = bounds_of(tree, tree.host.cpu_count) if tree.host is not None else None
     if bounds is not None:
         least, wall, chain, cpu = amounts([bounds.least, bounds.wall, bounds.chain, bounds.cpu], "s")
@@ -180,6 +181,23 @@ def bounds_in_words(tree: ProcessTree) -> list[str]:
             told = "; ".join(f"{amount(seconds, 's')} of {wall} only {label} ran" for seconds, label in alone)
             lines.append(f"Stretches with one process at work: {told}.")
     return [shown(line) for line in [*lines, *_memory_in_words(tree)]]
+
+
+def _waited_for(tree: ProcessTree) -> list[str]:
+    """The critical path: the processes that the end of the build waited for the longest."""
+    seconds: dict[int, float] = {}
+    nodes: dict[int, ProcessNode] = {}
+    for segment in critical_segments(tree):
+        nodes[id(segment.node)] = segment.node
+        seconds[id(segment.node)] = seconds.get(id(segment.node), 0.0) + segment.seconds
+    if not seconds:
+        return []
+    longest = sorted(seconds, key=lambda node: -seconds[node])
+    told = [f"{label_of_node(nodes[node])} {amount(seconds[node], 's')}" for node in longest[:STRETCHES_SHOWN]]
+    if len(longest) > STRETCHES_SHOWN:
+        rest = sum(seconds[node] for node in longest[STRETCHES_SHOWN:])
+        told.append(f"and {amount(rest, 's')} for {len(longest) - STRETCHES_SHOWN} others")
+    return [f"The end of the build waited for (the critical path): {', '.join(told)}."]
 
 
 def _memory_in_words(tree: ProcessTree) -> list[str]:

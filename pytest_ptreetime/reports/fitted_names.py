@@ -1,13 +1,18 @@
-"""A node's name in little room: the path of programs goes, then directories; a file's name is never cut inside."""
+"""Names in little room: the path of programs goes, then directories; a file's name is never cut inside."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 
-from pytest_ptreetime.system.untrusted_text import clip
+from pytest_ptreetime.system.untrusted_text import clip, shown
 
-__all__ = ["fitted", "least_room", "without_path"]
+__all__ = ["fitted", "least_room", "without_path", "wrapped"]
+
+_INDENT = "  "  # of a sentence's further lines
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[mµ]?s|[KMG]?i?B)(?![\w.]))")
+_NO_BREAK = "\x00"  # what shown() leaves nowhere, and textwrap does not break at
 
 _DIRECTORIES = re.compile(r"(?<![\w.…-])[^\s\[\]'\"=]*/(?=[^\s/\[\]])")
 
@@ -34,6 +39,17 @@ def fitted(key: str, room: int) -> str:
 def least_room(names: Sequence[str]) -> int:
     """The columns that ``names`` need for every program and file to be read."""
     return max((len(_shorter(name)[-2]) for name in names), default=0)
+
+
+def wrapped(sentences: Iterable[str], width: int) -> list[str]:
+    """The lines of ``sentences``, not longer than ``width``; no name and no unit goes on in the next line."""
+    room = max(width, 20)
+    lines = []
+    for sentence in sentences:
+        words = [fitted(word, room - len(_INDENT)) for word in shown(sentence).split(" ")]
+        text = _BEFORE_UNIT.sub(_NO_BREAK, " ".join(words))
+        lines += textwrap.wrap(text, room, subsequent_indent=_INDENT, break_on_hyphens=False) or [""]
+    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def _shorter(key: str) -> list[str]:

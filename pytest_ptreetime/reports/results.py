@@ -40,7 +40,8 @@ class Measurement:
     ``names`` has for each round the keys that nodes have in every report in place of their own: the baseline's, where
     they were matched, or one for what differs between the rounds.
     ``history`` are the baseline's sessions, those of the largest nodes, where a report shows them. ``outline`` is that
-    of a round of its newest session, whose keys are ``outline_keys``.
+    of a round of its newest session, whose keys are ``outline_keys``. ``told``: the test failed with
+    all that there is to say.
     ``baseline`` is what the baseline's sessions typically looked like, per key, for reports that show what did not
     change too; ``baseline_source`` says in words where it comes from; ``message`` what could not be compared, and why;
     ``warnings`` what makes the figures less than they seem.
@@ -67,6 +68,7 @@ class Measurement:
     history: History | None = None
     outline: Outline | None = None
     outline_keys: list[str] = field(default_factory=list)
+    told: bool = False
 
     @cached_property
     def trees(self) -> list[ProcessTree]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
+from pytest_ptreetime.reports.bounds import bounds_in_words
 from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
+from pytest_ptreetime.reports.fitted_names import wrapped
 from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
 from pytest_ptreetime.system.figures import UNKNOWN, amount, change, counted, seconds
 from pytest_ptreetime.system.untrusted_text import middle, shown
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["TerminalReport", "failure_text", "properties", "summary_text"]
 
 FINDINGS_SHOWN = 15
+LINES_OF_FINDING = 3
+LONGEST_GAP = 12  # columns that a line may lose to the word that does not fit, and to its indentation
 _FINDING_HEADS = ("node", "metric", "measured\nbefore", "measured\nnow", "change at\nequal speed", "of the\nwhole")
 WIDE = 140  # columns from which the figures before, the tracer and the host's shift have a place in the summary
 QUIET_LINES = 20  # of what was not compared, under -q
@@ -72,7 +75,7 @@ def summary_text(
     if session.waited >= WAIT_TOLD:
         parts.append(f"{amount(session.waited, 's')} of this session were spent waiting for other measurements")
     quiet = [line for m in measurements if m not in told for line in _needed(m)]
-    parts.append("\n".join(_wrapped([*_first(quiet), _in_all(measurements)], width)))
+    parts.append("\n".join(wrapped([*_first(quiet), _in_all(measurements)], width)))
     return "\n\n".join(parts)
 
 
@@ -125,9 +128,13 @@ def _overview(measurements: Sequence[Measurement], width: int, colour: bool) -> 
         ["test", "verdict", *figures, "host", "tracer", "complete"]
         if width >= WIDE
         else ["test", "verdict", "wall s", "change", "cpu s", "change"]
+        if width >= _DEFAULT_WIDTH
+        else ["test", "verdict", "wall s", "wall", "cpu s", "cpu"]
     )
-    table = table_with_names(headers, [shown(m.name) for m in measurements], rows, width=width, fit=middle)
-    return table if width >= WIDE else "\n".join([table, *_wrapped([_how_measured(measurements)], width)])
+    names = [shown(m.name) for m in measurements]
+    narrow = (2, 4) if width < _DEFAULT_WIDTH else ()  # the changes say more than the figures
+    table = table_with_names(headers, names, rows, width=width, fit=middle, expendable=narrow)
+    return table if width >= WIDE else "\n".join([table, *wrapped([_how_measured(measurements)], width)])
 
 
 def _how_measured(measurements: Sequence[Measurement]) -> str:
@@ -149,32 +156,51 @@ def _machine_shift(comparison: Comparison) -> float:
 
 
 def _details(measurement: Measurement, width: int, colour: bool, verbosity: int) -> str:
-    """What one test's row can't hold; empty where there is nothing to add."""
-    comparison = measurement.comparison
-    lines: list[str] = []
-    if measurement.incomplete_reason is not None:
-        lines.append(f"not complete: {measurement.incomplete_reason}")
-    lines += [f"warning: {warning}" for warning in measurement.warnings]
-    if measurement.message is not None:
-        lines.append(measurement.message)
-    if comparison is not None:
-        if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
-            lines += [sentence(measurement), *untold_changes(comparison)]
-        else:
-            lines += changes_in_words(comparison)
-        lines += [finding_sentence(finding) for finding in comparison.contentions]
-        if verbosity > 0:
-            lines += [*notes_in_words(comparison), *certainty(comparison)]
-        if verbosity > 0 and measurement.baseline_source is not None:
-            lines.append(f"compared with {measurement.baseline_source}")
-    if verbosity > 0 and measurement.tracer_explained:
-        lines.append(f"traced by {measurement.tracer_explained}")
-    table = findings_table(comparison.findings, width=width) if comparison is not None else ""
-    if not lines and not table:
+    """What one test's row can't hold, without what its failure has told; empty where there is nothing to add."""
+    lines = [] if measurement.told else _found(measurement, width, verbosity)
+    if verbosity > 0:
+        lines += wrapped(_background(measurement), width)
+    if not lines:
         return ""
     title = f"{middle(shown(measurement.name), width - 15)}: {_verdict(measurement, colour)}"
-    text = "\n".join(_wrapped(dict.fromkeys(lines), width))
-    return "\n".join(filter(None, [title, text, table]))
+    return "\n".join([title, *dict.fromkeys(lines)])
+
+
+def _found(measurement: Measurement, width: int, verbosity: int) -> list[str]:
+    """Lines: what was found, and what is missing or doubtful."""
+    comparison = measurement.comparison
+    urgent = [f"warning: {warning}" for warning in measurement.warnings]
+    if measurement.incomplete_reason is not None:
+        urgent.insert(0, f"not complete: {measurement.incomplete_reason}")
+    if measurement.message is not None:
+        urgent.append(measurement.message)
+    if comparison is None:
+        return wrapped(urgent, width)
+    if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
+        first, more = [_in_few_lines(measurement, width)], untold_changes(comparison)
+    else:
+        first, more = [], changes_in_words(comparison)
+    more += [finding_sentence(finding) for finding in comparison.contentions]
+    table = findings_table(comparison.findings, width=width)
+    return [*wrapped([*urgent, *first], width), *table.splitlines(), *wrapped(more, width)]
+
+
+def _background(measurement: Measurement) -> list[str]:
+    """Sentences: how sure the verdict is, what was compared with what, what bounds the build."""
+    comparison = measurement.comparison
+    lines = []
+    if comparison is not None and not measurement.told:
+        lines += [*notes_in_words(comparison), *certainty(comparison)]
+        if measurement.baseline_source is not None:
+            lines.append(f"compared with {measurement.baseline_source}")
+    if measurement.tracer_explained:
+        lines.append(f"traced by {measurement.tracer_explained}")
+    return [*lines, *bounds_in_words(measurement.tree)]
+
+
+def _in_few_lines(measurement: Measurement, width: int) -> str:
+    """The verdict's sentence, short enough for LINES_OF_FINDING."""
+    return sentence(measurement, LINES_OF_FINDING * (width - LONGEST_GAP))
 
 
 def _verdict(measurement: Measurement, colour: bool) -> str:
@@ -190,7 +216,7 @@ def _machine(session: SessionResult, width: int) -> str:
     ]
     if session.commit is not None:
         facts.append(f"commit {session.commit}")
-    return "\n".join(_wrapped(facts, width))
+    return "\n".join(wrapped(facts, width))
 
 
 def failure_text(
@@ -207,11 +233,11 @@ def failure_text(
     :param node_id: the test as pytest knows it; that of the measurement where it is left out.
     """
     columns = width or min(shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, 160)
-    first, *rest = _wrapped([sentence(measurement)], columns)
-    parts = ["\n".join([paint(first, VERDICT_COLOURS.get(measurement.verdict), colour), *rest])]
+    first, *rest = wrapped([_in_few_lines(measurement, columns)], columns)
     comparison = measurement.comparison
+    table = findings_table(comparison.findings, width=columns) if comparison is not None else ""
+    parts = ["\n".join(filter(None, [paint(first, VERDICT_COLOURS.get(measurement.verdict), colour), *rest, table]))]
     if comparison is not None:
-        parts.append(findings_table(comparison.findings, width=columns))
         untold = [*untold_changes(comparison), *untold_reasons(comparison)]
         parts.append(_paragraph([*untold, *certainty(comparison), *notes_in_words(comparison)], columns))
         if measurement.message is not None:
@@ -235,10 +261,11 @@ def how_to_accept(measurement: Measurement, settings: Settings | None, node_id: 
 
 
 def findings_table(findings: Sequence[Finding], *, width: int) -> str:
-    """The causes, costliest first; what they explain is counted, not listed. Empty without findings."""
+    """The causes, costliest first; what they explain is counted, not listed. A single one has its sentence instead."""
     causes = [finding for finding in findings if finding.is_cause]
-    if not causes:
-        return ""
+    explained = counted(len(findings) - len(causes), "further finding")
+    if len(causes) < 2:
+        return f"({explained} explained by it)" if len(findings) > len(causes) else ""
     rows = [[*figures_of(finding), part_of_change(finding)] for finding in causes[:FINDINGS_SHOWN]]
     names = [shown(finding.key if width >= WIDE_FOR_KEYS else finding.label or finding.key) for finding in causes]
     table = table_with_names(
@@ -252,7 +279,7 @@ def findings_table(findings: Sequence[Finding], *, width: int) -> str:
     if len(causes) > FINDINGS_SHOWN:
         rest.append(counted(len(causes) - FINDINGS_SHOWN, "more cause"))
     if len(findings) > len(causes):
-        rest.append(f"{counted(len(findings) - len(causes), 'further finding')} explained by the above")
+        rest.append(f"{explained} explained by the above")
     return f"{table}\n({'; '.join(rest)})" if rest else table
 
 
@@ -277,13 +304,5 @@ def properties(measurement: Measurement) -> list[tuple[str, object]]:
     return facts
 
 
-def _wrapped(lines: Iterable[str], width: int) -> list[str]:
-    return [
-        part
-        for line in lines
-        for part in textwrap.wrap(shown(line), max(width, 20), subsequent_indent="  ", break_on_hyphens=False) or [""]
-    ]
-
-
 def _paragraph(lines: Iterable[str], width: int) -> str:
-    return "\n".join(_wrapped(dict.fromkeys(lines), width))
+    return "\n".join(wrapped(dict.fromkeys(lines), width))

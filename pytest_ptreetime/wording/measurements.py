@@ -86,12 +86,12 @@ def part_of_change(finding: Finding) -> str:
     return UNKNOWN if finding.share is None else f"{100 * finding.share:.0f} %"
 
 
-def sentence(measurement: Measurement) -> str:
-    """The verdict in one sentence, with its cause."""
+def sentence(measurement: Measurement, room: int | None = None) -> str:
+    """The verdict in one sentence, with its cause; ``room`` as finding_sentence() has it."""
     comparison = measurement.comparison
     if comparison is None:
         return shown(measurement.message or "Nothing was to be compared.")
-    return shown(comparison_sentence(comparison))
+    return shown(comparison_sentence(comparison, room))
 
 
 def untold_changes(comparison: Comparison) -> list[str]:
@@ -118,13 +118,20 @@ def certainty(comparison: Comparison) -> list[str]:
         low, high = tested.interval
         lines.append(
             f"{shown(tested.label or tested.key)}, {label_of(tested.metric)}: 95 % interval "
-            f"{change(low)} to {change(high)}, false discovery rate {tested.q_value:.2g}."
+            f"{change(low)} to {change(high)}; {_false_ones(tested.q_value)} of such findings is false."
         )
     elif comparison.causes:
         lines.append("The numbers of processes are exact: no noise is involved.")
     if comparison.power is not None and comparison.verdict != "ok":  # its sentence tells it
         lines.append(power_sentence(comparison.power))
     return [shown(line) for line in lines]
+
+
+def _false_ones(rate: float | None) -> str:
+    """A false discovery rate in words."""
+    if rate is None or rate < 1e-6:
+        return "fewer than one in a million"
+    return f"about one in {round(1 / rate):,}" if rate < 0.5 else "every other one"
 
 
 def _taken_out(comparison: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_ptreetime.decision.finding import BUILD_KEY, COMMON_KEY, Finding, Power
 from pytest_ptreetime.decision.remarks import NOTABLE_SHIFT
@@ -25,32 +25,42 @@ LEAST_PART = 0.001
 LARGEST_IN_WORDS = 2.0
 
 
-def finding_sentence(finding: Finding) -> str:
-    """As ``cc1 lvm.c: cpu +9.8 % (+0.31 s, 1.9 s -> 2.2 s), explains 94 % of the build's +0.33 s``."""
+def finding_sentence(finding: Finding, room: int | None = None) -> str:
+    """As ``cc1 lvm.c: cpu +9.8 % (+0.31 s, 1.9 s -> 2.2 s), explains 94 % of the build's +0.33 s``.
+
+    :param room: characters; of what explains the change, what does not fit is left out.
+    """
     between = " " if finding.metric == "count" else ": "
     text = f"{finding.label or finding.key}{between}{change_in_words(finding)}"
     if finding.waited is not None:
         text = f"{_waited(finding)}; {text}"
+    for part_of_it in _explanation(finding):
+        if room is None or len(text) + len(part_of_it) <= room:
+            text += part_of_it
+    return text
+
+
+def _explanation(finding: Finding) -> Iterator[str]:
+    """What follows the change, what matters most first."""
     if finding.confirmation is not None:
-        text += f", {confirmation_in_words(finding.confirmation)}"
-    text += _cause(finding)
+        yield f", {confirmation_in_words(finding.confirmation)}"
+    yield _cause(finding)
     if finding.key == COMMON_KEY:
-        text += "; the machine does not explain it"
+        yield "; the machine does not explain it"
     elif finding.key == BUILD_KEY:
         pass  # it is all of the change
     elif finding.metric != "count" and finding.share is not None and finding.cost is not None:
         build = signed(finding.cost / finding.share, _unit(finding.cost_metric or finding.metric))
         explained = f"{100 * finding.share:.0f} %" if finding.share <= 1.1 else "more than all"
-        text += f", explains {explained} of the build's {build}"
-    if finding.work is not None:
-        text += f"; {work_in_words(finding.work)}"
-    if finding.below_tracing_overhead:
-        text += "; less than what tracing adds to a process"
+        yield f", explains {explained} of the build's {build}"
     if finding.on_critical_path:
-        text += "; on the critical path"
+        yield "; on the critical path"
     if finding.contention:
-        text += "; it waited for a processor while its work stayed the same: contention"
-    return text
+        yield "; it waited for a processor while its work stayed the same: contention"
+    if finding.work is not None:
+        yield f"; {work_in_words(finding.work)}"
+    if finding.below_tracing_overhead:
+        yield "; less than what tracing adds to a process"
 
 
 def _cause(finding: Finding) -> str:

@@ -18,18 +18,21 @@ SMALL_PART = 0.01
 SMALL_AMONG_ALL = 0.2
 
 
-def comparison_sentence(comparison: Comparison) -> str:
-    """The verdict's reason in one line."""
+def comparison_sentence(comparison: Comparison, room: int | None = None) -> str:
+    """The verdict's reason in one line.
+
+    :param room: characters for a finding, as finding_sentence() has it.
+    """
     if comparison.message is not None:
         return comparison.message
     causes = comparison.causes
     worse = [finding for finding in causes if finding.is_worse]
     if comparison.verdict == "regression" and worse:
-        return _with_others(worse)
+        return _with_others(worse, room)
     if comparison.verdict == "improvement" and causes:
-        return _with_others(causes)
+        return _with_others(causes, room)
     if comparison.verdict == "inconclusive":
-        found = f"; found all the same: {_with_others(causes)}" if causes else ""
+        found = f"; found all the same: {_with_others(causes, room)}" if causes else ""
         return f"inconclusive: {'; '.join(reasons_in_words(comparison))}{found}"
     if comparison.verdict == "no-baseline":
         return "there is no baseline to compare with"
@@ -44,7 +47,7 @@ def comparison_sentence(comparison: Comparison) -> str:
     return f"{changes}no change; {power_sentence(comparison.power)}"
 
 
-def _with_others(findings: Sequence[Finding]) -> str:
+def _with_others(findings: Sequence[Finding], room: int | None) -> str:
     first = findings[0]
     alike = [finding for finding in findings if _kin(first, finding)]
     of_all = sum(finding.part or 0.0 for finding in alike)
@@ -53,8 +56,9 @@ def _with_others(findings: Sequence[Finding]) -> str:
         text = f"{together_in_words(alike, first.program, verb)}; the costliest: {first.label or first.key}"
         others = len(findings) - len(alike)
     else:
-        text, others = finding_sentence(first), len(findings) - 1
-    return text + (f" (and {counted(others, 'other cause')})" if others else "")
+        text, others = "", len(findings) - 1
+    more = f" (and {counted(others, 'other cause')})" if others else ""
+    return (text or finding_sentence(first, None if room is None else room - len(more))) + more
 
 
 def _kin(one: Finding, other: Finding) -> bool:

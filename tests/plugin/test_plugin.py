@@ -185,6 +185,10 @@ def test_baseline_when_a_process_was_added_fails_in_the_call_phase_and_names_it(
     result = run(pytester, "--ptreetime-baseline", "--ptreetime-rounds=2", "--ptreetime-report=html:page.html")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*FAILURES*", "*step4*"])
+    failure, summary = result.stdout.str().split("== ptreetime ==")
+    assert "step4" in failure
+    assert "step4" not in summary
+    assert "1 compared: 1 regression" in summary
     assert "Timeline of before, and of now" in (pytester.path / "page.html").read_text()
 
 

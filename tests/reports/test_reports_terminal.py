@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from copy import deepcopy
 from dataclasses import replace
 from typing import Literal
 
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_sessions import BuildEvents, build, measurement, regressed_session, rounds, session
 
-from pytest_ptreetime.decision.finding import Remark
+from pytest_ptreetime.decision.finding import CommandDifference, Remark
 from pytest_ptreetime.keys.brief import brief
 from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.reports import find_report
+from pytest_ptreetime.reports.fitted_names import wrapped
 from pytest_ptreetime.reports.process_tables import aggregate_table, costs, own_wall, top_table
 from pytest_ptreetime.reports.results import SessionResult
 from pytest_ptreetime.reports.terminal import failure_text, how_to_accept, properties, summary_text
@@ -33,8 +35,8 @@ def regressed() -> SessionResult:
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 @pytest.mark.parametrize("verbosity", [-1, 0, 1])
 def test_summary_never_goes_past_the_width(width: int, verbosity: int, regressed: SessionResult) -> None:
-    text = summary_text(regressed, width=max(width, 80), verbosity=verbosity)
-    assert max(map(len, text.splitlines())) <= max(width, 80)
+    text = summary_text(regressed, width=width, verbosity=verbosity)
+    assert max(map(len, text.splitlines())) <= width
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -51,6 +53,49 @@ def test_failure_names_the_cause_first_and_the_command_that_accepts_it(width: in
     assert "95 % interval" in text
     assert "5 rounds against 5 stored sessions" in text.replace("\n  ", " ")
     assert max(map(len, lines)) <= width
+
+
+def test_finding_takes_at_most_three_lines_whatever_explains_it(regressed: SessionResult) -> None:
+    one = deepcopy(regressed.measurements[0])
+    assert one.comparison is not None
+    (cause,) = one.comparison.causes
+    cause.key = cause.label = "cc1 " + "src/a_directory/another_one/" * 2 + "a_file_with_a_long_name.c"
+    cause.alike, cause.cause = 12, CommandDifference((("-O2", "-O3"), ("gcc", "clang"), (None, "-DNDEBUG=1")), 3)
+    cause.work = {"read_bytes": (1000.0, 9000.0), "reads": (3.0, 9.0)}
+    for width in (80, 120, 200):
+        finding = failure_text(one, width=width).split("\n(7 further")[0]
+        assert len(finding.splitlines()) <= 3
+        assert "a_file_with_a_long_name.c:" in finding
+        assert "it reads 7.81 KiB more" in finding or width < 200
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_line_never_ends_inside_a_file_s_name_or_before_a_unit(width: int) -> None:
+    name = "src/" + "a_long_directory/" * 9 + "name-of-a-file.c"
+    lines = wrapped(
+        [f"cc1 {name} used {number} ms, {number} %, {number} MiB" for number in range(10, 10**6, 997)], width
+    )
+    assert max(map(len, lines)) <= width
+    assert sum("name-of-a-file.c" in line for line in lines) == len(range(10, 10**6, 997))
+    assert not any(re.match(r" *(ms|%|MiB)", line) for line in lines)
+
+
+def test_what_the_failure_has_told_is_not_repeated_in_the_summary(regressed: SessionResult) -> None:
+    first, *others = regressed.measurements
+    told = replace(regressed, measurements=[replace(first, told=True), *others])
+    text = summary_text(told, width=80)
+    assert "cc1 c.c" not in text
+    assert "test_build.test_clean_build" in text
+    assert text.endswith("2 compared: 1 regression, 1 ok; 1 not compared")
+    verbose = summary_text(told, width=80, verbosity=1)
+    assert "cc1 c.c: cpu" not in verbose
+    assert "The end of the build waited for (the critical path): cc1 c.c" in verbose
+
+
+def test_narrow_summary_gives_up_figures_before_names_and_changes(regressed: SessionResult) -> None:
+    head, _, first, *_ = summary_text(regressed, width=60).splitlines()
+    assert head.split() == ["test", "verdict", "wall", "cpu"]
+    assert first.split() == ["test_build.test_clean_build", "regression", "+17.1", "%", "+12.5", "%"]
 
 
 def test_failure_of_an_interleaved_comparison_is_accepted_by_another_revision(regressed: SessionResult) -> None:
