@@ -80,11 +80,8 @@ static ALWAYS_INLINE struct ptreetime_process *find_process(struct task_struct *
   return process && process->begin_ns == begin_of(task, direct) ? process : 0;
 }
 
-/* The number of a task in the recorder's PID namespace, 0 where it has none. */
-static ALWAYS_INLINE u32 pid_for_recorder(struct task_struct *task) {
-  if (control.pid_ns_inode == PID_NS_INIT_INODE)
-    return task->pid;
-  struct pid *pid = READ(task->thread_pid);
+/* The number in the recorder's PID namespace, 0 where it has none. */
+static ALWAYS_INLINE u32 number_for_recorder(struct pid *pid) {
   u32 deepest = READ(pid->level);
   char *numbers = (char *)pid + FIELD_OFFSET(pid->numbers);
   for (u32 level = 0; level < MAX_PID_NAMESPACES && level <= deepest; level++) {
@@ -94,6 +91,12 @@ static ALWAYS_INLINE u32 pid_for_recorder(struct task_struct *task) {
       return READ(upid->nr);
   }
   return 0;
+}
+
+static ALWAYS_INLINE u32 pid_for_recorder(struct task_struct *task) {
+  if (control.pid_ns_inode == PID_NS_INIT_INODE)
+    return task->pid;
+  return number_for_recorder(READ(task->thread_pid));
 }
 
 static ALWAYS_INLINE void start_record(struct ptreetime_record *record, u32 kind, u32 pid) {
@@ -288,6 +291,7 @@ static ALWAYS_INLINE int take_exec(struct task_struct *task, u32 old_pid) {
 SECTION("tp_btf/sched_process_exec") int on_exec(u64 *context) { return take_exec((void *)context[0], context[1]); }
 
 #include "bpf/failed_execs.h"
+#include "bpf/peers.h"
 
 /* What the memory of the image that ends tells, at the last moment at which it is still there. */
 static ALWAYS_INLINE int note_memory(struct task_struct *task, struct mm_struct *mm) {

@@ -141,6 +141,20 @@ struct ptreetime_control {
   ptreetime_u32 exec_numbers[2];    /* of the system calls execve and execveat */
   ptreetime_u32 exec_numbers_32[2]; /* for programs of 32 bits */
   ptreetime_u32 caller_uid;         /* whose processes may be roots, or killed: this real user's; UINT32_MAX: all */
+  ptreetime_u32 net_ns_inode;       /* of the recorder's network */
+};
+
+/* Whom the processes of the tree connect to, in the table "peers": who listens to a Unix socket, or the TCP port. */
+struct ptreetime_peer_key {
+  ptreetime_u32 pid;
+  ptreetime_u32 port;
+};
+
+struct ptreetime_peer {
+  ptreetime_u64 time_ns; /* of the first connection */
+  ptreetime_u32 generation;
+  ptreetime_u32 path_size;
+  char path[108]; /* that the Unix socket is bound to; of one without a file the first byte is NUL */
   ptreetime_u32 reserved;
 };
 
@@ -151,9 +165,9 @@ struct ptreetime_process {
   ptreetime_u32 dying;  /* its last thread has come to its end, and nobody has been told yet */
   ptreetime_u32 untold; /* its parent ignores SIGCHLD: nobody will be told */
   ptreetime_u32 failed_execs;
-  ptreetime_u32 short_image; /* its current program is one of 32 bits */
-  ptreetime_u32 was_short;   /* one of its programs was, or the one that it was forked with */
-  ptreetime_u32 reserved;
+  ptreetime_u32 short_image;               /* its current program is one of 32 bits */
+  ptreetime_u32 was_short;                 /* one of its programs was, or the one that it was forked with */
+  ptreetime_u32 connecting;                /* the descriptor of its last call of connect */
   ptreetime_u64 begin_ns;                  /* its leader's start_time: the number alone may have become another's */
   struct ptreetime_thread_counters ended;  /* of its threads that have ended, the leader apart */
   struct ptreetime_thread_counters leader; /* at the leader's end: an exec in another thread takes its place */

@@ -26,6 +26,7 @@ enum ptreetime_event_tag {
   PTREETIME_EVENT_USER_EXIT = 7,    /* time_ns pid parent_pid user_ns sys_ns [status] */
   PTREETIME_EVENT_LOST = 8,         /* time_ns count what */
   PTREETIME_EVENT_END = 9,          /* time_ns alive */
+  PTREETIME_EVENT_OUTSIDE = 10,     /* time_ns pid socket [name cpu_ns] */
 };
 
 struct ptreetime_cursor {

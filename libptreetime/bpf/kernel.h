@@ -8,6 +8,7 @@
 #define PTREETIME_BPF_KERNEL_H
 
 typedef ptreetime_u8 u8;
+typedef __UINT16_TYPE__ u16;
 typedef ptreetime_u32 u32;
 typedef ptreetime_u64 u64;
 typedef __INT32_TYPE__ s32;
@@ -58,6 +59,16 @@ struct path {
 
 struct file {
   struct path f_path;
+  void *private_data;
+};
+
+struct fdtable {
+  unsigned int max_fds;
+  struct file **fd;
+};
+
+struct files_struct {
+  struct fdtable *fdt;
 };
 
 struct fs_struct {
@@ -146,6 +157,52 @@ struct pid {
   struct upid numbers[1];
 };
 
+struct net {
+  struct ns_common ns;
+};
+
+struct possible_net {
+  struct net *net;
+};
+
+struct in6_addr {
+  char bytes[16]; /* not what the kernel calls it: read it as a whole */
+};
+
+struct sock_common {
+  u32 skc_daddr; /* in the network's order of bytes, as is the port */
+  u32 skc_rcv_saddr;
+  u16 skc_dport;
+  u16 skc_family;
+  struct possible_net skc_net;
+  struct in6_addr skc_v6_daddr;
+  struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock {
+  struct sock_common __sk_common;
+  struct pid *sk_peer_pid; /* of a connected Unix socket: who called listen */
+};
+
+struct socket {
+  short type;
+  struct sock *sk;
+};
+
+struct sockaddr_un {
+  char sun_path[108];
+};
+
+struct unix_address {
+  int len; /* of the name, its family included */
+  struct sockaddr_un name[1];
+};
+
+struct unix_sock {
+  struct unix_address *addr;
+  struct sock *peer;
+};
+
 struct sigaction {
   void *sa_handler;
 };
@@ -165,10 +222,12 @@ struct thread_info {
 struct pt_regs;
 
 struct pt_regs___x86 {
+  unsigned long di;      /* its first argument */
   unsigned long orig_ax; /* the number of the system call */
 };
 
 struct pt_regs___arm64 {
+  u64 regs[31];
   u64 pstate;
   s32 syscallno;
 };
@@ -186,6 +245,7 @@ struct task_struct {
   struct pid *thread_pid;
   struct mm_struct *mm;
   struct fs_struct *fs;
+  struct files_struct *files;
   struct signal_struct *signal;
   struct sighand_struct *sighand;
   struct sched_entity se;
@@ -224,7 +284,13 @@ struct trace_event_raw_sched_process_exec {
 #define PF_EXITING 0x4                /* a task on its way out */
 #define SIGNAL_GROUP_EXIT 0x4         /* the whole group ends with group_exit_code */
 #define X86_PF_INSTR 0x10             /* a fault's error code on x86: an instruction was to be fetched */
-#define AT_ENTRY 9                    /* in the auxiliary vector: where the program begins */
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_STREAM 1
+#define LOOPBACK_NET 127
+#define EINPROGRESS 115
+#define AT_ENTRY 9 /* in the auxiliary vector: where the program begins */
 
 /* The helper functions of the kernel, by their numbers in include/uapi/linux/bpf.h. */
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;

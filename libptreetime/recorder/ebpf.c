@@ -85,10 +85,11 @@ static const char *ebpf_open(void) {
   const char *why = ptreetime_program_open(&program);
   if (why != NULL)
     return why;
-  struct stat namespace;
-  if (stat("/proc/self/ns/pid", &namespace) != 0)
+  struct stat pids, network;
+  if (stat("/proc/self/ns/pid", &pids) != 0)
     return ptreetime_format_reason("can't read /proc/self/ns/pid: %s", strerror(errno));
-  program.control->pid_ns_inode = (uint32_t) namespace.st_ino;
+  program.control->pid_ns_inode = (uint32_t)pids.st_ino;
+  program.control->net_ns_inode = stat("/proc/self/ns/net", &network) == 0 ? (uint32_t)network.st_ino : 0;
   program.control->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
   program.control->wake_bytes = WAKE_BYTES;
   program.control->caller_uid = ptreetime_caller_uid();
@@ -140,6 +141,7 @@ static const char *ebpf_attach(struct ptreetime_recording *recording) {
   control->root_dentry = control->root_mount = 0;
   control->killing = 0;
   left_out_before = ptreetime_parts_runs_left_out();
+  recording->connections = ptreetime_parts_see_connections();
   control->root_pid = (uint32_t)recording->root_pid;
   ptreetime_parts_count_execs(program.control, recording->failed_execs);
   ptreetime_parts_note_last_calls(true);
@@ -244,11 +246,31 @@ static void take_the_rest(void) {
   }
 }
 
+/* Tell whom processes of the tree have connected to. A Unix socket without a file is named as /proc/net/unix does. */
+static void report_connections(struct ptreetime_recording *recording) {
+  struct ptreetime_peer_key key;
+  struct ptreetime_peer peer;
+  while (ptreetime_program_take_peer(&program, &key, &peer)) {
+    char port[24];
+    struct ptreetime_bytes socket = {port, (size_t)snprintf(port, sizeof port, "port %u", key.port)};
+    if (key.pid != 0) {
+      socket = (struct ptreetime_bytes){peer.path, peer.path_size};
+      if (peer.path_size > 0 && peer.path_size <= sizeof peer.path)
+        socket.size = peer.path[0] == '\0' ? peer.path_size : strnlen(peer.path, peer.path_size);
+      if (socket.size > 0 && peer.path[0] == '\0')
+        peer.path[0] = '@';
+    }
+    if (peer.generation == generation && socket.size <= sizeof peer.path)
+      ptreetime_sink_connection(&recording->sink, peer.time_ns, (pid_t)key.pid, socket);
+  }
+}
+
 /* The end that main.c is told of: everything is in the sink. */
 static void end(struct ptreetime_recording *recording) {
   take_the_rest();
   ptreetime_records_finish(&records);
   report_losses(recording);
+  report_connections(recording);
   ptreetime_recording_end(recording, ptreetime_now_ns(), count_unfinished(false));
   stop_watching();
   recording->ended = true;

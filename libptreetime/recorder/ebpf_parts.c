@@ -14,6 +14,7 @@
 /* Readable where trace events can be attached to. */
 #define EXEC_EVENT "/sys/kernel/tracing/events/sched/sched_process_exec/id"
 #define EXIT_GROUP_EVENT "/sys/kernel/tracing/events/syscalls/sys_enter_exit_group/id"
+#define CONNECT_EVENT "/sys/kernel/tracing/events/syscalls/sys_exit_connect/id"
 #define EXECVE_EVENT "/sys/kernel/tracing/events/syscalls/sys_exit_execve/id"
 
 /* What kernels differ in, told by a name in their description of themselves. A tracepoint NAME has a type
@@ -63,6 +64,10 @@ static const struct part {
  * the two system calls, at the end of every system call. One kind is attached. */
 static struct bpf_program *function_programs[2], *event_programs[2], *system_call_program;
 static struct bpf_link *system_call_link; /* of the last while it is attached */
+
+/* What sees connections: a program at the end of the function, or two at the tracepoints of the system call. */
+static struct bpf_program *connect_function, *connect_events[2];
+static bool sees_connections;
 
 /* Shows when a process begins to end, where nothing better does: every system call of the machine takes 30 ns more
  * while it is attached. */
@@ -184,6 +189,19 @@ static void choose_counters(struct bpf_object *object, unsigned traits) {
     ptreetime_libbpf.bpf_program__set_autoload(system_call_program, false);
 }
 
+static void choose_connections(struct bpf_object *object) {
+  connect_function = find(object, "on_connect");
+  connect_events[0] = find(object, "on_connect_begin");
+  connect_events[1] = find(object, "on_connect_end");
+  bool function = EXEC_NUMBERS[0] != PTREETIME_NO_SYSTEM_CALL && /* an architecture whose registers are known */
+                  takes_program_at(SYSTEM_CALL "connect", BPF_TRACE_FEXIT) &&
+                  ptreetime_libbpf.bpf_program__set_attach_target(connect_function, 0, SYSTEM_CALL "connect") == 0;
+  bool events = !function && access(CONNECT_EVENT, R_OK) == 0;
+  ptreetime_libbpf.bpf_program__set_autoload(connect_function, function);
+  for (int i = 0; i < 2; i++)
+    ptreetime_libbpf.bpf_program__set_autoload(connect_events[i], events);
+}
+
 static void choose_last_call(struct bpf_object *object, unsigned traits) {
   exit_group_program = find(object, "on_exit_group");
   bool better = (traits & HAS(EARLY_EXIT)) || ptreetime_libbpf.bpf_program__autoload(find(object, "on_memory_left"));
@@ -205,6 +223,7 @@ const char *ptreetime_parts_choose(struct bpf_object *object) {
   }
   choose_last_call(object, traits);
   choose_counters(object, traits);
+  choose_connections(object);
   return NULL;
 }
 
@@ -222,10 +241,15 @@ static bool attach_both(struct bpf_program *const programs[2]) {
   return true;
 }
 
+static bool attach_one(const struct bpf_program *program) {
+  return ptreetime_libbpf.bpf_program__autoload(program) && ptreetime_libbpf.bpf_program__attach(program) != NULL;
+}
+
 /* Those that are not attached with the others. */
 static bool attached_apart(const struct bpf_program *program) {
   return program == exit_group_program || program == function_programs[0] || program == function_programs[1] ||
-         program == event_programs[0] || program == event_programs[1] || program == system_call_program;
+         program == event_programs[0] || program == event_programs[1] || program == system_call_program ||
+         program == connect_function || program == connect_events[0] || program == connect_events[1];
 }
 
 bool ptreetime_parts_attach(struct bpf_object *object, volatile struct ptreetime_control *control) {
@@ -242,12 +266,15 @@ bool ptreetime_parts_attach(struct bpf_object *object, volatile struct ptreetime
   }
   control->counts_execs = attach_both(function_programs) || attach_both(event_programs) ? PTREETIME_EXECS_COUNTED
                                                                                         : PTREETIME_EXECS_UNCOUNTED;
+  sees_connections = attach_one(connect_function) || attach_both(connect_events);
   for (int i = 0; i < 2; i++) {
     control->exec_numbers[i] = EXEC_NUMBERS[i];
     control->exec_numbers_32[i] = EXEC_NUMBERS_32[i];
   }
   return true;
 }
+
+bool ptreetime_parts_see_connections(void) { return sees_connections; }
 
 void ptreetime_parts_note_last_calls(bool note) {
   if (!ptreetime_libbpf.bpf_program__autoload(exit_group_program))

@@ -23,6 +23,9 @@ bool ptreetime_parts_attach(struct bpf_object *object, volatile struct ptreetime
  * counts_execs. */
 void ptreetime_parts_count_execs(volatile struct ptreetime_control *control, bool count);
 
+/* Whether it is seen which sockets the processes connect to. */
+bool ptreetime_parts_see_connections(void);
+
 /* Attach or detach what shows when processes begin to end, where that costs something. */
 void ptreetime_parts_note_last_calls(bool note);
 

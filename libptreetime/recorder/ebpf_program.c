@@ -99,6 +99,7 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
     return refused("load", -error);
   program->processes = descriptor_of(object, "processes");
   program->records = descriptor_of(object, "records");
+  program->peers = descriptor_of(object, "peers");
   void *control =
       mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_of(object, ".bss"), 0);
   ring = ptreetime_libbpf.ring_buffer__new(program->records, take_record, NULL, NULL);
@@ -134,4 +135,11 @@ bool ptreetime_program_find_process(struct ptreetime_program *program, uint32_t 
 
 void ptreetime_program_forget_process(struct ptreetime_program *program, uint32_t key) {
   ptreetime_libbpf.bpf_map_delete_elem(program->processes, &key);
+}
+
+bool ptreetime_program_take_peer(struct ptreetime_program *program, struct ptreetime_peer_key *key,
+                                 struct ptreetime_peer *peer) {
+  return ptreetime_libbpf.bpf_map_get_next_key(program->peers, NULL, key) == 0 &&
+         ptreetime_libbpf.bpf_map_lookup_elem(program->peers, key, peer) == 0 &&
+         ptreetime_libbpf.bpf_map_delete_elem(program->peers, key) == 0;
 }

@@ -12,6 +12,7 @@ struct ptreetime_program {
   volatile struct ptreetime_control *control; /* shared with the program */
   int records;                                /* descriptor of the ring buffer: readable (edge) when it was woken */
   int processes;                              /* descriptor of the table of processes */
+  int peers;                                  /* of the table of peers */
 };
 
 /* Load and attach it. NULL, or why it can't be, in words. What was loaded goes when the recorder exits: everything
@@ -27,5 +28,9 @@ bool ptreetime_program_next_process(struct ptreetime_program *program, bool *beg
                                     struct ptreetime_process *process);
 bool ptreetime_program_find_process(struct ptreetime_program *program, uint32_t key, struct ptreetime_process *process);
 void ptreetime_program_forget_process(struct ptreetime_program *program, uint32_t key);
+
+/* Take one entry out of the table of peers. False where there is none. */
+bool ptreetime_program_take_peer(struct ptreetime_program *program, struct ptreetime_peer_key *key,
+                                 struct ptreetime_peer *peer);
 
 #endif

@@ -13,6 +13,7 @@
  *     us -> it   hello VERSION   at the start: ready for `record`
  *                unavailable WHY at the start: this machine does not allow it (a tab and OBSTACLE may follow)
  *                ready           attached: the gate may open
+ *                ready connections   the same, and connections to sockets of this machine will be told
  *                done            END has been written
  *                count N RUNNING processes of the recording so far, and those of them that live
  *                error WHY       the recording could not be made, or has ended early; the build runs on
@@ -138,7 +139,7 @@ static void record(pid_t pid, bool failed_execs, int descriptor) {
     return;
   }
   recording_active = true;
-  send_message("ready");
+  send_message(recording.connections ? "ready connections" : "ready");
 }
 
 /* One message, with the descriptor that came with it in *descriptor or -1. Its size, 0 for the end of the file, -1

@@ -21,6 +21,7 @@ struct ptreetime_recording {
   struct ptreetime_sink sink;
   uint64_t processes; /* seen so far, the root included: the N of `count N RUNNING` */
   uint64_t running;   /* of them, those that live */
+  bool connections;   /* set by attach: it sees which sockets of this machine the tree's processes connect to */
   bool failed_execs;  /* are to be counted, whatever it costs; a backend that can't says that they are unknown */
   int images;         /* a descriptor for what each image needs to be run again, or -1 */
   bool killing;       /* `kill` was asked for: no process of the tree may live on, new ones neither */

@@ -230,6 +230,17 @@ void ptreetime_sink_lost(struct ptreetime_sink *sink, uint64_t time_ns, uint64_t
   } while (!commit(sink, &cursor, time_ns));
 }
 
+void ptreetime_sink_connection(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid,
+                               struct ptreetime_bytes socket) {
+  struct ptreetime_cursor cursor;
+  do {
+    cursor = cursor_at_end(sink);
+    write_head(&cursor, 3, PTREETIME_EVENT_OUTSIDE, time_ns);
+    write_number(&cursor, pid > 0 ? (uint64_t)pid : PTREETIME_TIME_UNKNOWN);
+    write_bytes(&cursor, socket);
+  } while (!commit(sink, &cursor, time_ns));
+}
+
 void ptreetime_sink_end(struct ptreetime_sink *sink, uint64_t time_ns, int64_t alive) {
   struct ptreetime_cursor cursor;
   do {

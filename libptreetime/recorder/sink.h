@@ -64,6 +64,8 @@ void ptreetime_sink_exec(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pi
 void ptreetime_sink_exit(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid, int status,
                          struct ptreetime_bytes name, const struct ptreetime_usage *usage, struct ptreetime_lags lags);
 void ptreetime_sink_lost(struct ptreetime_sink *sink, uint64_t time_ns, uint64_t count, const char *what);
+/* A process of the tree connected to a socket: pid 0, or no data, is nil. */
+void ptreetime_sink_connection(struct ptreetime_sink *sink, uint64_t time_ns, pid_t pid, struct ptreetime_bytes socket);
 /* alive negative is nil. */
 void ptreetime_sink_end(struct ptreetime_sink *sink, uint64_t time_ns, int64_t alive);
 

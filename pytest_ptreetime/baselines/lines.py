@@ -8,7 +8,8 @@ A file is JSON lines, in any order but for the first::
      "keys": [in the order in which they occur first], "parents": [for each key the position of its parent's, or -1],
      "identities": {what each key stands for: decision/packed_identities.py},
      "values": {metric: [for each round [a value a key]]},
-     "outline": {"round": 2, "columns": "the processes of the representative round: keys/outline.py"}}
+     "outline": {"round": 2, "columns": "the processes of the representative round: keys/outline.py"},
+     "outside": [for each round {process outside the tree: its cpu seconds}]}
     {"pin": "9f..."}
 
 Where a key did not occur in a round, or a metric was not known, there is null. Times are UTC.
@@ -59,6 +60,7 @@ class Session:
     tracer: str | None = None
     calibration: Calibration | None = None
     outline: Outline | None = None
+    outside: Sequence[dict[str, float]] = ()
 
     @classmethod
     def from_profiles(
@@ -88,6 +90,7 @@ class Session:
             tracer=tracer,
             calibration=calibration and _rounded_calibration(calibration),
             outline=representative and Outline.of(*representative, columns.keys),
+            outside=[{name: _rounded(used) for name, used in one.outside.items()} for one in profiles],
         )
 
     @property
@@ -97,7 +100,10 @@ class Session:
 
     def profiles(self) -> list[Profile]:
         """The session as it was compared: a view for each round."""
-        return Profile.rounds_of(self.columns)
+        profiles = Profile.rounds_of(self.columns)
+        for profile, outside in zip(profiles, self.outside, strict=False):  # most have nothing outside
+            profile.outside = outside
+        return profiles
 
 
 class Header(msgspec.Struct):
@@ -128,6 +134,7 @@ class _Line(msgspec.Struct):
     tracer: str | None = None
     calibration: Calibration | None = None
     outline: Outline | None = None
+    outside: list[dict[str, float]] = []
 
     def columns(self) -> Columns:
         """Metric by metric: the numbers of all at once would take four times the memory of the columns."""
@@ -201,6 +208,7 @@ def line_of(entry: Header | Session | Pin) -> bytes:
             tracer=entry.tracer,
             calibration=entry.calibration,
             outline=entry.outline,
+            outside=list(entry.outside) if any(entry.outside) else [],
         )
     else:
         line = entry
@@ -227,7 +235,8 @@ def _session(line: _Line) -> Session:
     if line.calibration is not None and not line.calibration.is_whole:
         raise msgspec.ValidationError("invalid calibration: parts are missing or of unequal length")
     columns = line.columns()
-    return Session(line.session, line.time, columns, line.commit, line.tracer, line.calibration, line.outline)
+    about = line.commit, line.tracer, line.calibration, line.outline, line.outside
+    return Session(line.session, line.time, columns, *about)
 
 
 def _column(values: list[float | None]) -> array[float]:

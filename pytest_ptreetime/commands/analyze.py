@@ -21,6 +21,7 @@ from pytest_ptreetime.reports.process_tables import aggregate_table
 from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
 from pytest_ptreetime.system.untrusted_text import shown
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
+from pytest_ptreetime.wording.outside import outside_in_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
             print()
     print(aggregate_table([root for _, root in roots], width=width()))
     for path, tree in zip(options.paths, trees, strict=True):
+        for said in outside_in_words([tree]):
+            print(f"\n{shown(path)}: {shown(said)}")
         if tree.incomplete_reason is not None:
             print(f"\n{shown(path)} is not complete: {shown(tree.incomplete_reason)}")
     if options.gen_report:

@@ -34,6 +34,7 @@ from pytest_ptreetime.system.os_errors import message_of
 from pytest_ptreetime.system.untrusted_text import shell_line, shown
 from pytest_ptreetime.tracers import builtin_tracers, choose
 from pytest_ptreetime.tree.process_tree import ProcessTree
+from pytest_ptreetime.wording.outside import outside_in_words
 
 if TYPE_CHECKING:
     from pytest_ptreetime.commands.live_view import Shown
@@ -161,6 +162,8 @@ def _told(recording: Recording, tree: ProcessTree, status: int, options: argpars
         names = ", ".join(map(shown, outliving[:OUTLIVING_SHOWN])) + (", ..." if outliving[OUTLIVING_SHOWN:] else "")
         outlive = "outlives" if len(outliving) == 1 else "outlive"
         yield f"warning: {counted(len(outliving), 'process')} {outlive} the build, unrecorded from now on: {names}"
+    if not options.quiet:
+        yield from (f"warning: {shown(said)}" for said in outside_in_words([tree]))
     if status != 0 and (program := failed_leak_check(tree)) is not None:
         yield f"warning: {leak_check_advice(shown(program), prefix='--')}"
     if not options.quiet:

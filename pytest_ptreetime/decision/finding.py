@@ -197,14 +197,16 @@ class Change(msgspec.Struct):
     """What is different in the build without being a reason to fail: ``count`` processes of one program.
 
     Of kind ``command`` their commands have the ``difference``; else they are programs that came, went or run another
-    number of times (``wrapper``: that stand in front of others), and ``findings`` are theirs, the costliest first.
+    number of times (``wrapper``: that stand in front of others), and ``findings`` are theirs, the costliest first. Of
+    kind ``outside`` a process that is not in the tree used the processor for the ``seconds`` before and now.
     """
 
-    kind: Literal["command", "wrapper"] | CountKind
+    kind: Literal["command", "wrapper", "outside"] | CountKind
     program: str
     count: int
     difference: CommandDifference | None = None
     findings: list[Finding] = []
+    seconds: tuple[float, float] | None = None
 
 
 class Remark(msgspec.Struct, frozen=True):

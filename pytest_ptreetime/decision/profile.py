@@ -40,7 +40,8 @@ class Profile:
     neither ran nor wanted to. What is the whole build's (``peak_memory``) is in the root's row. A metric that no
     node of the key knows is absent; one that only some know is the sum of those. ``parents`` has the key of what
     started the node, by a fork or by becoming it (exec), None for the root's; following them always ends.
-    ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once.
+    ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once. ``outside`` are the processor
+    seconds of processes outside the tree that worked for it, by name.
 
     A round of a stored session is a view: it is a place in the session's columns, and the rest is made when it is used.
     """
@@ -52,11 +53,13 @@ class Profile:
         incomplete_reason: str | None = None,
         critical_path: Sequence[str] = (),
         identities: dict[str, Identity] | None = None,
+        outside: dict[str, float] | None = None,
     ) -> None:
         self._view: tuple[Columns, int] | None = None
         self.totals, self.parents = totals, {} if parents is None else parents
         self.identities = {} if identities is None else identities
         self.incomplete_reason, self.critical_path = incomplete_reason, list(critical_path)
+        self.outside = outside or {}
 
     @classmethod
     def of_round(
@@ -66,6 +69,7 @@ class Profile:
         made = cls.__new__(cls)
         made._view = columns, place
         made.incomplete_reason, made.critical_path = incomplete_reason, list(critical_path)
+        made.outside = {}
         return made
 
     @classmethod
@@ -116,7 +120,7 @@ class Profile:
         return f"Profile({self.totals!r}, {self.parents!r})"
 
     def _all(self) -> tuple[object, ...]:
-        return self.totals, self.parents, self.incomplete_reason, self.critical_path, self.identities
+        return self.totals, self.parents, self.incomplete_reason, self.critical_path, self.identities, self.outside
 
     @classmethod
     def from_tree(cls, tree: ProcessTree, keyer: Keyer | None = None, *, comparable: bool = True) -> Profile:
@@ -159,6 +163,7 @@ class Profile:
             incomplete_reason=tree.incomplete_reason,
             critical_path=list(dict.fromkeys(key_of[id(node)] for node in nodes_of(segments))),
             identities=identities,
+            outside=_used_outside(tree),
         )
 
     @classmethod
@@ -228,6 +233,13 @@ def _common_identities(profiles: Sequence[Profile]) -> dict[str, Identity]:
                 stable = tuple([starred(one, other) or "*" for one, other in words])
                 common[key] = Identity(known.name, known.subject, stable)
     return common
+
+
+def _used_outside(tree: ProcessTree) -> dict[str, float]:
+    used: dict[str, float] = {}
+    for process in tree.outside:
+        used[process.name] = used.get(process.name, 0.0) + process.cpu
+    return used
 
 
 def _waits(segments: Sequence[Segment]) -> list[tuple[ProcessNode, float]]:

@@ -32,7 +32,9 @@ def rekeyed(rounds: Sequence[Profile], names: Names, identities: Mapping[str, Id
         if id(columns) not in done:
             done[id(columns)] = columns, _rekeyed(columns, names, identities)
         path = dict.fromkeys(names.get(key, key) for key in profile.critical_path)
-        new.append(Profile.of_round(done[id(columns)][1], place, profile.incomplete_reason, list(path)))
+        renamed = Profile.of_round(done[id(columns)][1], place, profile.incomplete_reason, list(path))
+        renamed.outside = profile.outside
+        new.append(renamed)
     return new
 
 

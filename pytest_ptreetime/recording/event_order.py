@@ -20,6 +20,7 @@ from pytest_ptreetime.recording.events import (
     Exec,
     Exit,
     Lost,
+    Outside,
     Start,
     UserExec,
     UserExit,
@@ -32,7 +33,7 @@ __all__ = ["in_order"]
 KIND_ORDER = {
     kind: place
     for place, kind in enumerate(
-        (Start, UserSpawn, Create, UserExec, Exec, UserStartup, UserExit, Exit, Lost, End),
+        (Start, UserSpawn, Create, UserExec, Exec, UserStartup, UserExit, Exit, Outside, Lost, End),
     )
 }
 
@@ -68,4 +69,4 @@ def _with_ties_ordered(events: list[Event], times: list[int], ties: list[int]) -
 
 
 def _tie_key(event: Event) -> tuple[int, int, bytes]:
-    return KIND_ORDER[type(event)], getattr(event, "pid", 0), _encoder.encode(event)
+    return KIND_ORDER[type(event)], getattr(event, "pid", 0) or 0, _encoder.encode(event)

@@ -1,8 +1,8 @@
 """The events of a recording, and the stream that carries them from a tracer to the tree.
 
 Every tracer writes the vocabulary of swift-llbuild's ``ptreetime`` (START, proc:::create, proc:::exit, user startup,
-user exec, user spawn, user exit, END), extended by proc:::exec and LOST. One event is one MessagePack array whose first
-element is the event's tag; fields that a tracer can't know are nil.
+user exec, user spawn, user exit, END), extended by proc:::exec, LOST and OUTSIDE. One event is one MessagePack array
+whose first element is the event's tag; fields that a tracer can't know are nil.
 
 A stream is a sequence of frames. A frame is written by one ``write``, so frames of several writers may follow each
 other in one file but are never mixed::
@@ -46,6 +46,7 @@ __all__ = [
     "Exec",
     "Exit",
     "Lost",
+    "Outside",
     "Start",
     "Usage",
     "UserExec",
@@ -221,7 +222,24 @@ class End(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=9):
     alive: int | None
 
 
-Event: TypeAlias = Start | Create | Exec | Exit | UserStartup | UserExec | UserSpawn | UserExit | Lost | End
+class Outside(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=10):
+    """OUTSIDE: process ``pid`` is not of the tree, and worked while the tree ran, probably for it.
+
+    From the recording's begin to its end it has used ``cpu_ns``, what it started meanwhile included. ``name`` is what
+    it is called in a few words. ``socket`` is where a process of the tree connected to it: a Unix socket's name, or
+    ``port N``; None where nobody saw a connection, and it only listens on some socket.
+
+    A recorder that saw a connection leaves name and cpu time out, and pid where it knows only the socket.
+    """
+
+    time_ns: int
+    pid: int | None
+    socket: bytes | None
+    name: bytes | None = None
+    cpu_ns: int | None = None
+
+
+Event: TypeAlias = Start | Create | Exec | Exit | UserStartup | UserExec | UserSpawn | UserExit | Lost | End | Outside
 
 _frame_decoder = msgspec.msgpack.Decoder(list[Event])
 _frame_encoder = msgspec.msgpack.Encoder()

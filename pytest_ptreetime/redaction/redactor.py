@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from pytest_ptreetime.recording.events import Event, Exec, Exit, UserExec, UserSpawn, UserStartup
+from pytest_ptreetime.recording.events import Event, Exec, Exit, Outside, UserExec, UserSpawn, UserStartup
 from pytest_ptreetime.redaction.rules import argument_spans, command_spans, is_telling
 from pytest_ptreetime.redaction.tokens import Span
 from pytest_ptreetime.system.user_pattern import user_pattern
@@ -40,6 +40,7 @@ MOST_VALUES = 100
 _FOREIGN: Mapping[type, tuple[str, ...]] = {
     Exec: ("args", "name", "exe", "cwd"),
     Exit: ("name",),
+    Outside: ("name", "socket"),
     UserStartup: ("args", "exe", "cwd"),
     UserExec: ("args", "path"),
     UserSpawn: ("args", "path"),

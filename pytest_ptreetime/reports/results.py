@@ -24,6 +24,7 @@ from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.system.host import HostFacts, host_facts
 from pytest_ptreetime.system.untrusted_text import valid_unicode
 from pytest_ptreetime.tree.process_tree import ProcessTree
+from pytest_ptreetime.wording.outside import outside_in_words
 
 __all__ = ["Measurement", "SessionResult", "decode", "encode", "from_recordings", "whole_of"]
 
@@ -214,6 +215,7 @@ def from_recordings(
     )
     walls = [tree.wall or 0.0 for tree in measurement._built]
     measurement.median_round = median_of(walls)
+    measurement.warnings = outside_in_words(measurement._built)
     starts = [recording.started or 0.0 for recording in recordings]
     host = first.host or host_facts()
     return SessionResult(

@@ -11,6 +11,7 @@ import msgspec
 from pytest_ptreetime.baselines import store
 from pytest_ptreetime.decision.alignment import align
 from pytest_ptreetime.decision.comparing import Comparison, compare
+from pytest_ptreetime.decision.outside import outside_changes
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.decision.starring import starred
@@ -89,6 +90,7 @@ def evaluate(
     comparison = None if decide is None else decide(aligned.baseline, aligned.current)
     if comparison is None:
         comparison = compare(aligned.baseline, aligned.current, pinned=aligned.pinned, **terms)
+    comparison.changes += outside_changes(baseline, current, build_cpu=measurement.whole.get("cpu", 0.0))
     measurement.comparison = comparison
     return comparison
 

@@ -35,6 +35,7 @@ from pytest_ptreetime.settings import Settings
 from pytest_ptreetime.system.host import HostFacts, host_facts
 from pytest_ptreetime.system.os_errors import os_errors_as
 from pytest_ptreetime.tracers import Choice, Tracer, builtin_tracers, choose
+from pytest_ptreetime.wording.outside import outside_in_words
 
 __all__ = ["MeasuringSession"]
 
@@ -264,6 +265,7 @@ class MeasuringSession:
         )
         profiles = self._evaluator.profiles(rounds, settings)
         measurement.take([done.tree for done in rounds], profiles, [done.tree for done in baseline_rounds])
+        measurement.warnings += outside_in_words([done.tree for done in rounds])
         if self.hooks.key is not None or self.hooks.normalize_args is not None:
             keyer = self._evaluator.keyer(settings)
             measurement.keys = [keyer.keys_in_preorder(done.tree) for done in rounds]

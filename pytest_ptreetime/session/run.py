@@ -18,7 +18,9 @@ from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.redaction.redactor import Redactor
 from pytest_ptreetime.session.build import Args, Build, RunOptions, descriptor_of, takes_run_options
 from pytest_ptreetime.session.leak_check import failed_leak_check, leak_check_advice
+from pytest_ptreetime.session.outside import with_work_outside
 from pytest_ptreetime.system.host import host_facts
+from pytest_ptreetime.system.other_processes import processes
 from pytest_ptreetime.tracers import Interpose, Tracer, choose
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tree.process_tree import ProcessTree
@@ -117,7 +119,11 @@ def run_once(
             on_progress=on_progress,
             on_events=None if on_events is None else _redacting(on_events, build.redactor),
         )
+        others = processes()
         capture_of_run = tracer.record(command)
+        capture_of_run.events = with_work_outside(
+            capture_of_run.events, others, build.redactor, sees_connections=capture_of_run.sees_connections
+        )
         outputs = (_content(stdout), _content(stderr))
     capture_of_run.events = build.redactor.events(capture_of_run.events)  # before anybody can keep or show them
     recording = Recording.from_capture(capture_of_run, command=build.shown_args, tracer=tracer.name, host=host_facts())

@@ -92,7 +92,8 @@ class Capture:
     ``returncode`` is that of the root as ``subprocess`` gives it (minus the signal's number for a killed process).
     ``interrupted`` is true where Ctrl-C was pressed meanwhile: the build has got the signal too, and has ended.
     ``incomplete_reason`` is what the tracer knows to be missing and the events don't say by themselves (LOST events,
-    a missing END); None where nothing is known to be missing.
+    a missing END); None where nothing is known to be missing. ``sees_connections`` is true where the events have an
+    Outside for each socket of this machine that the tree's processes connected to.
     """
 
     events: list[Event]
@@ -100,6 +101,7 @@ class Capture:
     timed_out: bool = False
     interrupted: bool = False
     incomplete_reason: str | None = None
+    sees_connections: bool = False
 
 
 @dataclass(frozen=True)

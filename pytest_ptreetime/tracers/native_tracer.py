@@ -107,6 +107,7 @@ class _Wait(Wait):
             timed_out=self.timed_out,
             interrupted=self.interrupted,
             incomplete_reason=None if self.gone is None else f"the recorder died: {self.gone}",
+            sees_connections=self.recorder.sees_connections,
         )
 
     def until_ended(self) -> None:

@@ -69,6 +69,7 @@ class RecorderProcess:
                 raise
         self.socket = ours
         self.recording = False
+        self.sees_connections = False
         self._end = weakref.finalize(self, _end, ours, self._process)
         try:
             self._greet(mode)
@@ -163,6 +164,7 @@ class RecorderProcess:
                 raise TracerUnavailable(rest)
             if word != "ready":
                 raise RecordingFailed(f"the recorder answers {word!r} instead of ready")
+            self.sees_connections = rest == "connections"
         except BaseException:
             os.close(events)
             raise

@@ -24,6 +24,7 @@ from pytest_ptreetime.recording.events import (
     Exec,
     Exit,
     Lost,
+    Outside,
     Start,
     Usage,
     UserExec,
@@ -33,6 +34,7 @@ from pytest_ptreetime.recording.events import (
 )
 from pytest_ptreetime.tree.completeness import Completeness
 from pytest_ptreetime.tree.node import ProcessNode
+from pytest_ptreetime.tree.outside import OutsideProcess
 from pytest_ptreetime.tree.program import Program
 from pytest_ptreetime.tree.user_events import UserEvents
 
@@ -53,6 +55,7 @@ class TreeBuilder:
     def __init__(self, root_pid: int, root_start_ns: int | None, first_ns: int, *, interposer_only: bool) -> None:
         self.root = ProcessNode(root_pid, None, first_ns if root_start_ns is None else root_start_ns)
         self.completeness = Completeness(interposer_only=interposer_only)
+        self.outside: list[OutsideProcess] = []
         self._interposer_only = interposer_only
         self._user_events = UserEvents(self.root)
         # The newest image of every pid, also of those that have ended.
@@ -75,6 +78,7 @@ class TreeBuilder:
             UserExit: self._user_exit,
             Lost: self._lost,
             End: self._end,
+            Outside: self._outside,
         }
 
     def take(self, events: Iterable[Event]) -> None:
@@ -103,6 +107,10 @@ class TreeBuilder:
         self.completeness.lost += 0 if missing else event.count
         if len(said) < LOST_WORDS and event.what not in said:
             said.append(event.what)
+
+    def _outside(self, event: Outside) -> None:
+        if event.name is not None and event.cpu_ns is not None:
+            self.outside.append(OutsideProcess.of(event))
 
     # The kernel's events
 

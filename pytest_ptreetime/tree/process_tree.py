@@ -26,6 +26,7 @@ from pytest_ptreetime.tree.builder import TreeBuilder, preorder
 from pytest_ptreetime.tree.completeness import Completeness
 from pytest_ptreetime.tree.memory import memory_of
 from pytest_ptreetime.tree.node import ProcessNode
+from pytest_ptreetime.tree.outside import OutsideProcess
 
 __all__ = ["ProcessNode", "ProcessTree", "build_tree"]
 
@@ -35,7 +36,8 @@ class ProcessTree:
 
     ``started`` is the root's start in seconds since the epoch, None where the recording has no date. ``rounds`` are the
     trees of all measured rounds, this one included; ``stdout`` and ``stderr`` the command's output where it was kept.
-    ``completeness`` has the counts behind ``incomplete_reason``.
+    ``completeness`` has the counts behind ``incomplete_reason``. ``outside`` are processes that are not in the tree and
+    worked for it: compile servers, daemons.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class ProcessTree:
         command: Sequence[str] = (),
         started: float | None = None,
         nodes: list[ProcessNode] | None = None,
+        outside: Sequence[OutsideProcess] = (),
     ) -> None:
         self.root = root
         self.completeness = completeness or Completeness()
@@ -57,6 +60,7 @@ class ProcessTree:
         self.tracer = tracer
         self.command = list(command)
         self.started = started
+        self.outside = list(outside)
         self.rounds: list[ProcessTree] = [self]
         self.stdout: str | None = None
         self.stderr: str | None = None
@@ -211,6 +215,7 @@ def build_tree(
         command=command,
         started=started,
         nodes=nodes,
+        outside=builder.outside,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_ptreetime.decision.finding import Change, Comparison
-from pytest_ptreetime.system.figures import counted
+from pytest_ptreetime.system.figures import amounts, counted
 from pytest_ptreetime.wording.causes import difference_in_words
 from pytest_ptreetime.wording.sentences import cost_in_words, finding_sentence, together_in_words
 
@@ -29,6 +29,9 @@ def changes_in_words(comparison: Comparison) -> list[str]:
 
 
 def _sentence(change: Change) -> str:
+    if change.seconds is not None:
+        before, now = amounts(change.seconds, "s")
+        return f"outside the tree, {change.program} used {now} of cpu, {before} before"
     if change.difference is not None:
         several = f"{change.count} x " if change.count > 1 else ""
         return f"command changed: {several}{change.program}, {difference_in_words(change.difference)}"
