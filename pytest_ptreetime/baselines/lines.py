@@ -24,7 +24,7 @@ import uuid
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class Session:
     tracer: str | None = None
     calibration: Calibration | None = None
     outline: Outline | None = None
-    outside: Sequence[dict[str, float]] = ()
+    outside: list[dict[str, float]] = field(default_factory=list)  # for each round; [] where there is nothing
 
     @classmethod
     def from_profiles(
@@ -81,6 +81,7 @@ class Session:
             columns = columns_of(profiles)
             for rounds in columns.values.values():
                 rounds[:] = [array("d", map(_rounded, column)) for column in rounds]
+        outside = [{name: _rounded(used) for name, used in one.outside.items()} for one in profiles]
         moment = time or datetime.now(timezone.utc)
         return cls(
             session=uuid.uuid4().hex,
@@ -90,7 +91,7 @@ class Session:
             tracer=tracer,
             calibration=calibration and _rounded_calibration(calibration),
             outline=representative and Outline.of(*representative, columns.keys),
-            outside=[{name: _rounded(used) for name, used in one.outside.items()} for one in profiles],
+            outside=outside if any(outside) else [],
         )
 
     @property
@@ -101,7 +102,7 @@ class Session:
     def profiles(self) -> list[Profile]:
         """The session as it was compared: a view for each round."""
         profiles = Profile.rounds_of(self.columns)
-        for profile, outside in zip(profiles, self.outside, strict=False):  # most have nothing outside
+        for profile, outside in zip(profiles, self.outside, strict=False):
             profile.outside = outside
         return profiles
 
@@ -208,7 +209,7 @@ def line_of(entry: Header | Session | Pin) -> bytes:
             tracer=entry.tracer,
             calibration=entry.calibration,
             outline=entry.outline,
-            outside=list(entry.outside) if any(entry.outside) else [],
+            outside=entry.outside,
         )
     else:
         line = entry

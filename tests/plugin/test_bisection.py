@@ -36,7 +36,9 @@ def test_bisection_finds_the_commit_that_does_more(tmp_path: Path, monkeypatch: 
     repository("bisect", "start", commits[-1], commits[0])
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ptreetime-tracer=ptrace"]
     options = ["--ptreetime-bisect", f"--ptreetime-against={commits[0]}", "--ptreetime-rounds=2"]
-    said = repository("bisect", "run", *pytest_run, *options, "--ptreetime-metrics=written_bytes", "--ptreetime-warmup=0")
+    said = repository(
+        "bisect", "run", *pytest_run, *options, "--ptreetime-metrics=written_bytes", "--ptreetime-warmup=0"
+    )
     assert f"{commits[MORE]} is the first bad commit" in said
     skipped = [
         line.split()[-1] for line in repository("bisect", "log").splitlines() if line.startswith("git bisect skip")
