@@ -2,8 +2,8 @@
 
     ptreetime analyze build.ptreetime --show-tree
 
-Reads recordings of this program and of swift-llbuild's ptreetime. With --gen-report, an LNT report is written; several
-files are rounds of one build then.
+Reads recordings of this program and of swift-llbuild's ptreetime. With --gen-report, an LNT report is written whose
+tests have that program's names, so that its history goes on; `ptreetime report lnt` writes one with ours.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         if tree.incomplete_reason is not None:
             print(f"\n{shown(path)} is not complete: {shown(tree.incomplete_reason)}")
     if options.gen_report:
-        _write_report(options, recordings, trees)
+        _write_report(options, recordings, trees, [root for _, root in roots])
     return 0
 
 
@@ -112,22 +112,21 @@ def _focused(tree: ProcessTree, name: str | None) -> list[ProcessNode]:
     return found
 
 
-def _write_report(options: argparse.Namespace, recordings: list[Recording], trees: list[ProcessTree]) -> None:
-    from pytest_ptreetime.decision.profile import Profile
-    from pytest_ptreetime.keys.keyer import Keyer
+def _write_report(
+    options: argparse.Namespace, recordings: list[Recording], trees: list[ProcessTree], roots: list[ProcessNode]
+) -> None:
     from pytest_ptreetime.reports import write_file
-    from pytest_ptreetime.reports.lnt import lnt_report, render_lnt, samples_of_profiles
+    from pytest_ptreetime.reports.lnt import lnt_report, render_lnt
+    from pytest_ptreetime.reports.lnt_names import original_samples
 
     try:
         substitutions = [parse_substitution(text) for text in options.report_sub_arg]
     except ValueError as error:
         raise UsageError(f"--report-sub-arg: {error}") from None
-    keyer = Keyer(substitutions=substitutions)
-    profiles = [Profile.from_tree(tree, keyer=keyer, comparable=False) for tree in trees]
     starts = [recording.started or 0.0 for recording in recordings]
     ends = [start + (tree.wall or 0.0) for start, tree in zip(starts, trees, strict=True)]
     report = lnt_report(
-        samples_of_profiles(trees[0].root.name or "build", profiles),
+        original_samples(roots, substitutions),
         machine=options.report_machine,
         run_order=options.report_run_order,
         started=min(starts),

@@ -12,13 +12,12 @@ Format 2 is flat: ``machine`` and ``run`` hold further strings beside their name
 its metrics as keys. Its suite is described by ``lnt_schema.yaml``, which a server needs first (``ptreetime lnt
 schema``); ``lnt_compile_schema.yaml`` is the ``compile`` suite for servers that lack it.
 
-NAME is the measurement's name for the whole build, and ``<measurement>/<key>`` for each of its nodes. What LNT wants of
+NAME is the measurement's name for the whole build, and with its key for each node (lnt_names.py). What LNT wants of
 names, numbers and times, and what it answers otherwise, was seen on llvm-lnt 0.4.20 with SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -27,8 +26,10 @@ from datetime import datetime, timezone
 from importlib import resources
 from typing import IO, TYPE_CHECKING, Any
 
+from pytest_ptreetime.decision.rekeying import rekeyed
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import COUNT, TABLE, Metric
+from pytest_ptreetime.reports.lnt_names import MAX_NAME_LENGTH, key_in_lnt, lnt_name
 from pytest_ptreetime.reports.results import SessionResult, whole_of
 from pytest_ptreetime.system.untrusted_text import shown
 
@@ -40,7 +41,6 @@ __all__ = [
     "LntOwnSuiteReport",
     "LntReport",
     "checked_run_order",
-    "lnt_name",
     "lnt_report",
     "lnt_schema",
     "render_lnt",
@@ -48,7 +48,6 @@ __all__ = [
 ]
 
 SUITES = ("compile", "ptreetime")
-MAX_NAME_LENGTH = 256  # the column's; PostgreSQL answers 500 past it
 ORDER_WIDTH = 10  # digits of an epoch second from 2001 to 2286
 
 Samples = dict[str, dict[str, list[float]]]
@@ -92,7 +91,7 @@ class LntReport:
             started=session.started,
             ended=session.ended,
             suite=self.suite,
-            machine_fields=machine_fields(session) if self.suite != "compile" else {},
+            machine_fields=machine_fields(session, self.suite),
             run_fields=run_fields(session) if self.suite != "compile" else {},
         )
         if self.amend is not None:
@@ -113,10 +112,9 @@ def samples_of_profiles(name: str, profiles: Sequence[Profile]) -> Samples:
     """The samples of one measurement: of the build and of each key a value for each round, by metric."""
     samples: Samples = {name: {}}
     for profile in profiles:
-        for row, metrics in [
-            (name, whole_of(profile)),
-            *((f"{name}/{key}", one) for key, one in profile.totals.items()),
-        ]:
+        (named,) = rekeyed([profile], {key: key_in_lnt(key) for key in profile.totals}, {})
+        rows = {name: whole_of(profile), **{f"{name}/{key}": metrics for key, metrics in named.totals.items()}}
+        for row, metrics in rows.items():
             for metric, number in metrics.items():
                 samples.setdefault(row, {}).setdefault(metric, []).append(float(number))
     return samples
@@ -204,18 +202,6 @@ def _schema_line(metric: Metric) -> str:
     )
 
 
-def lnt_name(name: str) -> str:
-    """``name`` as LNT can store and show it: printable, at most 256 characters, no part that starts with ``(``.
-
-    A name that had to be changed ends in a hash of what it was, so that two different names stay different.
-    """
-    printable = re.sub(r"(?:(?<=/)|^)\(", "_(", shown(name).strip())
-    if printable == name and len(name) <= MAX_NAME_LENGTH:
-        return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{printable[: MAX_NAME_LENGTH - len(digest) - 1]}#{digest}"
-
-
 def checked_run_order(order: str) -> str:
     """``order`` if LNT can sort by it: it compares the numbers in the text, so anything else lands at random.
 
@@ -234,15 +220,15 @@ def default_run_order(commit_time: int | None, started: float) -> str:
     return f"{int(commit_time if commit_time is not None else started):0{ORDER_WIDTH}d}"
 
 
-def machine_fields(session: SessionResult) -> dict[str, str]:
-    """What our suite says of the machine. LNT tells machines apart by all of it, so it holds nothing that changes."""
+def machine_fields(session: SessionResult, suite: str) -> dict[str, str]:
+    """What is said of the machine. LNT tells machines apart by all of it, so it holds nothing that changes."""
     host = session.host
     return {
         "hardware": host.machine,
         "cpu_model": host.cpu_model,
         "cpu_count": str(host.cpu_count),
         "memory_gib": str(round(host.memory_bytes / 2**30)),
-        "os": host.os,
+        "os_version" if suite == "compile" else "os": host.os,
     } | session.machine_info
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from urllib import parse, request
 
 from pytest_ptreetime.errors import ReportFailed, UsageError
+from pytest_ptreetime.reports.lnt import SUITES
 from pytest_ptreetime.system.regular_file import read_file
 from pytest_ptreetime.system.untrusted_text import clip, shown
 
@@ -91,7 +92,9 @@ def submit(
         try:
             return _sent(asked)
         except ReportFailed as error:
-            raise ReportFailed(f"{asked.full_url} refused the report: {error}; {kept}") from None
+            raise ReportFailed(
+                f"{asked.full_url} refused the report: {error}; {_missing_suite(str(error))}{kept}"
+            ) from None
         except (OSError, http.client.HTTPException) as error:
             reason = shown(str(getattr(error, "reason", "") or error))
         seconds = 2.0 ** (attempt - 1)
@@ -100,6 +103,18 @@ def submit(
                 tell(f"{asked.full_url}: {reason}: attempt {attempt + 1} of {attempts} in {seconds:g} s")
             pause(seconds)
     raise ReportFailed(f"{asked.full_url} did not take the report, asked {attempts} times: {reason}; {kept}")
+
+
+def _missing_suite(reason: str) -> str:
+    """What to do where the server lacks the suite: a new instance of LNT 0.4.20 has no ``compile``."""
+    suite = re.search(r"(?i)unknown test ?suite '?([\w.-]+)", reason)
+    if suite is None or suite[1] not in SUITES:
+        return ""
+    name = suite[1]
+    return (
+        f"the server needs the suite's schema: `ptreetime lnt schema --suite {name} > {name}.yaml`, put that file into "
+        "the directory schemas of the server's instance, and start the server again; "
+    )
 
 
 def _request(url: str, content: str, merge: str, token: str | None) -> request.Request:

@@ -17,7 +17,8 @@ from report_sessions import HOST, HOSTILE_SOURCE, STARTED, rounds
 from pytest_ptreetime.errors import NativeHelperMissing, PtreetimeError, ReportFailed, TracerUnavailable, UsageError
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports import write_report
-from pytest_ptreetime.reports.lnt import LntReport, lnt_name
+from pytest_ptreetime.reports.lnt import LntReport
+from pytest_ptreetime.reports.lnt_names import lnt_name
 from pytest_ptreetime.reports.lnt_submit import submission_url, submit
 from pytest_ptreetime.reports.results import Measurement, SessionResult
 from pytest_ptreetime.session.run import record
@@ -235,7 +236,10 @@ def test_ten_sessions_of_a_real_build_and_their_regression_come_back_from_the_se
         assert submitted(measured, 1000 + number, lnt, suite, tmp_path, token=token).startswith("LNT run http")
     api = f"{lnt}/api/db_default/v4/{suite}"
     machines = {machine["name"]: machine for machine in get(f"{api}/machines")["machines"]}
-    runs = get(f"{api}/machines/{machines['builder-1']['id']}")["runs"]
+    machine = get(f"{api}/machines/{machines['builder-1']['id']}")
+    assert machine["machine"]["os_version" if suite == "compile" else "os"] == HOST.os
+    assert machine["machine"]["cpu_model"] == HOST.cpu_model
+    runs = machine["runs"]
     by_order = {run["llvm_project_revision"]: run["id"] for run in runs}
     for number, expected in enumerate(walls):
         samples = get(f"{api}/runs/{by_order[f'{1000 + number}']}")["tests"]
@@ -245,6 +249,15 @@ def test_ten_sessions_of_a_real_build_and_their_regression_come_back_from_the_se
     tests_of = {test["name"]: test["id"] for test in get(f"{api}/tests")["tests"]}
     found = get(f"{api}/regression/{machines['builder-1']['id']}/{tests_of[name]}/{fields.index(metric)}")
     assert any("1009" in json.dumps(one) for one in found), found
+
+
+@needs_lnt
+def test_server_without_the_suite_is_told_what_it_needs(tmp_path: Path) -> None:
+    measured = Measurement(test="t", name="test_x.test_y", command=["make"], rounds=rounds(count=1))
+    with lnt_server(tmp_path, suites=()) as url, pytest.raises(ReportFailed) as refused:
+        submitted(measured, 1, url, "compile", tmp_path)
+    assert "ptreetime lnt schema --suite compile > compile.yaml" in str(refused.value)
+    assert "start the server again; the report is kept in" in str(refused.value)
 
 
 @needs_lnt

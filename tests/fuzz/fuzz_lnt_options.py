@@ -10,7 +10,8 @@ from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.table import OPTIONS
 from pytest_ptreetime.options.values import min_effect_terms
 from pytest_ptreetime.reports import lnt_submit
-from pytest_ptreetime.reports.lnt import SUITES, default_run_order, lnt_name, lnt_report, lnt_schema, render_lnt
+from pytest_ptreetime.reports.lnt import SUITES, default_run_order, lnt_report, lnt_schema, render_lnt
+from pytest_ptreetime.reports.lnt_names import lnt_name
 from pytest_ptreetime.settings import Settings, resolve
 from pytest_ptreetime.system.untrusted_text import shown
 

@@ -12,19 +12,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from lnt_server import lnt_command, lnt_python, needs_lnt
-from report_sessions import HOSTILE_SOURCE, measurement, rounds, session
+from report_sessions import HOSTILE_SOURCE, BuildEvents, measurement, rounds, session
 
+from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.errors import UsageError
+from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.reports.lnt import (
     LntOwnSuiteReport,
     LntReport,
     checked_run_order,
     default_run_order,
-    lnt_name,
     lnt_report,
     lnt_schema,
     render_lnt,
+    samples_of_profiles,
 )
+from pytest_ptreetime.reports.lnt_names import key_in_lnt, lnt_name, original_samples
 from pytest_ptreetime.reports.results import SessionResult
 
 LNT_RENDERING = Path(__file__).parents[1] / "support" / "lnt_rendering.py"
@@ -44,7 +47,16 @@ def rendered(report: LntReport, result: SessionResult) -> dict[str, Any]:
 def test_report_has_a_sample_for_each_round_and_the_names_of_the_compile_suite() -> None:
     result = plain_session()
     report = rendered(LntReport(), result)
-    assert report["Machine"] == {"Name": "builder-1", "Info": {}}
+    assert report["Machine"] == {
+        "Name": "builder-1",
+        "Info": {
+            "hardware": "x86_64",
+            "os_version": "Debian GNU/Linux 12 (bookworm)",
+            "cpu_model": "Example CPU 3000",
+            "cpu_count": "4",
+            "memory_gib": "16",
+        },
+    }
     assert report["Run"] == {
         "Start Time": "2026-11-23 10:00:00",
         "End Time": "2026-11-23 10:05:00",
@@ -57,7 +69,7 @@ def test_report_has_a_sample_for_each_round_and_the_names_of_the_compile_suite()
     keys = result.measurements[0].profiles[0].totals
     assert {name.rpartition(".")[0] for name in data} == {
         "compile.test_build.test_clean_build",
-        *(f"compile.test_build.test_clean_build/{key.replace('/(', '/_(')}" for key in keys),
+        *(f"compile.test_build.test_clean_build/{key_in_lnt(key)}" for key in keys),
     }
 
 
@@ -67,7 +79,7 @@ def test_sample_of_a_key_is_the_sum_of_its_processes_in_one_round() -> None:
     data = {test["Name"]: test["Data"] for test in rendered(LntReport(), result)["Tests"]}
     for key in {node.key for node in tree}:
         cpu = [node.user for node in tree if node.key == key and node.user is not None]
-        name = f"compile.test_build.test_clean_build/{key}.user"
+        name = f"compile.test_build.test_clean_build/{key_in_lnt(key)}.user"
         if cpu:
             assert data[name][0] == pytest.approx(sum(cpu))
         else:
@@ -96,6 +108,54 @@ def test_schema_has_every_metric_and_field_that_a_report_uses() -> None:
         assert f"{{name: {metric}, type: Real" in schema
     for field in {*report["machine"], *report["run"]} - {"name", "start_time", "end_time"}:
         assert f"{{name: {field}" in schema
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("make/gcc/cc1[src/core/lvm.c]", "make/gcc/cc1[src:core:lvm.c]"),
+        ("make/gcc[x.c -> pic/x.o]", "make/gcc[x.c -> pic:x.o]"),
+        ("make", "make"),
+        ("make/sh[gcc -DVERSION=123 -c src/a.c]", "make/sh[src:a.c]"),
+        ("make/echo['Building at 10:07']", "make/echo"),
+        ("make/llvm-tblgen[-gen-isel --date=1.2 lib/X86.td -o x.inc]", "make/llvm-tblgen[lib:X86.td]"),
+        ("make/sh['[' -f config.h ']']", "make/sh[config.h]"),
+    ],
+)
+def test_key_in_lnt_has_no_slash_behind_the_programs_and_no_options(key: str, name: str) -> None:
+    assert key_in_lnt(key) == name
+
+
+def test_nodes_that_have_one_name_in_lnt_are_added_up() -> None:
+    totals = {
+        "make": {"count": 1.0, "wall": 3.0},
+        "make/sh[echo 1]": {"count": 2.0, "wall": 1.0, "max_rss": 5.0},
+        "make/sh[echo 2]": {"count": 1.0, "wall": 0.5, "max_rss": 7.0},
+    }
+    samples = samples_of_profiles("t", [Profile.from_dict(totals)] * 2)
+    assert samples["t/make/sh"] == {"count": [3.0, 3.0], "wall": [1.5, 1.5], "max_rss": [7.0, 7.0]}
+
+
+def test_original_s_names_are_those_of_its_own_reports() -> None:
+    """As its Python 2 program made them of a list of byte strings; here with the names that it would have given."""
+    tree = session(measurement(now=rounds(count=1, sources=["a.c", "b'é.c"]))).measurements[0].tree
+    samples = original_samples([tree.root], [(r"/tmp/cc\d+", "TMP"), ("^-quiet$", "")])
+    assert samples["make(depth=0,args=['make', '-j2'])"]["wall"] == [tree.wall]
+    assert "gcc(depth=2,args=['/usr/bin/gcc', '-c', 'a.c'])" in samples
+    assert "sh(depth=1,args=['/bin/sh', '-c', \"gcc -c b'\\xc3\\xa9.c\"])" in samples
+    (compiler,) = (name for name in samples if name.startswith("cc1(depth=3") and "'a.c'" in name)
+    assert compiler.endswith("/cc1', 'a.c', '-dumpbase', 'a.c', '-O2', '-o', 'TMP.s'])")
+
+
+def test_original_s_names_have_of_clang_s_compiler_the_target_and_the_file() -> None:
+    events = BuildEvents()
+    args = ["clang", "-cc1", "-triple", "x86_64", "-emit-obj", "-main-file-name", "a.c", "-o", "/tmp/a-1f.o"]
+    for start in (1, 20):
+        events.process(1000, args, start, 10)
+    tree = events.finished(40, Usage(*[0] * 12)).tree()
+    samples = original_samples([tree.root], [])
+    name = "clang(depth=1,args=['clang', '-cc1', '-triple', 'x86_64', '-main-file-name', 'a.c'])"
+    assert samples[name]["wall"] == [0.01, 0.01]
 
 
 @given(st.text(st.characters(), max_size=600))
@@ -146,7 +206,7 @@ def test_sample_that_is_not_finite_is_left_out_with_its_metric() -> None:
 
 def test_hook_may_change_the_report() -> None:
     report = rendered(LntReport(amend=lambda raw: raw["Machine"]["Info"].update(site="oslo")), plain_session())
-    assert report["Machine"]["Info"] == {"site": "oslo"}
+    assert report["Machine"]["Info"]["site"] == "oslo"
 
 
 @needs_lnt
@@ -205,7 +265,7 @@ def test_import_into_lnt_gives_the_values_back(
     assert stored[measured.name] == pytest.approx([(tree.wall or 0) * factor for tree in measured.trees])
     for key in measured.profiles[0].totals:
         expected = [profile.totals[key]["wall"] * factor for profile in measured.profiles]
-        assert stored[lnt_name(f"{measured.name}/{key}")] == pytest.approx(expected)
+        assert stored[lnt_name(f"{measured.name}/{key_in_lnt(key)}")] == pytest.approx(expected)
     with sqlite3.connect(lnt_instance / "data" / "lnt.db") as database:
         assert database.execute(f"select Name from {suite}_Machine").fetchall() == [("builder-1",)]
         assert database.execute(f"select llvm_project_revision from {suite}_Order").fetchall() == [("101",)]

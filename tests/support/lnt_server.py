@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,10 @@ def _postgresql(programs: Path, directory: Path, account: pwd.struct_passwd | No
 
 
 @contextmanager
-def lnt_server(directory: Path, database: str | None = None) -> Iterator[str]:
-    """An LNT server with both suites; its address.
+def lnt_server(
+    directory: Path, database: str | None = None, suites: Sequence[str] = ("compile", "ptreetime")
+) -> Iterator[str]:
+    """An LNT server with ``suites`` besides its own; its address.
 
     :param database: the address of a database server; SQLite in ``directory`` without it.
     """
@@ -119,7 +121,7 @@ def lnt_server(directory: Path, database: str | None = None) -> Iterator[str]:
         text=True,
     )
     assert created.returncode == 0, created.stderr
-    for suite in ("compile", "ptreetime"):
+    for suite in suites:
         (instance / "schemas" / f"{suite}.yaml").write_text(lnt_schema(suite))
     log_path = directory / "lnt.log"
     with log_path.open("wb") as log:
@@ -129,7 +131,7 @@ def lnt_server(directory: Path, database: str | None = None) -> Iterator[str]:
         deadline = time.monotonic() + STARTING_SECONDS
         while True:
             try:
-                with urllib.request.urlopen(f"{url}/api/db_default/v4/compile/fields", timeout=30):
+                with urllib.request.urlopen(f"{url}/api/db_default/v4/{[*suites, 'nts'][0]}/fields", timeout=30):
                     break
             except (urllib.error.URLError, OSError):
                 assert server.poll() is None, log_path.read_text()
