@@ -83,9 +83,10 @@ fuzz: $(STAMP) ## any bytes to every reader, guided by coverage, FUZZ_SECONDS fo
 KERNELS ?= bullseye bookworm trixie trixie-backports
 KERNEL_TESTS ?= (ebpf or ptrace) and not (many_short and ptrace) and not reexec and (contract or failed_execs or tracefs)
 
-test-kernels: $(STAMP) ## the tracers ebpf and ptrace on Debian's kernels from 5.10 on, emulated (an hour)
+test-kernels: $(STAMP) ## the tracers ebpf and ptrace on Debian's kernels from 5.10 on, instructions on aarch64, emulated (an hour)
 	tests/kernels.sh '$(KERNELS)' $(abspath $(BIN))/python -m pytest -ra -q -p no:cacheprovider -k '$(KERNEL_TESTS)' \
 	  tests/tracers/test_tracer_contract.py tests/tracers/test_tracer_ebpf.py || test $$? -eq 77
+	PTREETIME_KERNELS='$(KERNELS)' $(BIN)/python -m pytest -ra -q --slow -p no:cacheprovider tests/tracers/test_instructions.py
 
 lint: $(STAMP) ## ruff, mypy, import-linter, promises, and clang-format where there is one
 	@status=0; \

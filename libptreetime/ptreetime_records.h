@@ -60,7 +60,8 @@ struct ptreetime_record {
   FIELD(written_bytes)                                                                                                 \
   FIELD(failed_execs)                                                                                                  \
   FIELD(reads)                                                                                                         \
-  FIELD(writes)
+  FIELD(writes)                                                                                                        \
+  FIELD(instructions)
 
 /* Those of them that the kernel adds up for a process only together with its reaped children (signal->ioac), or not at
  * all, so that we add up threads: with the place in task_struct. */

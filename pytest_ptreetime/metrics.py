@@ -24,6 +24,7 @@ __all__ = [
     "MIN_EFFECTS",
     "PLACES",
     "TABLE",
+    "UNCOUNTED",
     "Metric",
     "Unit",
     "known_sums",
@@ -63,6 +64,8 @@ class Metric:
     follows_machine: bool = False
     #: A count of what was done: compared exactly where the rounds agree with each other, and on other machines too.
     work: bool = False
+    #: Of several nodes it is unknown if it is of one.
+    all_or_none: bool = False
     #: Compared unless something else is asked for.
     compared: bool = False
     #: Shown of the whole build.
@@ -125,6 +128,9 @@ TABLE = (
            work=True, counter="minor_faults", lnt_title="Minor Faults"),
     Metric("major_faults",  "major faults",  "",  "Page faults that needed input",    1, 0.5,   0.5,   0.2,   10,
            work=True, counter="major_faults"),
+    # Not a count of work in that sense: interrupts add a few, and the C library chooses its functions by the processor.
+    Metric("instructions",  "instructions",  "",  "Instructions in user space",    1000, 0.0005, 0.0005, 0.002, 1e5,
+           all_or_none=True),
 )
 # fmt: on
 
@@ -143,6 +149,10 @@ MIN_EFFECTS = (*METRICS, "structure")
 #: Where each metric's sum is; the last place has the bits of what is known.
 PLACES = {metric.name: place for place, metric in enumerate((COUNT, *TABLE))}
 KNOWN = len(PLACES)
+
+#: Among those bits: one of the nodes does not know a metric that has to be known of all.
+UNCOUNTED = 1 << KNOWN
+_ALL_OR_NONE = sum(1 << PLACES[metric.name] for metric in TABLE if metric.all_or_none)
 
 #: Those that are a node's share of a field of Usage: the fields' names, and the places of their sums.
 COUNTERS = {metric.counter: PLACES[metric.name] for metric in TABLE if metric.counter is not None}
@@ -165,6 +175,8 @@ def no_sums() -> list[int]:
 def known_sums(sums: list[int]) -> dict[str, float]:
     """What is known, by metric, in its unit."""
     known = sums[KNOWN]
+    if known & UNCOUNTED:
+        known &= ~_ALL_OR_NONE
     return {name: sums[place] / scale for name, place, scale in _SCALES if known >> place & 1}
 
 

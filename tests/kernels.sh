@@ -2,11 +2,14 @@
 # Runs a command on other kernels: Debian's, in emulated machines that have this one's files, read-only.
 #
 #     tests/kernels.sh SUITES COMMAND [ARGUMENT...]
+#     tests/kernels.sh --fetch ARCHITECTURE SUITE
 #
 # SUITES are Debian releases ("bullseye trixie-backports"). The newest kernel of each is taken from the archive that apt
 # here uses, verified by apt, and kept in the user's cache directory for a month; nothing is installed. The command
 # starts in this source tree as root of the emulated machine, which has no network and no terminal; /run and /tmp are
 # what can be written to, and what was written is gone when it ends.
+#
+# With --fetch it gets that suite's kernel for another architecture (arm64), and prints the directory with its vmlinuz.
 #
 # Exits with the status of the command, of the last one that failed; with 77 and the reason where this machine can't do it.
 #
@@ -28,15 +31,27 @@ skip() {
   exit 77
 }
 
-[ $# -ge 2 ] || { echo "usage: $0 SUITES COMMAND [ARGUMENT...]" >&2; exit 2; }
+needs() {
+  local tool
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null || skip "$tool is not installed"
+  done
+}
+
+[ $# -ge 2 ] || { echo "usage: $0 SUITES COMMAND [ARGUMENT...] | --fetch ARCHITECTURE SUITE" >&2; exit 2; }
 suites=$1
 shift
-[ "$(uname -s) $(uname -m)" = 'Linux x86_64' ] || skip 'this is not Linux on x86-64'
-for tool in qemu-system-x86_64 apt-get dpkg-deb cpio xz; do
-  command -v "$tool" >/dev/null || skip "$tool is not installed"
-done
-busybox=$(command -v busybox) && busybox --list | grep -x switch_root >/dev/null && ! ldd "$busybox" >/dev/null 2>&1 ||
-  skip 'a static busybox is not installed (busybox-static)'
+architecture=amd64
+needs apt-get dpkg-deb
+if [ "$suites" = --fetch ]; then
+  architecture=$1 suites=$2
+  set --
+else
+  [ "$(uname -s) $(uname -m)" = 'Linux x86_64' ] || skip 'this is not Linux on x86-64'
+  needs qemu-system-x86_64 cpio xz
+  busybox=$(command -v busybox) && busybox --list | grep -x switch_root >/dev/null && ! ldd "$busybox" >/dev/null 2>&1 ||
+    skip 'a static busybox is not installed (busybox-static)'
+fi
 [ -e "$keyring" ] || skip "$keyring is missing: the kernels can't be verified"
 mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
   grep debian | grep -v security | head -n 1 || true)}
@@ -52,7 +67,7 @@ apt() {
   shift 2
   "$tool" -o Dir::Etc::SourceList="$directory/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State="$directory" \
     -o Dir::State::Lists="$directory/lists" -o Dir::State::Status=/dev/null -o Dir::Cache="$directory" \
-    -o APT::Architecture=amd64 -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
+    -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
 }
 
 # The newest kernel of suite $1, unpacked into $2.
@@ -67,7 +82,7 @@ download() {
   apt apt-get "$directory" -q=2 update || return 1
   # since Linux 7 the kernel is in several packages
   apt apt-cache "$directory" depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-    --no-enhances linux-image-amd64 | grep -E '^linux-(image|binary|modules)-[0-9]' >"$directory/packages" || return 1
+    --no-enhances "linux-image-$architecture" | grep -E '^linux-(image|binary|modules)-[0-9]' >"$directory/packages" || return 1
   (cd "$directory" && apt apt-get "$directory" -q=2 download $(cat packages)) >/dev/null || return 1
   for package in "$directory"/*.deb; do
     dpkg-deb --extract "$package" "$directory/root" || return 1
@@ -94,7 +109,16 @@ exec switch_root /host /bin/bash "$inside"
 INIT
 }
 
-# Makes directory $2: the kernel of suite $1 and what it starts with.
+# Makes directory $2: the kernel of suite $1.
+fetch_kernel() {
+  local suite=$1 target=$2 directory=$work/$1
+  download "$suite" "$directory" || return 1
+  mkdir -p "$target.$$"
+  find "$directory/root" -name 'vmlinuz*' -type f -exec cp {} "$target.$$/vmlinuz" \;
+  [ -e "$target.$$/vmlinuz" ] && mv -T "$target.$$" "$target" && rm -rf "$directory"
+}
+
+# The same, with what it starts with.
 make_kernel() {
   local suite=$1 target=$2 directory=$work/$1 initial=$work/$1/initial name file
   download "$suite" "$directory" || return 1
@@ -160,10 +184,17 @@ run_kernel() {
   return "${status:-1}"
 }
 
-end_mark="ptreetime-end-$$"
-write_inside "$@" >"$work/inside"
 mkdir -p "$cache"
 find "$cache" -maxdepth 1 -name 'kernel-*' -mtime +30 -exec rm -rf {} + 2>/dev/null || true
+if [ "$architecture" != amd64 ]; then
+  kernel=$cache/kernel-$suites-$architecture
+  [ -e "$kernel" ] || fetch_kernel "$suites" "$kernel" >/dev/null ||
+    skip "the kernel of $suites for $architecture can't be had from ${mirror:-any archive (set DEBIAN_MIRROR)}"
+  echo "$kernel"
+  exit 0
+fi
+end_mark="ptreetime-end-$$"
+write_inside "$@" >"$work/inside"
 recipe=$({ declare -f write_init make_kernel; echo "$modules"; } | sha256sum | cut -c1-12)
 result=0 ran=
 for suite in $suites; do

@@ -83,6 +83,7 @@ static ALWAYS_INLINE void read_usage(struct ptreetime_usage *usage, struct task_
   if (FIELD_EXISTS(leader->field))                                                                                     \
     usage->name = process->ended.name + GET(direct, leader->field);
   PTREETIME_THREAD_COUNTERS(ADD_LEADER)
+  usage->instructions = PTREETIME_UNKNOWN;
   usage->failed_execs = process->failed_execs;
   if (control.counts_execs < PTREETIME_EXECS_COUNTED + process->was_short)
     usage->failed_execs = PTREETIME_UNKNOWN;

@@ -349,6 +349,8 @@ static void ebpf_detach(struct ptreetime_recording *recording) {
   stop_watching();
 }
 
+static const char *ebpf_uncounted(void) { return "it does not count them"; }
+
 const struct ptreetime_backend ptreetime_backend_ebpf = {
     .name = "ebpf",
     .capabilities = PTREETIME_CAP_BPF | PTREETIME_CAP_PERFMON,
@@ -358,4 +360,5 @@ const struct ptreetime_backend ptreetime_backend_ebpf = {
     .kill = ebpf_kill,
     .collect = consume,
     .detach = ebpf_detach,
+    .uncounted = ebpf_uncounted,
 };

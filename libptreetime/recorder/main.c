@@ -8,6 +8,7 @@
  *                                again (capture.h); a backend that can't writes nothing
  *                kill            SIGKILL the whole tree of the recording
  *                count           how many processes so far?
+ *                instructions    can they be counted?
  *                flush           write the events that are known now, rather than when there are many
  *                (end of file)   let go of everything, unharmed, and exit
  *     us -> it   hello VERSION   at the start: ready for `record`
@@ -15,6 +16,7 @@
  *                ready           attached: the gate may open
  *                ready connections   the same, and connections to sockets of this machine will be told
  *                done            END has been written
+ *                instructions WHY  why not; without WHY they are
  *                count N RUNNING processes of the recording so far, and those of them that live
  *                error WHY       the recording could not be made, or has ended early; the build runs on
  *
@@ -180,6 +182,9 @@ static void obey(const char *message, int descriptor) {
     close(descriptor);
   if (strcmp(message, "count") == 0) {
     send_message("count %llu %llu", (unsigned long long)recording.processes, (unsigned long long)recording.running);
+  } else if (strcmp(message, "instructions") == 0) {
+    const char *why = backend->uncounted();
+    send_message("instructions%s%s", why != NULL ? " " : "", why != NULL ? why : "");
   } else if (strcmp(message, "flush") == 0) {
     if (recording_active) {
       if (backend->collect != NULL)

@@ -21,6 +21,7 @@
 #include "caller.h"
 #include "capture.h"
 #include "ending.h"
+#include "instructions.h"
 #include "interrupt.h"
 #include "preload.h"
 #include "proc.h"
@@ -39,6 +40,7 @@
 #define SLICE_NS 100000u /* the shortest that the kernel grants */
 
 static struct ptreetime_recording *current; /* NULL between recordings */
+static const char *why_uncounted;           /* instructions; NULL where they are counted */
 
 static void forked(struct ptreetime_tracee *tracee, int event) {
   uint64_t now = ptreetime_now_ns();
@@ -79,6 +81,7 @@ static void execed(struct ptreetime_tracee *process) {
     ptreetime_account_exec(process, highest_rss_bytes, &usage);
     exec.usage = &usage;
   }
+  usage.instructions = ptreetime_instructions_exec(process);
   process->images++;
   process->earlier_max_rss_bytes = highest_rss_bytes;
   if (!ptreetime_stack_image(process->tid, &exec, &rest))
@@ -158,6 +161,7 @@ static void stopped(pid_t tid, int event, int signal) {
     break;
   case PTRACE_EVENT_STOP:
     if (signal == SIGTRAP) { /* its birth, or the end of a group stop */
+      ptreetime_instructions_begin(tracee);
       ptreetime_birth_resume(tid, 0);
       if (tracee->process == tracee)
         ptreetime_account_running(tracee);
@@ -195,6 +199,7 @@ static void dead(pid_t tid) {
     reap(tid);
   } else {
     struct ptreetime_usage usage = PTREETIME_USAGE_UNKNOWN;
+    usage.instructions = ptreetime_instructions_end(tracee);
     int status = ptreetime_account_reap(tracee, &usage);
     current->running--;
     ptreetime_sink_exit(&current->sink, now, tid, status, (struct ptreetime_bytes){NULL, 0}, &usage,
@@ -300,6 +305,7 @@ static const char *ptrace_attach(struct ptreetime_recording *recording) {
     return "out of memory";
   }
   ptreetime_tracee_lead(root);
+  ptreetime_instructions_begin(root);
   current = recording;
   ptreetime_birth_begin(recording);
   ptreetime_missing_begin();
@@ -333,9 +339,12 @@ static void ask_for_short_slices(void) {
 
 static const char *ptrace_open(void) {
   ask_for_short_slices();
+  why_uncounted = ptreetime_instructions_open();
   const char *why = ptreetime_ptrace_trial(PTREETIME_PTRACE_OPTIONS);
   return why != NULL ? why : ptreetime_interrupt_open();
 }
+
+static const char *ptrace_uncounted(void) { return why_uncounted; }
 
 const struct ptreetime_backend ptreetime_backend_ptrace = {
     .name = "ptrace",
@@ -346,4 +355,5 @@ const struct ptreetime_backend ptreetime_backend_ptrace = {
     .kill = ptrace_kill,
     .detach = ptrace_detach,
     .linger = ptrace_linger,
+    .uncounted = ptrace_uncounted,
 };

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "instructions.h"
 #include "proc.h"
 
 unsigned ptreetime_birth_held;
@@ -49,6 +50,7 @@ static void unhold(struct ptreetime_tracee *tracee) {
     *link = tracee->next_held;
     tracee->held = false;
     ptreetime_birth_held--;
+    ptreetime_instructions_begin(tracee);
     ptreetime_birth_resume(tracee->tid, 0);
   }
 }

@@ -59,6 +59,9 @@ struct ptreetime_backend {
   /* May be NULL. Called now and then between recordings as long as it returns true: there are processes of a recording
    * that has ended which could not be let go of at its end. */
   bool (*linger)(void);
+
+  /* Why it does not count instructions, or NULL: it does. */
+  const char *(*uncounted)(void);
 };
 
 extern const struct ptreetime_backend ptreetime_backend_ptrace;

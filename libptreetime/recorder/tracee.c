@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "instructions.h"
+
 #define BUCKETS 4096u
 
 unsigned ptreetime_tracee_processes;
@@ -55,6 +57,7 @@ void ptreetime_tracee_remove(struct ptreetime_tracee *tracee) {
     close(tracee->status_file);
     ptreetime_tracee_files--;
   }
+  ptreetime_instructions_forget(tracee);
   if (tracee->process == tracee)
     ptreetime_tracee_processes--;
   ptreetime_tracee_count--;

@@ -42,6 +42,10 @@ struct ptreetime_tracee {
   uint64_t earlier_max_rss_bytes;         /* of the memories that it had before its image, and of its reaped children */
   struct ptreetime_thread_counters ended; /* of its threads that are dead, or all but; unknown if one has vanished */
   bool all_ended;                         /* the leader is among them */
+  bool counting;                          /* it has been tried to count its instructions */
+  int counter;                            /* of them: a descriptor, or 0 */
+  uint64_t instructions;                  /* what it had counted when it was last looked at */
+  uint64_t instructions_before;           /* of them, those before the first exec */
   struct rusage children_usage;           /* what wait4 told of its children that are dead, with their own children's */
 };
 

@@ -75,7 +75,8 @@ class Usage(msgspec.Struct, array_like=True, gc=False, frozen=True):
     as ``cputime_adjust`` in the kernel's kernel/sched/cputime.c does. ``max_rss_bytes`` is not cumulative: it is the
     peak of the image that is current (or was, in an Exec event). ``read_bytes`` and ``written_bytes`` are what calls of
     read, write and their like moved, whatever the file was (rchar and wchar of /proc/PID/io), ``reads`` and ``writes``
-    the number of those calls. libptreetime/ptreetime_records.h has the same list.
+    the number of those calls. ``instructions`` are those that it has executed in user space since its first exec, or
+    since its creation where it has not exec'ed. libptreetime/ptreetime_records.h has the same list.
     """
 
     cpu_ns: int | None = None
@@ -92,6 +93,7 @@ class Usage(msgspec.Struct, array_like=True, gc=False, frozen=True):
     failed_execs: int | None = None
     reads: int | None = None
     writes: int | None = None
+    instructions: int | None = None
 
 
 class Start(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=0):

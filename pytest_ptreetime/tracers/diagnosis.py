@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_ptreetime.tracers import Tracer, Unavailable, builtin_tracers
+from pytest_ptreetime.tracers.native_tracer import NativeTracer
 
 __all__ = ["Diagnosis", "diagnose", "render", "sees_everything"]
 
@@ -36,6 +37,8 @@ class Diagnosis:
     reason: str | None = None
     remedy: str | None = None
     chosen: bool = False
+    #: Whether it counts instructions: None where it does, else the reason in words.
+    uncounted: str | None = "it does not count them"
 
 
 def diagnose(*, sudo: bool = False, tracers: Mapping[str, Callable[[], Tracer]] | None = None) -> list[Diagnosis]:
@@ -48,13 +51,17 @@ def diagnose(*, sudo: bool = False, tracers: Mapping[str, Callable[[], Tracer]] 
     found: list[Diagnosis] = []
     for name, make in known.items():
         tracer = make()
+        uncounted: str | None = "it does not count them"
         try:
             answer = tracer.available()
+            if answer is None and isinstance(tracer, NativeTracer):
+                uncounted = tracer.why_uncounted()
         finally:
             tracer.close()
         sees, everything = _SIGHT.get(name, ("what its plugin says", True))
         if answer is None:
-            found.append(Diagnosis(name, sees, everything, chosen=not any(before.chosen for before in found)))
+            chosen = not any(before.chosen for before in found)
+            found.append(Diagnosis(name, sees, everything, chosen=chosen, uncounted=uncounted))
         else:
             why = Unavailable.of(answer)
             found.append(Diagnosis(name, sees, everything, why.reason, why.remedy))
@@ -76,7 +83,20 @@ def render(found: Sequence[Diagnosis], *, width: int = 80) -> str:
             continue
         lines += _wrapped(f"{one.tracer}: does not work: {one.reason}", width)
         lines.append(f"    to enable it: {one.remedy}" if one.remedy else "    no command would enable it here")
+    lines += _wrapped(f"the metric instructions: {_instructions(found)}", width)
     return "\n".join(lines)
+
+
+def _instructions(found: Sequence[Diagnosis]) -> str:
+    """Whether they are to be had, and by which tracers: by those that work and see every process."""
+    asked = {one.tracer: one.uncounted for one in found if one.reason is None and one.sees_everything}
+    counting = [tracer for tracer, reason in asked.items() if reason is None]
+    reasons = {tracer: reason for tracer, reason in asked.items() if reason is not None}
+    if not counting:
+        told = dict.fromkeys(reasons.values())
+        return f"not to be had: {'; '.join(told) or 'no tracer that counts them works'}"
+    others = "".join(f"; not by {tracer}: {reason}" for tracer, reason in reasons.items())
+    return f"counted by {' and '.join(counting)}{others}"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -46,6 +46,17 @@ class NativeTracer:
             return unavailable(error)
         return None
 
+    def why_uncounted(self) -> str | None:
+        """Why instructions are not counted here, None where they are.
+
+        :raises TracerUnavailable: the tracer does not work here.
+        :raises NativeHelperMissing: it was not built.
+        """
+        try:
+            return self._started().why_uncounted()
+        except RecorderGone as error:
+            return f"the recorder is gone: {error}"
+
     def _started(self) -> RecorderProcess:
         if self._recorder is None:
             self._recorder = RecorderProcess(self.name, prefix=self.recorder_prefix)

@@ -171,6 +171,17 @@ class RecorderProcess:
         self.recording = True
         return events
 
+    def why_uncounted(self) -> str | None:
+        """Why it does not count instructions, None where it does. Not while it records.
+
+        :raises RecorderGone: there is no answer.
+        """
+        self.send("instructions")
+        word, _, reason = self.receive(ANSWER_SECONDS).partition(" ")
+        while word == "count":  # asked for when the recording before was just done
+            word, _, reason = self.receive(ANSWER_SECONDS).partition(" ")
+        return reason or None
+
     def close(self) -> None:
         """End the recorder. What it traces goes on, unharmed."""
         self._end()

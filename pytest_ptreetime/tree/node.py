@@ -12,7 +12,7 @@ from operator import add, attrgetter
 
 import msgspec
 
-from pytest_ptreetime.metrics import COUNTERS, KNOWN, PLACES, known_sums, no_sums
+from pytest_ptreetime.metrics import COUNTERS, KNOWN, PLACES, UNCOUNTED, known_sums, no_sums
 from pytest_ptreetime.recording.events import Usage
 from pytest_ptreetime.tree.program import Program, program_name
 
@@ -25,6 +25,7 @@ _ERRORS = sys.getfilesystemencodeerrors()
 LONGEST_IN_REPR = 80
 COUNT, WALL, USER, SYS, CPU = (PLACES[name] for name in ("count", "wall", "user", "sys", "cpu"))
 MAX_RSS, STARTLAG, EXITLAG = (PLACES[name] for name in ("max_rss", "startlag", "exitlag"))
+INSTRUCTIONS = PLACES["instructions"]
 
 _counters = attrgetter(*COUNTERS)
 _FIRST_COUNTER, _LAST_COUNTER = min(COUNTERS.values()), max(COUNTERS.values())
@@ -224,6 +225,15 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         return self._used("writes")
 
     @property
+    def instructions(self) -> int | None:
+        """Instructions that this image executed in user space, all its threads, by a counter of the processor.
+
+        Of a process's first program from its exec on. None where there is no such counter or where it did not count all
+        the time.
+        """
+        return self._used("instructions")
+
+    @property
     def failed_execs(self) -> int | None:
         """Calls of exec that failed (a search along PATH, for the most part)."""
         return self._used("failed_execs")
@@ -248,6 +258,12 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
         if self._startup_ns is not None:
             known |= 1 << STARTLAG
             sums[STARTLAG] += self._startup_ns - self.start_ns
+        instructions = None if after is None or after.instructions is None else self._used("instructions")
+        if instructions is None:
+            known |= UNCOUNTED
+        else:
+            known |= 1 << INSTRUCTIONS
+            sums[INSTRUCTIONS] += instructions
         if after is not None:
             max_rss_bytes = after.max_rss_bytes
             if max_rss_bytes is not None:

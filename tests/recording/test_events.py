@@ -66,7 +66,7 @@ def test_sink_writes_what_python_reads(sink_events: Path, tmp_path: Path) -> Non
     frames = list(decode_stream(written(sink_events, tmp_path), "the sink"))
     assert len(frames) > 3
     events = [event for frame in frames for event in frame]
-    usage = Usage(*(UINT64_MAX - 1 - field if field % 3 == 0 else field * 100 for field in range(14)))
+    usage = Usage(*(UINT64_MAX - 1 - field if field % 3 == 0 else field * 100 for field in range(15)))
     large = [b"x" * 99] * ((3 << 20) // 100) + [b"x" * ((3 << 20) % 100)]
     assert events[:8] == [
         Start(1, 127, UINT64_MAX),

@@ -150,7 +150,7 @@ FIELDS_OF_VERSION_3 = {
     Lost: "time_ns count what",
     End: "time_ns alive",
     Usage: "cpu_ns utime_ns stime_ns max_rss_bytes run_delay_ns voluntary_switches involuntary_switches minor_faults "
-    "major_faults read_bytes written_bytes failed_execs reads writes",
+    "major_faults read_bytes written_bytes failed_execs reads writes instructions",
 }
 
 
