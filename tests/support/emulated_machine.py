@@ -99,7 +99,16 @@ def observe(suite: str, cases: dict[str, Case], directory: Path) -> dict[str, Ob
     initial = directory / "initial.gz"
     initial.write_bytes(gzip.compress(_initramfs(_programs(directory), cases), 1))
     console = directory / "console"
-    command = [QEMU, *MACHINE.split(), "-serial", f"file:{console}", "-kernel", image, "-initrd", initial]
+    command: list[str | Path] = [
+        QEMU,
+        *MACHINE.split(),
+        "-serial",
+        f"file:{console}",
+        "-kernel",
+        image,
+        "-initrd",
+        initial,
+    ]
     command += ["-append", "console=ttyAMA0 quiet panic=-1"]
     with suppress(subprocess.TimeoutExpired):
         subprocess.run(command, stdin=subprocess.DEVNULL, timeout=SECONDS, check=True)
@@ -141,8 +150,10 @@ def _programs(directory: Path) -> dict[str, Path]:
     paths = {}
     for name, (flags, sources) in made.items():
         paths[name] = directory / name
-        command = [COMPILER, "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", *flags, "-o", paths[name], *sources]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        options = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", *flags]
+        done = subprocess.run(
+            [COMPILER, *options, "-o", paths[name], *sources], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
     return paths
 

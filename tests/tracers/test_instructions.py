@@ -19,10 +19,9 @@ from trap_programs import Programs, Run, assert_lawful, record
 
 from pytest_ptreetime.decision.comparing import compare
 from pytest_ptreetime.decision.profile import Profile
-from pytest_ptreetime.recording.events import Create, End, Exec, Exit, Start, Usage
+from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import recorder_process
-from pytest_ptreetime.tracers.native_tracer import NativeTracer
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 
 NATIVE = Path(__file__).parents[2] / "libptreetime"
@@ -205,7 +204,7 @@ def test_tracer_says_why_instructions_are_not_counted_or_counts_them(programs: P
 
 def recorded(*instructions: int | None) -> Recording:
     """A build of so many programs of one name."""
-    events = [Start(0, 1, 0), Exec(1, 1, b"make", b"/make", [b"make"], b"/", Usage(0))]
+    events: list[Event] = [Start(0, 1, 0), Exec(1, 1, b"make", b"/make", [b"make"], b"/", Usage(0))]
     for pid, count in enumerate(instructions, 2):
         events += [Create(pid, pid, 1), Exec(pid, pid, b"cc", b"/cc", [b"cc"], b"/")]
         events += [Exit(pid + 1, pid, 0, usage=Usage(cpu_ns=5, instructions=count))]
