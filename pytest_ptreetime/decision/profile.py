@@ -38,9 +38,9 @@ class Profile:
     ``totals[key][metric]``: ``count`` is the number of nodes, the others are the metrics of metrics.py in their units:
     sums, of ``max_rss`` the largest. ``waiting`` are the seconds in which the build waited for these nodes and they
     neither ran nor wanted to. What is the whole build's (``peak_memory``) is in the root's row. A metric that no
-    node of the key knows is absent; one that only some know is the sum of those, but for
-    ``instructions``, which are then absent too. ``parents`` has the key of what
-    started the node, by a fork or by becoming it (exec), None for the root's; following them always ends.
+    node of the key knows is absent; one that only some know is the sum of those, but for ``instructions``,
+    which are then absent too. ``parents`` has the key of what started the node, by a fork or by becoming it (exec),
+    None for the root's; following them always ends.
     ``critical_path`` are the keys along it (tree/critical_path.py), by time, each once. ``outside`` are the processor
     seconds of processes outside the tree that worked for it, by name.
 
