@@ -133,8 +133,10 @@ def clock_recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clocked(clock_recorder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PtraceTracer]:
     monkeypatch.setattr(recorder_process, "helper", lambda name: clock_recorder)
     tracer = PtraceTracer()
-    if (reason := tracer.available()) is not None or (reason := tracer.why_uncounted()) is not None:
-        pytest.skip(f"ptrace: {reason}")
+    if (unavailable := tracer.available()) is not None:
+        pytest.skip(f"ptrace: {unavailable}")
+    if (uncounted := tracer.why_uncounted()) is not None:
+        pytest.skip(f"the task's clock: {uncounted}")
     yield tracer
     tracer.close()
 
