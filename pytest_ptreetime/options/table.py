@@ -228,7 +228,7 @@ OPTIONS: tuple[Option, ...] = (
         split=reports_in,
     ),
     Option("lnt-report", "an LNT report, one sample a round", metavar="FILE"),
-    Option("lnt-suite", "its suite: `compile` (as LNT ships it) or `ptreetime` (ours)", parse_name, "compile", "NAME"),
+    Option("lnt-suite", "its suite: `compile` (LNT's own) or `ptreetime` (ours)", parse_name, "compile", "NAME"),
     Option("lnt-submit", "send it there too", parse_name, metavar="URL"),
     Option("machine", "this machine's name in reports", parse_name, metavar="NAME"),
     Option("run-order", "the run's place in LNT's history; the commit's time by default", parse_name, metavar="N"),

@@ -221,7 +221,7 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
     session = _session(item.config)
     failures = []
     with os_errors_as(RecordingFailed, "the measurements can't be compared"):
-        from pytest_ptreetime.reports.terminal import failure_text, properties
+        from pytest_ptreetime.reports.terminal import failure_text, how_to_accept, properties
 
         for evaluation in fixture.pending:
             session.evaluate(evaluation)
@@ -229,8 +229,11 @@ def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[
             item.config.stash[_bisection_key].note(evaluation)
             item.user_properties.extend(properties(evaluation.measurement))
             if evaluation.fails:
-                failures.append(failure_text(evaluation.measurement, settings=evaluation.settings, node_id=item.nodeid))
-                evaluation.measurement.told = keep and item.config.option.tbstyle != "no"
+                measurement = evaluation.measurement
+                if measurement.verdict == "regression":
+                    measurement.accept = how_to_accept(measurement, evaluation.settings, item.nodeid)
+                measurement.told = keep and item.config.option.tbstyle != "no"
+                failures.append(failure_text(measurement))
     fixture.done += fixture.pending
     if not keep:  # a build of a module is kept where all tests of it pass
         for evaluation in fixture.done:

@@ -109,6 +109,8 @@ def _section(session: SessionResult, measurement: Measurement) -> dict[str, Any]
     if comparison is not None:
         lines = [*untold_changes(comparison), *untold_reasons(comparison)]
         lines += [*certainty(comparison), *notes_in_words(comparison)]
+    if measurement.accept is not None:
+        lines.append(" ".join(measurement.accept))
     urgent = [f"Warning: {warning}" for warning in measurement.warnings]
     if measurement.incomplete_reason is not None:
         urgent.insert(0, f"Not complete: {measurement.incomplete_reason}")

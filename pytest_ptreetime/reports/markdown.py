@@ -122,6 +122,9 @@ def _details(measurement: Measurement) -> Iterator[str]:
         notes += certainty(comparison)
     for note in dict.fromkeys(notes):
         yield from ("", _text(note))
+    if measurement.accept is not None:
+        words, command = measurement.accept
+        yield from ("", _text(words), "", f"<pre>{_text(command)}</pre>")
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_from: int | None = None) -> list[str]:

@@ -42,7 +42,7 @@ class Measurement:
     they were matched, or one for what differs between the rounds.
     ``history`` are the baseline's sessions, those of the largest nodes, where a report shows them. ``outline`` is that
     of a round of its newest session, whose keys are ``outline_keys``. ``told``: the test failed with
-    all that there is to say.
+    all that there is to say. ``accept``: how to make it the new normal, in words and as a command.
     ``baseline`` is what the baseline's sessions typically looked like, per key, for reports that show what did not
     change too; ``baseline_source`` says in words where it comes from; ``message`` what could not be compared, and why;
     ``warnings`` what makes the figures less than they seem.
@@ -70,6 +70,7 @@ class Measurement:
     outline: Outline | None = None
     outline_keys: list[str] = field(default_factory=list)
     told: bool = False
+    accept: tuple[str, str] | None = None
 
     @cached_property
     def trees(self) -> list[ProcessTree]:

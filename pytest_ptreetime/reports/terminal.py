@@ -222,16 +222,10 @@ def _machine(session: SessionResult, width: int) -> str:
 def failure_text(
     measurement: Measurement,
     *,
-    settings: Settings | None = None,
-    node_id: str | None = None,
     width: int | None = None,
     colour: bool = False,
 ) -> str:
-    """The message of a test that its comparison fails: the cause in a sentence, the figures, how sure, what to do.
-
-    :param settings: where the baseline is; without it the command that accepts the change names no directory.
-    :param node_id: the test as pytest knows it; that of the measurement where it is left out.
-    """
+    """The message of a test that its comparison fails: the cause in a sentence, the figures, how sure, what to do."""
     columns = width or min(shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, 160)
     first, *rest = wrapped([_in_few_lines(measurement, columns)], columns)
     comparison = measurement.comparison
@@ -247,17 +241,18 @@ def failure_text(
         parts.append(_paragraph([f"Not complete: {measurement.incomplete_reason}"], columns))
     if measurement.baseline_source is not None:
         parts.append(_paragraph([f"Compared with {measurement.baseline_source}."], columns))
-    if measurement.verdict == "regression":
-        parts.append(how_to_accept(measurement, settings, node_id or measurement.test))
+    if measurement.accept:
+        parts.append("\n    ".join(measurement.accept))
     return "\n\n".join(filter(None, parts))
 
 
-def how_to_accept(measurement: Measurement, settings: Settings | None, node_id: str) -> str:
-    """The exact command that makes what was measured the new normal."""
+def how_to_accept(measurement: Measurement, settings: Settings, node_id: str) -> tuple[str, str]:
+    """In words, and the exact command, how what was measured becomes the new normal."""
     if measurement.baseline_rounds:
-        return "To accept it, commit it, and compare with a revision that has it: --ptreetime-against HEAD"
-    flags = ["--ptreetime-save-baseline"] if settings is None else settings.saving_flags
-    return f"To accept it, save it as a baseline:\n    {shlex.join(['pytest', *flags, shown(node_id)])}"
+        words, flags = "commit it, and compare with a revision that has it", ["--ptreetime-against", "HEAD"]
+    else:
+        words, flags = "save it as a baseline", settings.saving_flags
+    return f"To accept it, {words}:", shlex.join(["pytest", *flags, shown(node_id)])
 
 
 def findings_table(findings: Sequence[Finding], *, width: int) -> str:

@@ -41,12 +41,9 @@ def test_summary_never_goes_past_the_width(width: int, verbosity: int, regressed
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_failure_names_the_cause_first_and_the_command_that_accepts_it(width: int, regressed: SessionResult) -> None:
-    text = failure_text(
-        regressed.measurements[0],
-        settings=Settings(baseline=".ptreetime"),
-        node_id="tests/test_a b.py::test_x",
-        width=width,
-    )
+    one = regressed.measurements[0]
+    accept = how_to_accept(one, Settings(baseline=".ptreetime"), "tests/test_a b.py::test_x")
+    text = failure_text(replace(one, accept=accept), width=width)
     lines = text.splitlines()
     assert lines[0].startswith("cc1 c.c: cpu +")
     assert lines[-1].strip() == "pytest --ptreetime-save-baseline 'tests/test_a b.py::test_x'"
@@ -100,7 +97,7 @@ def test_narrow_summary_gives_up_figures_before_names_and_changes(regressed: Ses
 
 def test_failure_of_an_interleaved_comparison_is_accepted_by_another_revision(regressed: SessionResult) -> None:
     interleaved = replace(regressed.measurements[0], baseline_rounds=rounds())
-    assert "--ptreetime-against HEAD" in how_to_accept(interleaved, None, "x")
+    assert how_to_accept(interleaved, Settings(), "x")[1] == "pytest --ptreetime-against HEAD x"
 
 
 def test_quiet_summary_leaves_out_what_needs_no_attention(regressed: SessionResult) -> None:

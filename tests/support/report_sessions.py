@@ -24,7 +24,9 @@ from pytest_ptreetime.keys.outline import Outline
 from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage, UserExit, UserStartup
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.results import Measurement, SessionResult
+from pytest_ptreetime.reports.terminal import how_to_accept
 from pytest_ptreetime.session.evaluation import evaluate
+from pytest_ptreetime.settings import Settings
 from pytest_ptreetime.system.host import HostFacts
 
 HOST = HostFacts(
@@ -182,6 +184,8 @@ def measurement(
         result.history = history_of([columns_of(profiles)] * 5, points, "cpu", most=500)
         result.comparison = compare(sessions, result.profiles)
         result.baseline_source = ".ptreetime/test_build.jsonl, 5 sessions, last 2026-11-20 4f2a1c9"
+        if result.comparison.verdict == "regression":
+            result.accept = how_to_accept(result, Settings(), result.test)
         result.outline_keys = list(profiles[0].totals)
         result.outline = Outline.of(before[0].tree(), 0, result.outline_keys)
     return result
