@@ -349,7 +349,7 @@ static void ebpf_detach(struct ptreetime_recording *recording) {
   stop_watching();
 }
 
-static const char *ebpf_uncounted(void) { return "it does not count them"; }
+static const char *ebpf_uncounted(void) { return "only the tracer ptrace counts them"; }
 
 const struct ptreetime_backend ptreetime_backend_ebpf = {
     .name = "ebpf",

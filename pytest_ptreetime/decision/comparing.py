@@ -120,6 +120,10 @@ def compare(
         terms = replace(terms, commands=_commands(aligned))
         if not paired:
             terms = replace(terms, calibrations=_calibrations(calibrations, current_calibration))
+        unknown = [metric for metric in metrics or () if metric != "count" and not panel.is_known(metric)]
+        if unknown:
+            nothing_else = len(unknown) == len(set(metrics or ()) - {"count"})
+            (reasons if nothing_else else notes).append(Remark("metric-unknown", {"names": ", ".join(unknown)}))
         _decide(result, panel, terms, rounds)
     return result
 

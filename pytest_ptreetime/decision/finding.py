@@ -43,6 +43,7 @@ RemarkKind: TypeAlias = Literal[
     "little-data",
     "unpaired-rounds",  # before, now
     "unsteady-count",  # key, counts
+    "metric-unknown",  # names
     "scatter",  # factor
     "left-to-wrapper",
     # What became of the shift that all processes share; ``busy`` says what kept the machine busy.

@@ -55,6 +55,14 @@ class Panel:
         """The position of a metric; None where no profile has it."""
         return self.metrics.index(name) if name in self.metrics else None
 
+    def is_known(self, name: str) -> bool:
+        """Whether the baseline and the current rounds have any value of a metric."""
+        column = self.metric(name)
+        if column is None:
+            return False
+        sides = [np.isnan(values[:, column]).all() for values in (*self.baseline, self.current)]
+        return not sides[-1] and not all(sides[:-1])
+
 
 def tabulate(
     baseline: Sequence[Sequence[Profile]],

@@ -93,8 +93,7 @@ def _instructions(found: Sequence[Diagnosis]) -> str:
     counting = [tracer for tracer, reason in asked.items() if reason is None]
     reasons = {tracer: reason for tracer, reason in asked.items() if reason is not None}
     if not counting:
-        told = dict.fromkeys(reasons.values())
-        return f"not to be had: {'; '.join(told) or 'no tracer that counts them works'}"
+        return f"not to be had: {reasons.get('ptrace', 'no tracer that counts them works')}"
     others = "".join(f"; not by {tracer}: {reason}" for tracer, reason in reasons.items())
     return f"counted by {' and '.join(counting)}{others}"
 

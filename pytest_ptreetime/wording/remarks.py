@@ -97,6 +97,7 @@ _SENTENCES: dict[RemarkKind, str | Callable[[Comparison, Mapping[str, Any]], str
     "little-data": _little_data,
     "unpaired-rounds": "{before} rounds were paired with {now}; the surplus was left out",
     "unsteady-count": _unsteady_count,
+    "metric-unknown": "{names} could not be compared: unknown on one side or both",
     "left-to-wrapper": _left_to_wrapper,
     "scatter": "nodes scatter {factor:.1f} times as much as in the baseline; the tests allow for that",
     "shift-unexplained": "{shift}, which the calibration does not explain",

@@ -136,3 +136,27 @@ def test_render_when_narrow_keeps_commands_on_one_line() -> None:
     assert "ptrace: works (taken by auto): sees" in lines
     assert "    no command would enable it here" in lines
     assert all(len(line) <= 40 for line in lines if remedy not in line)
+
+
+@pytest.mark.parametrize(
+    ("ebpf", "ptrace", "line"),
+    [
+        (
+            "only the tracer ptrace counts them",
+            None,
+            "counted by ptrace; not by ebpf: only the tracer ptrace counts them",
+        ),
+        ("only the tracer ptrace counts them", "there is no counter", "not to be had: there is no counter"),
+        (None, None, "counted by ebpf and ptrace"),
+    ],
+)
+def test_render_says_in_one_line_whether_instructions_are_to_be_had(
+    ebpf: str | None, ptrace: str | None, line: str
+) -> None:
+    found = [Diagnosis("ebpf", "all", True, uncounted=ebpf), Diagnosis("ptrace", "all", True, uncounted=ptrace)]
+    assert render(found, width=200).splitlines()[-1] == f"the metric instructions: {line}"
+
+
+def test_render_says_that_no_tracer_counts_instructions_where_ptrace_does_not_work() -> None:
+    text = render([Diagnosis("ptrace", "all", True, "forbidden"), Diagnosis("interpose", "some", False)])
+    assert text.splitlines()[-1] == "the metric instructions: not to be had: no tracer that counts them works"

@@ -23,6 +23,7 @@ from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, St
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import recorder_process
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
+from pytest_ptreetime.wording.remarks import notes_in_words, reasons_in_words
 
 NATIVE = Path(__file__).parents[2] / "libptreetime"
 TASK_CLOCK = ["-DPTREETIME_COUNTER_TYPE=PERF_TYPE_SOFTWARE", "-DPTREETIME_COUNTER=PERF_COUNT_SW_TASK_CLOCK"]
@@ -243,3 +244,19 @@ def test_instructions_are_compared_by_their_own_noise(factor: float, verdict: st
 
 def test_instructions_are_not_compared_unless_asked_for() -> None:
     assert compare([rounds(1.0)], rounds(1.5)).verdict == "ok"
+
+
+def without_instructions(sessions: list[Profile]) -> list[Profile]:
+    return [Profile.from_dict({"make": {"cpu": 1.0}, "make/cc1": {"cpu": 1.0}}) for _ in sessions]
+
+
+@pytest.mark.parametrize("side", ["baseline", "current"])
+def test_metric_that_was_asked_for_and_is_not_known_is_told_and_is_no_pass_alone(side: str) -> None:
+    sides = {"baseline": rounds(1.0), "current": rounds(1.0)}
+    sides[side] = without_instructions(sides[side])
+    alone = compare([sides["baseline"]], sides["current"], metrics=["instructions"])
+    assert alone.verdict == "inconclusive"
+    assert reasons_in_words(alone) == ["instructions could not be compared: unknown on one side or both"]
+    beside = compare([sides["baseline"]], sides["current"], metrics=["cpu", "instructions"])
+    assert beside.verdict == "ok"
+    assert "instructions could not be compared: unknown on one side or both" in notes_in_words(beside)
