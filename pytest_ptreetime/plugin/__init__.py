@@ -144,7 +144,7 @@ def ptreetime(request: pytest.FixtureRequest) -> PtreetimeFixture:
 def ptreetime_module(request: pytest.FixtureRequest) -> PtreetimeFixture:
     """The same for a fixture of a module, whose build several tests make assertions about.
 
-    What is measured bears the module's name, and is judged with the first test that uses it.
+    What is measured bears the module's name, and is evaluated with the first test that uses it.
     """
     return _fixture(request)
 
@@ -194,9 +194,9 @@ def _without_traceback(outcome: Any) -> BaseException | None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
-    """Judge what the test has measured, in its call phase: a regression is the test's failure.
+    """Evaluate what the test has measured, in its call phase: a regression is the test's failure.
 
-    What a fixture of a module or of the session measured is judged with the first test that uses it.
+    What a fixture of a module or of the session measured is evaluated with the first test that uses it.
     """
     outcome = yield
     error = _without_traceback(outcome)
@@ -207,14 +207,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
         if fixture is None or not (fixture.pending or fixture.name in getattr(item, "fixturenames", ())):
             continue
         try:
-            failures += _judge(item, fixture, keep=error is None)
+            failures += _evaluate(item, fixture, keep=error is None)
         except PtreetimeError as refused:
             failures.append(str(refused))
     if failures and error is None:
         outcome.force_exception(pytest.fail.Exception("\n\n".join(failures), pytrace=False))
 
 
-def _judge(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[str]:
+def _evaluate(item: pytest.Item, fixture: PtreetimeFixture, *, keep: bool) -> list[str]:
     """The texts of what fails the test."""
     from pytest_ptreetime.system.os_errors import os_errors_as
 

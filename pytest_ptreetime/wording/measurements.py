@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APPEARED",
-    "MEASURED",
     "Changes",
     "certainty",
     "environment",
@@ -32,8 +31,6 @@ __all__ = [
     "untold_reasons",
 ]
 
-#: The heads of a table's columns: before and now as measured, the change with the machine's shift taken out.
-MEASURED = ("measured before", "measured now", "change at equal speed")
 #: What stands in place of a change where a node is on one side only.
 APPEARED = {"added": "new", "removed": "gone"}
 
