@@ -45,7 +45,7 @@ SUBCOMMANDS = {
     "ab": ("ab", "run two commands in turns and compare them; exit status 1 on a regression"),
     "replay": ("replay", "run one process of two builds again and again, in turns, until its change is known"),
     "report": ("report", "write any report from recordings"),
-    "history": ("history", "show how stored sessions developed, and since which commit what changed"),
+    "history": ("history", "show how stored sessions developed, and at which commits they changed"),
     "baseline": ("baseline", "look after stored baselines: show, pin, prune, merge, export, power"),
     "lnt": ("lnt", "send reports to an LNT server, print its schema"),
     "doctor": ("doctor", "say which tracers work here, and what would enable the others"),

@@ -1,4 +1,4 @@
-"""Show how stored sessions developed: a line a node, with its sparkline and since which commit it is what it is.
+"""Show how stored sessions developed: a line a node, with its sparkline and the commit at which it last changed.
 
     ptreetime history
     ptreetime history test_clean --metric wall --node 'cc1*lvm.c'

@@ -193,8 +193,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "fail-on",
-        "`never`, `regression` (default), `no-baseline` (and regressions), `inconclusive` (and both, and "
-        "times that another machine's baseline has no answer for); `structure`: any difference of "
+        "`never`, `regression` (default), `no-baseline` (and regressions), `inconclusive` (and these two, "
+        "and times that a baseline from another machine can't judge); `structure`: any difference of "
         "structure, too, also beside one of these (`structure,no-baseline`)",
         parse_fail_on,
         frozenset({"regression"}),
@@ -214,7 +214,7 @@ OPTIONS: tuple[Option, ...] = (
         "redact",
         "hide what matches in command lines (of a pattern with groups, what they match), besides what "
         "looks like a password or a token ([how](../explanation/security.md#secrets)); an empty pattern, or `off`, "
-        "takes this default away",
+        "switches this default off",
         parse_redaction,
         default=(),
         metavar="PATTERN",
