@@ -11,6 +11,7 @@ import pytest
 from generated_project import PROCESSES_PER_FILE, build_of, write_project
 from replicated_builds import lua_build, replicated
 from report_sessions import HOST, build
+from working_tracers import working
 
 from pytest_ptreetime.baselines.store import Baseline, Session, Store
 from pytest_ptreetime.decision.comparing import compare
@@ -27,12 +28,8 @@ FILES = 250
 
 @pytest.fixture
 def ebpf() -> Iterator[Tracer]:
-    tracer = builtin_tracers()["ebpf"]()
-    reason = tracer.available()
-    if reason is not None:
-        pytest.skip(f"ebpf: {reason}")
-    yield tracer
-    tracer.close()
+    with working(builtin_tracers()["ebpf"]()) as tracer:
+        yield tracer
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from working_tracers import working
 
 from pytest_ptreetime.errors import CommandFailed, UsageError
 from pytest_ptreetime.session.build import Build
@@ -28,11 +29,8 @@ pytestmark = pytest.mark.promise("build-does-not-notice")
 
 @pytest.fixture(scope="module", params=["ebpf", "ptrace", "interpose"])
 def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
-    found = builtin_tracers()[request.param]()
-    if (reason := found.available()) is not None:
-        pytest.skip(f"{request.param}: {reason}")
-    yield found
-    found.close()
+    with working(builtin_tracers()[request.param]()) as found:
+        yield found
 
 
 def both(tracer: Tracer, script: str, **options: Any) -> tuple[bytes, bytes]:

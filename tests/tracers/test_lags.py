@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from interposed_runs import INTERPOSE, compiled, compiler, run
 from trap_programs import SKIPPED, Programs, Run, record
+from working_tracers import working
 
 from pytest_ptreetime.native import helper
 from pytest_ptreetime.recording.events import UserStartup
@@ -31,12 +32,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 
 @pytest.fixture(scope="module", params=KERNEL_TRACERS)
 def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
-    made = builtin_tracers()[request.param]()
-    reason = made.available()
-    if reason is not None:
-        pytest.skip(f"{request.param}: {reason}")
-    yield made
-    made.close()
+    with working(builtin_tracers()[request.param]()) as made:
+        yield made
 
 
 # Exit lag
@@ -179,12 +176,8 @@ def test_vfork_through_the_function_syscall_works(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ptrace() -> Iterator[Tracer]:
-    made = builtin_tracers()["ptrace"]()
-    reason = made.available()
-    if reason is not None:
-        pytest.skip(f"ptrace: {reason}")
-    yield made
-    made.close()
+    with working(builtin_tracers()["ptrace"]()) as made:
+        yield made
 
 
 TEMPORARY = Path(tempfile.gettempdir())

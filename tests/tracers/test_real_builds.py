@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from lua_sources import LUA_VERSIONS, SourcesMissing, build_command, lua_sources
 from strace_witness import witness
+from working_tracers import working
 
 from pytest_ptreetime.session.run import record
 from pytest_ptreetime.tracers import Tracer, builtin_tracers
@@ -54,12 +55,8 @@ def seen_by_strace(lua: Path, tmp_path_factory: pytest.TempPathFactory) -> Count
 @pytest.fixture(params=FULL_TRACERS.items(), ids=lambda item: item[0])
 def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
     make: Callable[[], Tracer] = request.param[1]
-    tracer = make()
-    reason = tracer.available()
-    if reason is not None:
-        pytest.skip(f"{tracer.name}: {reason}")
-    yield tracer
-    tracer.close()
+    with working(make()) as tracer:
+        yield tracer
 
 
 def counted(images: Iterable[Seen]) -> Counter[Seen]:

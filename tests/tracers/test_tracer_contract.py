@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from trap_programs import FAILED_EXECS, Programs, Run, assert_lawful, failed_execs, is_dead, record
+from working_tracers import working
 
 from pytest_ptreetime.errors import CommandFailed
 from pytest_ptreetime.recording.events import Exec, Start
@@ -41,12 +42,8 @@ def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
     wanted = request.config.getoption("--ptreetime-tracer", None)
     if wanted not in (None, "auto", request.param):
         pytest.skip(f"--ptreetime-tracer={wanted}")
-    made = builtin_tracers()[request.param]()
-    reason = made.available()
-    if reason is not None:
-        pytest.skip(f"{request.param}: {reason}")
-    yield made
-    made.close()
+    with working(builtin_tracers()[request.param]()) as made:
+        yield made
 
 
 # What the tracer dtrace does not promise, and why.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from trap_programs import Programs, record
+from working_tracers import working
 
 from pytest_ptreetime.recording.events import Lost
 from pytest_ptreetime.recording.recording import Recording
@@ -29,21 +30,14 @@ WITNESSES = ["ptrace", "ebpf"]
 
 @pytest.fixture(scope="module")
 def tracer() -> DtraceTracer:
-    made = DtraceTracer()
-    reason = made.available()
-    if reason is not None:
-        pytest.skip(f"dtrace: {reason}")
-    return made
+    with working(DtraceTracer()) as made:
+        return made
 
 
 @pytest.fixture(params=WITNESSES)
 def witness(request: pytest.FixtureRequest, tracer: DtraceTracer) -> Iterator[Tracer]:
-    made = builtin_tracers()[request.param]()
-    reason = made.available()
-    if reason is not None:
-        pytest.skip(f"{request.param}: {reason}")
-    yield made
-    made.close()
+    with working(builtin_tracers()[request.param]()) as made:
+        yield made
 
 
 def write_project(directory: Path, sources: int) -> None:

@@ -31,6 +31,7 @@ from recorder_control import (
     waiting_shell,
 )
 from trap_programs import FAILED_EXECS, Programs, assert_lawful, failed_execs, record
+from working_tracers import working
 
 from pytest_ptreetime.recording.events import Create, Exec, Exit, Lost
 from pytest_ptreetime.recording.recording import Recording
@@ -55,12 +56,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 
 @pytest.fixture
 def tracer() -> Iterator[EbpfTracer]:
-    made = EbpfTracer()
-    reason = made.available()
-    if reason is not None:
-        pytest.skip(f"ebpf: {reason}")
-    yield made
-    made.close()
+    with working(EbpfTracer()) as made:
+        yield made
 
 
 def recorder_pid(tracer: EbpfTracer) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from interposed_runs import compiled, compiler
+from working_tracers import working
 
 from pytest_ptreetime.errors import CommandFailed
 from pytest_ptreetime.recording.events import (
@@ -227,11 +228,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tracer() -> InterposeTracer:
-    made = InterposeTracer()
-    reason = made.available()
-    if reason is not None:
-        pytest.skip(str(reason))
-    return made
+    with working(InterposeTracer()) as made:
+        return made
 
 
 def tree_of(tracer: InterposeTracer | PtraceTracer, *args: str | Path, **options: Any) -> ProcessTree:

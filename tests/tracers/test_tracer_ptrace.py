@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from trap_programs import SKIPPED, Programs, assert_lawful, is_dead, record
+from working_tracers import working
 
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, TracerUnavailable
 from pytest_ptreetime.tracers import Command, recorder_process
@@ -33,12 +34,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 
 @pytest.fixture
 def tracer() -> Iterator[PtraceTracer]:
-    made = PtraceTracer()
-    reason = made.available()
-    if reason is not None:
-        pytest.skip(f"ptrace: {reason}")
-    yield made
-    made.close()
+    with working(PtraceTracer()) as made:
+        yield made
 
 
 def eventually(condition: Callable[[], object]) -> None:
