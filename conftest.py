@@ -20,6 +20,7 @@ with suppress(ImportError):  # a user's environment, in which one test may be ru
     hypothesis.settings.register_profile(
         "ptreetime", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
+    hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("ptreetime"), max_examples=15)
     hypothesis.settings.load_profile("ptreetime")
 
 # A shell starts what runs in the background with SIGINT ignored, and every process that a test starts would inherit it.
@@ -34,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--slow", action="store_true", help="run the tests marked slow too (they build and install packages)"
     )
-    parser.addoption("--fast", action="store_true", help="leave out the tests that start processes")
+    parser.addoption("--fast", action="store_true", help="leave out the tests that start processes or take seconds")
     parser.addoption("--second-try", action="store_true", help="list what passes as passed on the second try")
     parser.addoption("--not-tested", metavar="FILE", help="list the lines of FILE as not tested")
 
@@ -45,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "seconds: starts no process but takes seconds; --fast leaves it out")
     if config.getoption("--fast"):
         config.pluginmanager.register(NoProcesses())
+        if "hypothesis" in sys.modules:
+            hypothesis.settings.load_profile("fast")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -136,6 +136,7 @@ def test_disk_that_is_full_is_told_and_loses_no_earlier_session(one: Combination
     injected(one)
 
 
+@pytest.mark.seconds
 @pytest.mark.promise("read-only")
 @faults("read-only")
 def test_directory_that_becomes_read_only_is_told_and_loses_no_earlier_session(one: Combination) -> None:

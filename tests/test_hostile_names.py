@@ -288,6 +288,7 @@ SLOW = {"60,000 of one name"}
 SIZES = [pytest.param(what, marks=pytest.mark.slow if what in SLOW else ()) for what in LARGE]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("what", SIZES)
 def test_large_recording_goes_through_everything_in_bounded_time(what: str, tmp_path: Path) -> None:
     took: dict[str, float] = {}

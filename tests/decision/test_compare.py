@@ -194,6 +194,7 @@ def test_slower_and_faster_compilers_are_a_regression_with_two_causes(
     assert causes(comparison) == [(cc1(LARGE), "regression"), (cc1(LARGE - 1), "improvement")]
 
 
+@pytest.mark.seconds
 @pytest.mark.promise("five-percent-found")
 def test_five_percent_with_ten_interleaved_rounds_is_found() -> None:
     found = 0
@@ -205,6 +206,7 @@ def test_five_percent_with_ten_interleaved_rounds_is_found() -> None:
     assert found >= 18
 
 
+@pytest.mark.seconds
 @pytest.mark.promise("no-false-alarm")
 def test_unchanged_builds_of_many_sessions_have_no_finding() -> None:
     for seed in range(20):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import random
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +11,8 @@ from pytest_ptreetime.decision.profile import METRICS, Profile
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.recording.events import Event
+from pytest_ptreetime.reports.results import Measurement, SessionResult, decode, encode
+from pytest_ptreetime.system.host import host_facts
 from pytest_ptreetime.tree.process_tree import build_tree
 
 
@@ -116,9 +117,11 @@ def test_profile_says_what_is_missing_and_what_was_waited_for() -> None:
 
 
 @given(simulations())
-def test_profile_survives_its_encoding(events: list[Event]) -> None:
+def test_profile_survives_the_way_from_a_worker_to_its_controller(events: list[Event]) -> None:
     profile = Profile.from_tree(build_tree(events))
-    assert msgspec.json.decode(msgspec.json.encode(profile), type=Profile) == profile
+    measured = Measurement(test="t", name="t", command=["make"], rounds=[], baseline=profile)
+    result = SessionResult(started=0.0, ended=1.0, host=host_facts(), machine="m", measurements=[measured])
+    assert decode(encode(result)).measurements[0].baseline == profile
 
 
 def test_profile_of_a_dictionary_takes_parents_from_paths() -> None:

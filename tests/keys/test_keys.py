@@ -448,7 +448,7 @@ class TestUserRules:
 
     @pytest.mark.parametrize("rule", ["(", "[a", r"a=\1", r"a=\g<name>", "*x", "(?P<x>a)(?P<x>b)", "a{2,1}"])
     def test_wrong_rule_is_a_usage_error(self, rule: str) -> None:
-        with pytest.raises(UsageError, match="is wrong"):
+        with pytest.raises(UsageError, match=r"is wrong|is not a regular expression"):
             Keyer([rule])
 
     @pytest.mark.parametrize("rule", ["(?:/[a-z]+)+=D", "(?:a|b)+=D", "(?:[a-z]+/?)+=D"])

@@ -90,7 +90,7 @@ def test_trace_of_a_session_keeps_the_rules_of_the_format() -> None:
     assert_valid(document)
     processes = {event["pid"] for event in document["traceEvents"]}
     named = {event["pid"] for event in document["traceEvents"] if event["name"] == "process_name"}
-    assert processes == named == {1, 2, 3}
+    assert processes == named == {1, 2, 3, 4, 5}  # three measurements, of two also the side before
     lanes = {(event["pid"], event["tid"]) for event in document["traceEvents"] if event["ph"] == "X"}
     assert lanes == {
         (event["pid"], event["tid"]) for event in document["traceEvents"] if event["name"] == "thread_name"

@@ -217,6 +217,7 @@ def test_what_is_too_short_or_too_deep_is_counted() -> None:
     assert "cc1" not in drawing
 
 
+@pytest.mark.seconds
 def test_tree_of_ten_thousand_levels_is_drawn() -> None:
     events = BuildEvents()
     parent = 1000

@@ -123,7 +123,10 @@ def end_of_children_ignored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("end_of_children_ignored")
-@pytest.mark.parametrize("thread", ["the main thread", "another thread"])
+@pytest.mark.parametrize(
+    "thread",
+    ["the main thread", pytest.param("another thread", marks=pytest.mark.seconds)],  # where a skip is no skip
+)
 def test_exit_status_is_right_where_the_end_of_children_is_ignored(tracer: Tracer, thread: str) -> None:
     found: list[int] = []
 
