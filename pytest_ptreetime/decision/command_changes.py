@@ -151,8 +151,11 @@ def _split(argument: str) -> list[str]:
 def _in_directory(word: str, old: str, new: str) -> str:
     """``word`` with its directory ``old`` renamed: ``code/a.c`` and ``-Icode`` from ``src``."""
     if old == ".":
-        return f"{new}/{word}"
-    return re.sub(rf"(?<![\w.-]){re.escape(old)}(?![\w.-])|(?<=^-I){re.escape(old)}(?![\w.-])", new, word)
+        if word in (".", "-I."):
+            return word[:-1] + new
+        return word if word.startswith("-") else f"{new}/{word}"
+    moved = re.sub(rf"(?<![\w.-]){re.escape(old)}(?![\w.-])|(?<=^-I){re.escape(old)}(?![\w.-])", new, word)
+    return moved.removeprefix("./") if new == "." else moved
 
 
 def _is_drawn_alike(one: str, other: str) -> bool:

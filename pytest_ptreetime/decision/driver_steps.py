@@ -22,18 +22,23 @@ __all__ = ["with_whole_drivers"]
 Array = npt.NDArray[np.float64]
 
 
-def with_whole_drivers(panel: Panel, structure: Structure) -> tuple[Panel, npt.NDArray[np.bool_]]:
-    """``panel`` with the amounts of such drivers' steps added to theirs, and which keys are accounted for by that."""
-    accounted = np.zeros(len(panel.keys), dtype=bool)
+def with_whole_drivers(
+    panel: Panel, structure: Structure
+) -> tuple[Panel, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """``panel`` with the amounts of such drivers' steps added to theirs; which keys are accounted for by that, and
+    which are the drivers.
+    """
+    accounted, whole = np.zeros((2, len(panel.keys)), dtype=bool)
     drivers = {_driver_above(change.position, change.kind, panel) for change in structure.changes} - {-1}
     if not drivers:
-        return panel, accounted
+        return panel, accounted, whole
     sides = [_children(parents) for parents in (panel.parents_before, panel.parents_now)]
     steps = {driver: _below(driver, sides) for driver in drivers}
     tables = [[table.copy() for table in panel.baseline], [panel.current.copy()]]
     if panel.pinned is not None:
         tables.append([panel.pinned.copy()])
     summed = [place for place, metric in enumerate(panel.metrics) if not metric_noise(metric).cumulative]
+    whole[list(drivers)] = True
     for driver, members in steps.items():
         accounted[members] = True
         for table in (table for side in tables for table in side):
@@ -41,7 +46,7 @@ def with_whole_drivers(panel: Panel, structure: Structure) -> tuple[Panel, npt.N
             total = np.nansum(amounts, axis=2)
             table[:, summed, driver] = np.where(np.isnan(amounts).all(axis=2), np.nan, total)
     pinned = tables[2][0] if len(tables) > 2 else None
-    return replace(panel, baseline=tables[0], current=tables[1][0], pinned=pinned), accounted
+    return replace(panel, baseline=tables[0], current=tables[1][0], pinned=pinned), accounted, whole
 
 
 def _driver_above(position: int, kind: str, panel: Panel) -> int:

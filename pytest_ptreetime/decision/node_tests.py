@@ -121,6 +121,8 @@ def _test_group(
     amounts = [panel.baseline[n][:, column, positions] for n in chosen]
     suspects = suspect_keys(panel, terms.commands)[positions]
     drivers = np.array([is_driver(panel.identity(n).name) for n in positions.tolist()], dtype=bool)
+    if terms.whole_drivers is not None:  # with what they run more now, they say nothing of the machine
+        suspects, drivers = suspects | terms.whole_drivers[positions], drivers & ~terms.whole_drivers[positions]
     leaves = positions < len(panel.keys) - 1  # the build as a whole says nothing of the machine
     if noise.cumulative:
         parents = np.zeros(len(panel.keys), dtype=bool)

@@ -67,9 +67,11 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     """Find what changed, adjust for the number of questions asked, and explain it."""
     structure = compare_structure(panel)
     by_steps = panel
-    panel, accounted = with_whole_drivers(panel, structure)
-    in_drivers = replace(terms, ignored=accounted if terms.ignored is None else terms.ignored | accounted)
-    tested = [part for metric in terms.models for part in test_metric(panel, metric, structure, in_drivers)]
+    panel, accounted, whole = with_whole_drivers(panel, structure)
+    terms_of_tests = replace(
+        terms, ignored=accounted if terms.ignored is None else terms.ignored | accounted, whole_drivers=whole
+    )
+    tested = [part for metric in terms.models for part in test_metric(panel, metric, structure, terms_of_tests)]
     if tested:
         adjusted = benjamini_hochberg(adjust([(part.metric, part.p_values) for part in tested]))
         for part, q_values in zip(

@@ -5,7 +5,8 @@ A difference is judged by the processor time that it adds to the build, not by b
 - A *level* is a program on one side only with matched programs below it: a wrapper. It is told, with its own cost; what
   is below it is compared with itself.
 - A *unit* is a program on one side only with nothing matched below: with all that it starts it is one thing, a driver
-  and its compiler. Units are summed by the class of their program, so that thirty small ones count as what they cost.
+  and its compiler; of a script or a ``make`` each compilation is one by itself. Units are summed by the class of their
+  program, so that thirty small ones count as what they cost.
 - What a program does *again*, the same file compiled twice, is a fault by itself, whatever else the build saves.
 
 Added units fail where their sum is at least the minimum effect of the build's cpu, what was added less what was removed
@@ -47,7 +48,7 @@ STARTS_FACTOR = 10
 CHEAPER_PART = 0.1
 #: What replaces something, a renamed file, costs as much but for the noise of both: this part of it.
 REPLACED_NOISE = 0.25
-#: A driver that grew by this part of what its steps cost does their work itself.
+#: A driver that changed by this part of what its steps cost does their work itself, or did.
 TAKEN_OVER = 0.5
 #: Subjects that say nothing of what a run works on.
 _NO_SUBJECT = frozenset({"", FORK})
@@ -163,13 +164,14 @@ def _collect(changes: Mapping[int, CountChange], sides: Sides, found: _Found, *,
         return
     levels = own & _above(np.flatnonzero(sides.both), parents)
     matched = _subjects(sides) if added else set()
-    children = _children(own - levels, parents)
+    steps = _steps(own - levels, parents, sides)
+    children = _children(own - levels - steps, parents)
     for position in sorted(own):
         parent = int(parents[position])
         if position in levels:
             found.levels.append(_Level(position, float(cpu[position]), added))
             continue
-        if parent in own and parent not in levels:
+        if parent in own and parent not in levels and position not in steps:
             continue
         members = _members(position, children)
         cost = float(cpu[members].sum())
@@ -189,6 +191,19 @@ def _collect(changes: Mapping[int, CountChange], sides: Sides, found: _Found, *,
                 helper=parent in levels and not is_told_by_its_file(name),
             )
         )
+
+
+def _steps(own: set[int], parents: Parents, sides: Sides) -> set[int]:
+    """The topmost compilers and linkers, with their drivers: the new ``make`` above twenty of them is none of them."""
+    known = {position for position in own if is_told_by_its_file(sides.name(position))}
+
+    def is_below_known(position: int) -> bool:
+        above = int(parents[position])
+        while above in own and above not in known:
+            above = int(parents[above])
+        return above in known
+
+    return {position for position in known if not is_below_known(position)}
 
 
 def _collect_counts(changes: Mapping[int, CountChange], sides: Sides, found: _Found) -> None:
@@ -366,10 +381,9 @@ def _change_of_driver(driver: int, cost: float, sides: Sides, *, added: bool) ->
     """What steps that a driver has more, or less, cost at most: by how much the driver changed with all below it.
 
     ``-save-temps`` makes it preprocess apart; clang does in its own process what gcc starts a compiler and an assembler
-    for, so that nothing of their ``cost`` is saved.
+    for, so that nothing of their ``cost`` is saved, or new.
     """
-    growth = float(sides.below_now[driver] - sides.below_before[driver])
-    if added:
-        return max(growth, 0.0)
-    took_over = float(sides.cpu_now[driver] - sides.cpu_before[driver]) >= TAKEN_OVER * cost
-    return 0.0 if took_over else max(-growth, 0.0)
+    sign = 1.0 if added else -1.0
+    growth = sign * float(sides.below_now[driver] - sides.below_before[driver])
+    took_over = sign * float(sides.cpu_before[driver] - sides.cpu_now[driver]) >= TAKEN_OVER * cost
+    return 0.0 if took_over else max(growth, 0.0)

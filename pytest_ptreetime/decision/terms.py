@@ -37,6 +37,8 @@ class Terms:
     tracing_cost: float = 0.0
     #: By key, how a command differs from the baseline's.
     commands: Mapping[str, CommandDifference] = field(default_factory=dict)
+    #: Drivers whose steps differ, which are compared with all that they run.
+    whole_drivers: npt.NDArray[np.bool_] | None = None
     #: Whether the user says what the smallest change is that matters; else the build as a whole has its own.
     min_effect_given: bool = False
     structure: StructureLimits = field(default_factory=StructureLimits)

@@ -53,6 +53,8 @@ def _with_others(findings: Sequence[Finding], room: int | None) -> str:
     of_all = sum(finding.part or 0.0 for finding in alike)
     if len(alike) > 1 and (first.part or 0.0) < max(SMALL_PART, SMALL_AMONG_ALL * of_all):
         verb = "are new" if first.kind == "added" else "no longer run"
+        if all(finding.compiles is not None for finding in alike):
+            verb = "compile files again"
         text = f"{together_in_words(alike, first.program, verb)}; the costliest: {first.label or first.key}"
         others = len(findings) - len(alike)
     else:

@@ -216,3 +216,39 @@ def test_costlier_optimisation_is_found_on_a_machine_that_was_busy_while_calibra
     comparison = compare([before], now, baseline_calibration=[busy], current_calibration=busy)
     assert comparison.verdict == "regression"
     assert comparison.sentence.startswith("cc1 f20.c: cpu +")
+
+
+def test_link_that_gets_a_step_more_does_not_tell_the_machines_speed() -> None:
+    """-flto: every command is another one, compilers do less, and the link of the same command compiles."""
+
+    def linked(profile: Profile, compiled: float) -> Profile:
+        steps = {"make/gcc[app]": 0.03, "make/gcc/ld[app]": 0.02} | (
+            {"make/gcc/lto1[app]": compiled} if compiled else {}
+        )
+        for key, cpu in steps.items():
+            name = key.rpartition("/")[2].partition("[")[0]
+            profile.totals[key] = {"count": 1.0, "cpu": cpu}
+            profile.parents[key] = "make" if name == "gcc" else "make/gcc[app]"
+            profile.identities[key] = Identity(name, "app", ("-o", "app"))
+        return profile
+
+    comparison = compared(linked(build(("-O1",)), 0.0), linked(build(("-O1", "-flto"), cpu=0.15), 1.5))
+    assert comparison.machine_shifts["cpu"] == pytest.approx(1, abs=0.1)
+    assert not [f for f in comparison.findings if f.metric == "cpu" and f.ratio is not None and f.ratio < 0.7]
+
+
+def test_sources_that_moved_into_a_directory_are_one_change() -> None:
+    def in_directory(name: str) -> Profile:
+        profile = build(("-O1", f"-I{name or '.'}"), files=3)
+        for key, identity in profile.identities.items():
+            moved = [f"{name}/{word}" if name and word.endswith(".c") else word for word in identity.words]
+            subject = f"{name}/{identity.subject}" if name and identity.subject else identity.subject
+            profile.identities[key] = Identity(identity.name, subject, tuple(moved))
+        return profile
+
+    assert changes_in_words(compared(in_directory(""), in_directory("src"))) == [
+        "command changed: 3 x gcc, src instead of ."
+    ]
+    assert changes_in_words(compared(in_directory("src"), in_directory(""))) == [
+        "command changed: 3 x gcc, . instead of src"
+    ]

@@ -117,6 +117,18 @@ def test_second_make_that_finds_all_done_costs_what_it_takes_itself() -> None:
     ]
 
 
+def test_second_make_that_compiles_all_again_compiles_each_file_twice() -> None:
+    """A new program above many compilers is not one of them, and has not their cost."""
+    again = {"make/make[lib]": {"count": 1, "cpu": 0.01, "parent": "make"}}
+    for number in range(10):
+        again |= compilation(f"f{number}.c", below="make/make")
+        again[f"make/make/gcc[f{number}.c]"]["parent"] = "make/make[lib]"
+    comparison = compared(build(), build(again))
+    assert comparison.verdict == "regression"
+    assert comparison.sentence.startswith("10 x cc1 compile files again: +2.06 s of processor time, ")
+    assert sum(cause.cost or 0.0 for cause in comparison.causes) == pytest.approx(10 * (COMPILE + 0.006), rel=0.01)
+
+
 def test_unit_that_a_second_target_compiles_is_compiled_twice() -> None:
     """Keys have the output where one file is compiled to several; the target that was there stays what it was."""
 
