@@ -193,14 +193,18 @@ class _Matcher:
             yield from _likest(left, right)
 
     def _above_matched(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:
-        """Above what already is each other's: a shell whose text changed, above the same compilers."""
+        """Above what already is each other's: a shell whose text changed, above the same compilers.
+
+        A driver too: its own file may stand in a file of arguments (``gcc @a.rsp``) or be a temporary one.
+        """
         candidates = {id(node): node for node in right}
         for node in left:
             matched = list(_nearest_matched(node))
             above = (id(other) for partner in matched for other in partner.ancestors())
             for most, number in Counter(filter(candidates.__contains__, above)).most_common(1):
                 other = candidates[most]
-                if number > MOST_VOTES * len(matched) and node.program == other.program and not node.told_by_file:
+                may_be = node.program == other.program and (is_driver(node.name) or not node.told_by_file)
+                if number > MOST_VOTES * len(matched) and may_be:
                     yield node, other
 
     def _of_equal_masked_command(self, _a: Node, _b: Node, left: list[Node], right: list[Node]) -> _Pairs:

@@ -194,6 +194,14 @@ def test_a_shell_whose_text_changed_is_told_by_what_it_runs() -> None:
     assert names(before, after)["sh -c old0 text"] == "sh -c altogether different"
 
 
+@pytest.mark.parametrize("driver", ["@a.rsp :: @a.rsp", "-c /tmp/tmp.Ab12Cd34Ef/a.c -o a.o :: a.o"])
+def test_a_driver_that_does_not_name_its_file_is_told_by_what_it_runs(driver: str) -> None:
+    """Its arguments are in a file, or its source is in a temporary directory."""
+    after = UNITS.replace("gcc -O1 -c a.c -o a.o :: a.c", f"gcc {driver}")
+    assert all_matched(UNITS, after)
+    assert all_matched(after, UNITS)
+
+
 def test_fork_and_exec_of_one_program_are_two_things() -> None:
     assert names("make\n  sh (fork)\n", "make\n  sh -c x\n") == {"make": "make"}
 

@@ -82,3 +82,20 @@ def test_process_below_a_wrapper_that_does_nothing_to_the_others_answers_for_its
     comparison = compare([builds(1)], builds(2, slower, wrapper="nice[make]"), paired=paired)
     assert "make/gcc/cc1[5.c]" in accused(comparison)
     assert "because" not in comparison.sentence
+
+
+def test_script_that_no_longer_becomes_its_last_command_is_not_slower() -> None:
+    """With ``exec make`` its own program ends at once; without, it waits for make."""
+
+    def of_script(wall: float) -> Profile:
+        nodes: dict[str, dict[str, object]] = {
+            "top": {"count": 1, "wall": 2.1, "cpu": 0.01},
+            "top/build.sh": {"count": 1, "wall": wall, "cpu": 0.002, "parent": "top"},
+            "top/build.sh/make": {"count": 1, "wall": 2.0, "cpu": 0.5, "parent": "top/build.sh"},
+        }
+        return Profile.from_dict(nodes)
+
+    becomes, waits = [of_script(0.003)] * 3, [of_script(2.01)] * 3
+    for before, now in ((becomes, waits), (waits, becomes)):
+        assert not compare([before], now).findings
+        assert not compare([before], now, paired=True).findings
