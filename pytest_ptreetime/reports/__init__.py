@@ -46,6 +46,7 @@ _BUILTIN = {
     "json": "json:JsonReport",
     "markdown": "markdown:MarkdownReport",
     "chrome-trace": "chrome_trace:ChromeTraceReport",
+    "perfetto": "perfetto:PerfettoReport",
     "folded": "folded:FoldedReport",
     "folded-cpu": "folded:FoldedCpuReport",
     "folded-diff": "folded:FoldedDiffReport",

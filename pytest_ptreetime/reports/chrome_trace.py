@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_ptreetime.reports.results import Measurement, SessionResult
     from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 
-__all__ = ["ChromeTraceReport", "processors"]
+__all__ = ["ChromeTraceReport", "arguments_of", "processors", "tracks_of"]
 
 MOST_COUNTS = 1000
 _NUMBERS = (*(metric.column for metric in TABLE if not metric.of_build), "exit_code", "signal")
@@ -44,7 +44,7 @@ class ChromeTraceReport:
         out.write(msgspec.json.encode({key: shown(value) for key, value in other.items()}))
         out.write(b',"traceEvents":[\n')
         separator = b""
-        tracks = [track for measurement in session.measurements for track in _tracks(measurement)]
+        tracks = [track for measurement in session.measurements for track in tracks_of(measurement)]
         for number, (label, tree, found) in enumerate(tracks, 1):
             for event in _events(number, label, tree, found):
                 out.write(separator + msgspec.json.encode(event))
@@ -52,7 +52,7 @@ class ChromeTraceReport:
         out.write(b"\n]}\n")
 
 
-def _tracks(measurement: Measurement) -> Iterator[tuple[str, ProcessTree, Mapping[str, str]]]:
+def tracks_of(measurement: Measurement) -> Iterator[tuple[str, ProcessTree, Mapping[str, str]]]:
     """What is shown of a measurement: a name, a tree, and what was found, by key."""
     comparison, before = measurement.comparison, measurement.tree_before
     found = {} if comparison is None else {cause.key: cause.kind for cause in reversed(comparison.causes)}
@@ -85,7 +85,7 @@ def _events(number: int, label: str, tree: ProcessTree, found: Mapping[str, str]
             "tid": where[index].lane + 1,
             "ts": _microseconds(node.start_ns - begin),
             "dur": _microseconds(end_of(node, end) - node.start_ns),
-            "args": _arguments(node, id(node) in critical),
+            "args": arguments_of(node, id(node) in critical),
         }
     for time_ns, running, waiting in processors(nodes, end):
         counts = {"running": round(running, 3), "waiting": round(waiting, 3)}
@@ -122,7 +122,7 @@ def _spread(row: list[float], first: float, last: float, amount: float) -> None:
         place += 1
 
 
-def _arguments(node: ProcessNode, critical: bool) -> dict[str, Any]:
+def arguments_of(node: ProcessNode, critical: bool) -> dict[str, Any]:
     """What a viewer shows beside a slice; what is unknown is left out."""
     details: dict[str, Any] = {"pid": node.pid} if node.pid else {}
     if node.args is not None:

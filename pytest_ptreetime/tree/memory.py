@@ -5,14 +5,18 @@ An upper bound, and called that: pages that are shared count twice, and the peak
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
     from pytest_ptreetime.tree.node import ProcessNode
 
-__all__ = ["Memory", "memory_of"]
+__all__ = ["Memory", "memory_of", "memory_over_time"]
+
+Life: TypeAlias = "tuple[int, int, int, ProcessNode]"
 
 
 class Memory(msgspec.Struct):
@@ -28,19 +32,24 @@ def memory_of(root: ProcessNode) -> Memory | None:
     lives = _lives(root)
     if not lives:
         return None
-    steps = [(begin, size) for begin, _, size, _ in lives] + [(end, -size) for _, end, size, _ in lives]
-    steps.sort()  # who ends goes before who begins: an exec is both
-    total = peak = 0
-    peak_ns = steps[0][0]
-    for moment_ns, size in steps:
-        total += size
-        if total > peak:
-            peak, peak_ns = total, moment_ns
+    peak_ns, peak = max(_sums(lives), key=lambda each: each[1])
     alive = [(size, node) for begin, end, size, node in lives if begin <= peak_ns < end]
     return Memory(peak, peak_ns, [node for _, node in sorted(alive, key=lambda each: -each[0])])
 
 
-def _lives(root: ProcessNode) -> list[tuple[int, int, int, ProcessNode]]:
+def memory_over_time(root: ProcessNode) -> list[tuple[int, int]]:
+    """Each moment at which the sum changes, and the sum from then on."""
+    return _sums(_lives(root))
+
+
+def _sums(lives: Sequence[Life]) -> list[tuple[int, int]]:
+    steps = [(begin, size) for begin, _, size, _ in lives] + [(end, -size) for _, end, size, _ in lives]
+    steps.sort()  # who ends goes before who begins: an exec is both
+    sums = accumulate(size for _, size in steps)
+    return list(zip((moment for moment, _ in steps), sums, strict=True))
+
+
+def _lives(root: ProcessNode) -> list[Life]:
     """Of each program of which the peak is known: its start, its end, its peak, its node."""
     nodes = [root]
     for node in nodes:  # grows meanwhile
