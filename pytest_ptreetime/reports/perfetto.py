@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from pytest_ptreetime.keys.brief import label_of_node
 from pytest_ptreetime.reports.chrome_trace import arguments_of, processors, tracks_of
@@ -38,7 +38,8 @@ _ANNOTATED = {bool: 2, int: 4, float: 5, str: 6}  # DebugAnnotation's fields of 
 _ANNOTATION_NAME = 10
 _UNIT = 6  # of CounterDescriptor
 
-Fields = Iterable[tuple[int, int | float | str | bytes]]
+Field: TypeAlias = "tuple[int, int | float | str | bytes]"
+Fields: TypeAlias = "Iterable[Field]"
 
 
 class PerfettoReport:
@@ -64,14 +65,14 @@ def _packets(
     group = next(numbers)
     yield [(_TRACK, _message([(_UUID, group), (_NAME, label), (_ORDERING, _EXPLICIT), (_RANK, rank)]))]
     usage = processors(nodes, end)
-    counters = (
+    counters: list[tuple[str, str, Sequence[tuple[int, float]]]] = [
         ("processors running", "", [(time, running) for time, running, _ in usage]),
         ("waiting for a processor", "", [(time, waiting) for time, _, waiting in usage]),
         ("memory of all, at most", "bytes", memory_over_time(tree.root)),
-    )
+    ]
     for place, (name, unit, values) in enumerate(counters):
         track = next(numbers)
-        descriptor = [
+        descriptor: list[Field] = [
             (_UUID, track),
             (_PARENT, group),
             (_NAME, name),
@@ -113,7 +114,7 @@ def _slices(
     for node in members:
         yield from ended(node.start_ns)
         categories = ["critical" if id(node) in critical else "process", found.get(node.key)]
-        event: list[tuple[int, int | float | str | bytes]] = [(_TYPE, _BEGIN), (_OF_TRACK, track)]
+        event: list[Field] = [(_TYPE, _BEGIN), (_OF_TRACK, track)]
         event += [(_CATEGORY, category) for category in categories if category]
         event.append((_CALLED, valid_unicode(label_of_node(node))))
         event += [(_ANNOTATION, _annotation(*each)) for each in arguments_of(node, id(node) in critical).items()]
