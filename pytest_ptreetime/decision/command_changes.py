@@ -24,17 +24,22 @@ _TEMPORARY = re.compile(r"\bTMP/[^\s'\":;,=]*|[^\s'\":;,=@*]*/\*(?:\.\w+)*(?=$|[
 _PROGRESS = re.compile(r"(?<=^--progress-num=)[\d,]+")  # CMake numbers all steps anew when there is one more
 _WITH_STAR = re.compile(r"[\w-]*\*[\w*-]*", re.ASCII)  # a drawn name of several words: base64 has - and _, too
 _SETTING = re.compile(r"-?-?\w+=")
+LONGEST_AMOUNT = 6  # digits; more are a date, a time or a hash
 DRAWN = 6  # letters of the shortest drawn name
 
 
 @dataclass(frozen=True)
 class CommandChange:
-    """The command of ``key`` before and now. ``noise``: words that differ between rounds of one of the two builds."""
+    """The command of ``key`` before and now. ``noise``: words that differ between rounds of one of the two builds.
+
+    ``repeated``: both have several rounds, so that a number which is the same in them was not drawn.
+    """
 
     key: str
     before: Identity
     after: Identity
     noise: frozenset[str] = frozenset()
+    repeated: bool = False
 
     @cached_property
     def removed(self) -> tuple[str, ...]:
@@ -127,7 +132,11 @@ class CommandChange:
         option, equals, file = text.rpartition("=")
         if is_temporary(file):
             return f"{option}{equals}TMP/*"
-        return _TEMPORARY.sub("TMP/*", without_words(text, lambda word: word in self.noise or is_drawn(word)))
+        return _TEMPORARY.sub("TMP/*", without_words(text, lambda word: word in self.noise or self._is_drawn(word)))
+
+    def _is_drawn(self, word: str) -> bool:
+        """A number of a few digits can be an amount: ``--functions=2000``."""
+        return is_drawn(word) and not (self.repeated and word.isdigit() and len(word) <= LONGEST_AMOUNT)
 
 
 def _single_words(identity: Identity) -> list[str]:
@@ -202,7 +211,8 @@ def command_changes(before: Sequence[Profile], after: Sequence[Profile]) -> list
     for key, new in theirs.items():
         old = ours.get(key)
         if old is not None and (old.name, old.words) != (new.name, new.words):
-            change = CommandChange(key, old, new, _noise(key, before) | _noise(key, after))
+            repeated = min(_rounds_with(key, before), _rounds_with(key, after)) > 1
+            change = CommandChange(key, old, new, _noise(key, before) | _noise(key, after), repeated)
             if change.difference.parts:
                 changes.append(change)
     return changes
@@ -210,6 +220,10 @@ def command_changes(before: Sequence[Profile], after: Sequence[Profile]) -> list
 
 def _first_identities(rounds: Sequence[Profile]) -> Mapping[str, Identity]:
     return next((profile.identities for profile in rounds if profile.incomplete_reason is None), rounds[0].identities)
+
+
+def _rounds_with(key: str, rounds: Sequence[Profile]) -> int:
+    return sum(key in profile.identities for profile in rounds)
 
 
 def _noise(key: str, rounds: Sequence[Profile]) -> frozenset[str]:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,10 +106,14 @@ def label_of(key: str, parent: str | None) -> str:
     return name or key
 
 
-def explain(findings: Sequence[Finding], build: BuildChange) -> None:
-    """Fill in ``explained_by`` of every finding."""
+def explain(findings: Sequence[Finding], build: BuildChange, whole_drivers: Collection[int] = ()) -> None:
+    """Fill in ``explained_by`` of every finding.
+
+    :param whole_drivers: positions whose cpu time is that of all that they run (driver_steps.py).
+    """
     index = {key: position for position, key in enumerate(build.keys)}
     _explain_by_common_shift(findings)
+    _explain_by_steps(findings, build, index, whole_drivers)
     _explain_by_own_metrics(findings)
     _explain_by_waiting(findings)
     _explain_wall_by_descendants(findings, build, index)
@@ -134,6 +138,26 @@ def _explain_by_common_shift(findings: Sequence[Finding]) -> None:
             continue
         if finding.interval[0] <= cause.ratio <= finding.interval[1] and finding.against == cause.against:
             _explained(finding, cause)
+
+
+def _explain_by_steps(
+    findings: Sequence[Finding], build: BuildChange, index: Mapping[str, int], whole_drivers: Collection[int]
+) -> None:
+    """A driver that is compared with all that it runs: by the steps below it that are new, or gone."""
+    steps: dict[int, list[Finding]] = {}
+    for step in findings:
+        position = index.get(step.key, -1) if step.metric == "count" and step.is_cause and step.cost else -1
+        while position >= 0:
+            if position in whole_drivers:
+                steps.setdefault(position, []).append(step)
+            position = int(build.parents[position])
+    for finding in findings:
+        change = finding.current - finding.baseline
+        causes = [one for one in steps.get(index.get(finding.key, -1), ()) if (one.cost or 0.0) * change > 0]
+        if finding.metric == "cpu" and causes:
+            dearest = max(causes, key=lambda one: abs(one.cost or 0.0))
+            if sum(abs(one.cost or 0.0) for one in causes) >= (1 - LEFT_OVER) * abs(change):
+                _explained(finding, dearest)
 
 
 def _explain_by_own_metrics(findings: Sequence[Finding]) -> None:

@@ -91,7 +91,7 @@ def test_metric(panel: Panel, metric: str, structure: Structure, terms: Terms) -
     if metric in terms.untested:
         testable &= ~terms.untested[metric]
     if terms.models[metric].cumulative:
-        testable &= ~_waits_otherwise(panel, column)
+        testable &= ~_outlived(panel, column)
     sessions = [values[:, column] for values in panel.baseline]
     known = [~np.isnan(values).any(axis=0) for values in sessions]
     # A session whose tracer did not know the metric is no reason to know nothing of the others.
@@ -108,18 +108,22 @@ def test_metric(panel: Panel, metric: str, structure: Structure, terms: Terms) -
     return parts
 
 
-def _waits_otherwise(panel: Panel, column: int) -> npt.NDArray[np.bool_]:
-    """Which keys waited for what they run on one side only: a script without the ``exec`` before its last command."""
+def _outlived(panel: Panel, column: int) -> npt.NDArray[np.bool_]:
+    """Which keys did not wait, on either side, for all that they run: they became it by an exec, or left it running.
 
-    def outlived(values: Array, counts: Array, parents: Positions) -> npt.NDArray[np.bool_]:
+    How long such a program itself was there says nothing of the build, and it is another thing where a script lost the
+    ``exec`` before its last command.
+    """
+
+    def of_side(values: Array, counts: Array, parents: Positions) -> npt.NDArray[np.bool_]:
         of_one = np.median(np.nan_to_num(values[:, column]), axis=0) / np.maximum(np.median(counts, axis=0), 1.0)
         longest_below = np.zeros(len(of_one))
         below = parents >= 0
         np.maximum.at(longest_below, parents[below], of_one[below])
         return np.asarray(of_one < longest_below)
 
-    before = outlived(panel.baseline[-1], panel.baseline_counts[-1], panel.parents_before)
-    return np.asarray(before != outlived(panel.current, panel.current_counts, panel.parents_now))
+    before = of_side(panel.baseline[-1], panel.baseline_counts[-1], panel.parents_before)
+    return np.asarray(before | of_side(panel.current, panel.current_counts, panel.parents_now))
 
 
 def _test_group(

@@ -95,7 +95,7 @@ def decide(panel: Panel, terms: Terms) -> Decision:
     )
     describe([*findings, *left, *differences], build, panel)
     if findings:
-        explain(findings, build)
+        explain(findings, build, frozenset(np.flatnonzero(whole).tolist()))
         mark_contention(findings, build)
         note_commands(findings, terms.commands, panel)
         note_work(findings, panel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_ptreetime.decision.finding import Comparison, Finding
+from pytest_ptreetime.decision.finding import COMMON_KEY, Comparison, Finding
 from pytest_ptreetime.decision.power import OK_RESOLUTION, SIZEABLE
 from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.wording.changes import changes_in_words
@@ -48,7 +48,7 @@ def comparison_sentence(comparison: Comparison, room: int | None = None) -> str:
 
 
 def _with_others(findings: Sequence[Finding], room: int | None) -> str:
-    first = findings[0]
+    first = _leading(findings)
     alike = [finding for finding in findings if _kin(first, finding)]
     of_all = sum(finding.part or 0.0 for finding in alike)
     if len(alike) > 1 and (first.part or 0.0) < max(SMALL_PART, SMALL_AMONG_ALL * of_all):
@@ -61,6 +61,22 @@ def _with_others(findings: Sequence[Finding], room: int | None) -> str:
         text, others = "", len(findings) - 1
     more = f" (and {counted(others, 'other cause')})" if others else ""
     return (text or finding_sentence(first, None if room is None else room - len(more))) + more
+
+
+def _leading(findings: Sequence[Finding]) -> Finding:
+    """The first, or the first of many of one program that together are a larger part of the build."""
+    first = findings[0]
+    if first.waited is not None or first.key == COMMON_KEY:
+        return first
+    together: dict[tuple[str, str], float] = {}
+    for finding in findings:
+        group = finding.kind, finding.program
+        together[group] = together.get(group, 0.0) + (finding.part or 0.0)
+
+    def of_build(finding: Finding) -> float:
+        return together[finding.kind, finding.program] if _kin(finding, finding) else finding.part or 0.0
+
+    return max(findings, key=of_build)
 
 
 def _kin(one: Finding, other: Finding) -> bool:

@@ -234,6 +234,7 @@ def test_link_that_gets_a_step_more_does_not_tell_the_machines_speed() -> None:
 
     comparison = compared(linked(build(("-O1",)), 0.0), linked(build(("-O1", "-flto"), cpu=0.15), 1.5))
     assert comparison.machine_shifts["cpu"] == pytest.approx(1, abs=0.1)
+    assert [cause.key for cause in comparison.causes if cause.is_worse] == ["make/gcc/lto1[app]"]
     assert not [f for f in comparison.findings if f.metric == "cpu" and f.ratio is not None and f.ratio < 0.7]
 
 

@@ -105,3 +105,14 @@ def test_commands_are_those_of_the_first_complete_round() -> None:
 def test_word_that_was_only_added_is_a_change() -> None:
     (one,) = command_changes([profile("-c")], [profile("-c", "-g")])
     assert told(one) == "+ -g"
+
+
+@pytest.mark.parametrize(("rounds", "said"), [(1, ""), (2, "--n=50000 instead of --n=40000, 2000 instead of 1000")])
+def test_number_that_all_rounds_of_a_side_have_is_an_amount(rounds: int, said: str) -> None:
+    before, after = [profile("1000", "--n=40000")] * rounds, [profile("2000", "--n=50000")] * rounds
+    assert [told(one) for one in command_changes(before, after)] == ([said] if said else [])
+
+
+def test_number_that_differs_between_rounds_is_drawn() -> None:
+    before = [profile("1000"), profile("1001")]
+    assert command_changes(before, [profile("2000"), profile("2001")]) == []

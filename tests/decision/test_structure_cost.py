@@ -81,6 +81,16 @@ def test_programs_that_only_start_fail_where_they_add_up_to_a_tenth_of_a_second(
     assert f"{number} x echo are new: +" in " ".join([comparison.sentence, *changes_in_words(comparison)])
 
 
+def test_many_small_programs_lead_where_together_they_are_more_than_any_other_cause() -> None:
+    """The script that starts them grows by it, too."""
+    more = {f"make/expr[{n} + 1]": {"count": 1, "cpu": 0.002, "parent": "make"} for n in range(100)}
+    now = build(more)
+    now.totals["make"]["cpu"] += 0.1
+    comparison = compare([[build()] * 3], [now] * 3)
+    assert comparison.sentence.startswith("100 x expr are new: +200 ms of processor time, ")
+    assert comparison.sentence.endswith("(and 1 other cause)")
+
+
 def test_renamed_unit_is_no_regression() -> None:
     comparison = compared(build(), build(compilation("g0.c"), without=("f0.c",)))
     assert comparison.findings == []

@@ -96,6 +96,7 @@ def test_script_that_no_longer_becomes_its_last_command_is_not_slower() -> None:
         return Profile.from_dict(nodes)
 
     becomes, waits = [of_script(0.003)] * 3, [of_script(2.01)] * 3
-    for before, now in ((becomes, waits), (waits, becomes)):
+    later = [of_script(0.5)] * 3  # another command came before it
+    for before, now in ((becomes, waits), (waits, becomes), (becomes, later)):
         assert not compare([before], now).findings
         assert not compare([before], now, paired=True).findings
