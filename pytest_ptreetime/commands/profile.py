@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _command(options: argparse.Namespace) -> list[str]:
-    """The command, where all is there that is needed and its recording can be written.
+    """The command, once it is sure that nothing is missing and that the recording can be written.
 
     :raises UsageError: it is not.
     """

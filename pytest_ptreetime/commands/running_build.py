@@ -62,7 +62,7 @@ class RunningBuild:
                 self._end(event.pid, event.time_ns)
 
     def working(self) -> dict[int, RunningProcess]:
-        """Who fills which slot, the slots counted from 0. Asked again, it changes only who came or went."""
+        """Who fills which slot, the slots counted from 0. A process keeps its slot from call to call."""
         slots: dict[int, RunningProcess] = {}
         without: list[RunningProcess] = []
         waiting = sorted(self._working(), key=lambda process: (process.slot is None, process.since_ns))

@@ -14,7 +14,10 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.decision.typical import medians
 from pytest_ptreetime.metrics import metric_of
 
-__all__ = ["History", "Point", "Series", "history_of"]
+__all__ = ["MOST_SERIES", "History", "Point", "Series", "history_of"]
+
+#: Of so many nodes, those that used most, a page has the history.
+MOST_SERIES = 500
 
 
 class Point(msgspec.Struct):

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
 from pytest_ptreetime.reports.bounds import bounds_in_words
-from pytest_ptreetime.reports.colours import VERDICT_COLOURS, paint
 from pytest_ptreetime.reports.fitted_names import wrapped
 from pytest_ptreetime.reports.process_tables import WIDE_FOR_KEYS, table_with_names
+from pytest_ptreetime.reports.terminal_colours import VERDICT_COLOURS, paint
 from pytest_ptreetime.system.figures import UNKNOWN, amount, change, counted, seconds
 from pytest_ptreetime.system.untrusted_text import middle, shown
 from pytest_ptreetime.wording.changes import changes_in_words

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_ptreetime.keys.brief import brief
-from pytest_ptreetime.reports.colours import paint
+from pytest_ptreetime.reports.terminal_colours import paint
 from pytest_ptreetime.system.figures import amount, seconds
 from pytest_ptreetime.system.untrusted_text import clip, middle, shell_line, shown
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree

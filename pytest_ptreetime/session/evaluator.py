@@ -12,7 +12,7 @@ from pytest_ptreetime.baselines import store
 from pytest_ptreetime.confirmation.confirming import MOST_SUSPECTS
 from pytest_ptreetime.decision.comparing import Comparison
 from pytest_ptreetime.decision.finding import Remark
-from pytest_ptreetime.decision.history import History, Point, history_of
+from pytest_ptreetime.decision.history import MOST_SERIES, History, Point, history_of
 from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.keys.keyer import Keyer
 from pytest_ptreetime.metrics import metric_of
@@ -26,8 +26,6 @@ from pytest_ptreetime.settings import Settings
 from pytest_ptreetime.tracers import PROCESS_COST
 
 __all__ = ["Evaluator"]
-
-MOST_HISTORIES = 500
 
 
 @dataclass(frozen=True)
@@ -153,4 +151,4 @@ class Evaluator:
 def _history(stored: store.Baseline) -> History:
     """For a page: what each node used the processor in the baseline's sessions."""
     points = [Point(session.session, session.time, session.commit) for session in stored.sessions]
-    return history_of([session.columns for session in stored.sessions], points, "cpu", most=MOST_HISTORIES)
+    return history_of([session.columns for session in stored.sessions], points, "cpu", most=MOST_SERIES)

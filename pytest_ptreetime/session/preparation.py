@@ -50,7 +50,7 @@ class Preparation:
 
 @dataclass(frozen=True)
 class _Call(Step):
-    """A command or a function: nobody knows what it does."""
+    """A command or a function, whose effect is not known."""
 
     function: Callable[[], object]
 

@@ -10,7 +10,7 @@ __all__ = ["Progress", "ProgressLine", "SilentProgress", "WaitingLine"]
 
 
 class Progress(Protocol):
-    """Somebody who wants to see how a long measurement gets on."""
+    """Shows how a long measurement proceeds."""
 
     def waiting(self, holder: int | None) -> None:
         """Another measurement holds the machine: that of the process ``holder``, where it is known."""

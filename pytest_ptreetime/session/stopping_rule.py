@@ -20,7 +20,7 @@ FEWEST_ADAPTIVE_ROUNDS = 3
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """Of one measurement, which began at ``began`` by the machine's clock."""
+    """The rule for one measurement, which began at ``began`` by the machine's clock."""
 
     evaluator: Evaluator
     settings: Settings
