@@ -163,7 +163,7 @@ class Choice:
     """The tracer that was taken, and why each one before it was not."""
 
     tracer: Tracer
-    passed_over: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, Unavailable] = field(default_factory=dict)
 
     def explain(self) -> str:
         """One line for a header: ``ptrace (ebpf: needs root or CAP_BPF)``."""
@@ -184,12 +184,14 @@ def choose(wanted: str = "auto", tracers: Mapping[str, Callable[[], Tracer]] | N
         known = {wanted: known[wanted]}
     elif sys.platform == "darwin" and "dtrace" in known:
         known = {"dtrace": known.pop("dtrace"), **known}
-    passed_over: dict[str, str] = {}
+    passed_over: dict[str, Unavailable] = {}
     for name, make in known.items():
         tracer = make()
         answer = tracer.available()
         if answer is None:
             return Choice(tracer, passed_over)
-        passed_over[name] = Unavailable.of(answer).reason
+        passed_over[name] = Unavailable.of(answer)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
-    raise TracerUnavailable(f"no tracer works here ({reasons}): run `ptreetime doctor` for what would enable one")
+    remedy = None if wanted == "auto" else passed_over[wanted].remedy
+    advice = f"to enable it: {remedy}" if remedy else "run `ptreetime doctor` for what would enable one"
+    raise TracerUnavailable(f"no tracer works here ({reasons}): {advice}")

@@ -90,6 +90,11 @@ def test_plugins_tracer_that_answers_with_a_plain_text_has_a_reason_and_no_remed
         choose("auto", {"mine": lambda: Patient("it is off")})
 
 
+def test_tracer_that_was_asked_for_and_does_not_work_is_refused_with_its_remedy() -> None:
+    with pytest.raises(TracerUnavailable, match=r"\(mine: it is off\): to enable it: turn-it-on$"):
+        choose("mine", {"mine": lambda: Patient(Unavailable("it is off", "turn-it-on"))})
+
+
 def test_recorder_names_no_obstacle_that_has_no_remedy() -> None:
     sources = Path(__file__).parents[2].joinpath("libptreetime", "recorder").glob("*.c")
     code = "".join(source.read_text(encoding="utf-8") for source in sources)
