@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -125,6 +127,28 @@ def test_without_ebpf_there_is_a_hint_of_who_may_have_worked(serve: Serve) -> No
     assert server.cpu >= 0.95 * 2 * WORK
     (said,) = [line for line in outside_in_words([tree]) if "compile_server.py" in line]
     assert "may have worked for the build" in said
+
+
+def test_sccache_is_named_with_its_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ebpf: EbpfTracer) -> None:
+    if shutil.which("sccache") is None or shutil.which("gcc") is None:
+        pytest.skip("sccache or gcc is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCCACHE_SERVER_PORT", port)
+    monkeypatch.setenv("SCCACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "a.c").write_text(
+        '#include <stdio.h>\n#include <stdlib.h>\nint main(void) { return puts(getenv("A")); }\n'
+    )
+    subprocess.run(["sccache", "--start-server"], check=True, capture_output=True)
+    try:
+        tree = run_once(Build(["sccache", "gcc", "-O2", "-c", "a.c", "-o", "a.o"]), ebpf, capture=True).tree
+    finally:
+        subprocess.run(["sccache", "--stop-server"], check=True, capture_output=True)
+    assert [node.name for node in tree] == ["sccache"]
+    (server,) = tree.outside
+    assert (server.name, server.socket) == ("sccache", f"port {port}")
 
 
 def rounds_of(address: str, seconds: float, tracer: EbpfTracer) -> list[Round]:
