@@ -28,6 +28,12 @@ def test_version_is_said_in_one_place() -> None:
     assert [path for path in sources if assignment.search(path.read_text(encoding="utf-8"))] == []
 
 
+def test_tag_of_the_action_in_its_page_is_the_version() -> None:
+    (version,) = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    page = (ROOT / "docs/ci/github-actions.md").read_text()
+    assert re.findall(r"pytest-ptreetime@(\S+)", page) == [f"v{version}"]
+
+
 @needs_github
 def test_release_is_published_without_a_token_and_with_attestations() -> None:
     text = (GITHUB / "workflows/release.yml").read_text()
