@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from scripted_project import Project, words_of
 
+from pytest_ptreetime import record
 from pytest_ptreetime.options.table import OPTIONS
 
 pytest_plugins = ["scripted_project"]
@@ -67,6 +68,12 @@ def test_commands_of_a_page_run(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     if name == "hide-secrets":
         assert "--token=***" in done.stdout
+
+
+def test_tree_has_what_the_page_of_the_fixture_says() -> None:
+    _, attributes = blocks_of(DOCS / "reference" / "fixture.md", "python")
+    tree = record(["/bin/sh", "-c", "/bin/true; :"], tracer="ptrace").tree()
+    exec(attributes, {"tree": tree})
 
 
 def test_hooks_of_their_page_do_what_it_says(project: Project) -> None:
