@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from pytest_ptreetime.keys.decoding import Decoded
 from pytest_ptreetime.keys.directories import Directories, usable
 from pytest_ptreetime.keys.substitutions import Substitutions
 
@@ -39,14 +40,17 @@ class ArgumentNormalizer:
     :param directories: those of the build; what is below one is written relative to it.
     """
 
-    def __init__(self, directories: Directories, substitutions: Substitutions) -> None:
-        self._substitutions = substitutions
+    def __init__(self, directories: Directories, substitutions: Substitutions, decoded: Decoded) -> None:
+        self._substitutions = substitutions or None
+        self._decoded = decoded
         self._build, self._works = directories.started, directories.works
         self._replaced = _replaced(directories)
         # By directory and argument; arguments repeat over and over in a build.
         self._known: dict[str | None, _Stable] = {}
+        self._parts: dict[tuple[str | None, str], str] = {}
         self._directories: dict[str | None, str] = {}
         self._files: dict[tuple[str | None, str], str] = {}
+        self._of_build: dict[tuple[str | None, str], str] = {}
 
     def directory(self, cwd: str | None) -> str:
         """Where a process runs, for its label: empty in the build directory itself or where it is not known."""
@@ -56,9 +60,19 @@ class ArgumentNormalizer:
             self._directories[cwd] = known = "" if known == "." else known
         return known
 
-    def arguments(self, cwd: str | None, arguments: Sequence[str]) -> list[str]:
-        """``arguments`` of a process that runs in ``cwd``, each normalised, empty ones left out."""
-        return list(filter(None, map((self._known.get(cwd) or self._of(cwd)).__getitem__, arguments)))
+    def arguments(self, cwd: str | None, arguments: Sequence[bytes | str]) -> list[str]:
+        """``arguments`` of a process that runs in ``cwd`` as they were recorded, normalised, empty ones left out."""
+        known = self._known.get(cwd)
+        if known is None:
+            known = self._known[cwd] = _Stable(self, self._outside(cwd), self._decoded)
+        return list(filter(None, map(known.__getitem__, arguments)))
+
+    def part(self, cwd: str | None, text: str) -> str:
+        """One of them, or a part of one."""
+        known = self._parts.get((cwd, text))
+        if known is None:
+            known = self._parts[cwd, text] = self.stable(text, self._outside(cwd))
+        return known
 
     def file(self, cwd: str | None, path: str) -> str:
         """A file that a process in ``cwd`` was given, relative to the build directory where it is below it."""
@@ -70,15 +84,13 @@ class ArgumentNormalizer:
             self._files[cwd, path] = known = self.stable(absolute, "")
         return known
 
-    def is_of_build(self, path: str) -> bool:
-        """Whether ``path``, which :meth:`file` gave, is below the build directory."""
-        return path[:1] not in ("", "/", "~", ".") and not path.startswith("TMP/")
-
-    def _of(self, cwd: str | None) -> _Stable:
-        """The arguments of processes in ``cwd`` so far."""
-        known = self._known.get(cwd)  # an empty one is false
+    def file_of_build(self, cwd: str | None, path: str) -> str:
+        """The same of a file below the build directory, empty for another."""
+        known = self._of_build.get((cwd, path))
         if known is None:
-            known = self._known[cwd] = _Stable(self, self._outside(cwd))
+            file = self.file(cwd, path)
+            outside = file[:1] in ("", "/", "~", ".") or file.startswith("TMP/")
+            self._of_build[cwd, path] = known = "" if outside else file
         return known
 
     def _outside(self, cwd: str | None) -> str:
@@ -89,7 +101,7 @@ class ArgumentNormalizer:
 
     def stable(self, argument: str, here: str) -> str:
         """``argument`` of a process that runs ``here``, where that is outside the build directory."""
-        if self._substitutions:
+        if self._substitutions is not None:
             argument = self._substitutions.apply(argument)
         argument = printable(argument)
         if "/" not in argument:
@@ -105,16 +117,17 @@ class ArgumentNormalizer:
         return argument
 
 
-class _Stable(dict[str, str]):
+class _Stable(dict[bytes | str, str]):
     """Arguments of processes in one directory, each normalised when it is first asked for."""
 
-    def __init__(self, normalizer: ArgumentNormalizer, here: str) -> None:
+    def __init__(self, normalizer: ArgumentNormalizer, here: str, decoded: Decoded) -> None:
         super().__init__()
         self._normalizer = normalizer
         self._here = here
+        self._decoded = decoded
 
-    def __missing__(self, argument: str) -> str:
-        self[argument] = stable = self._normalizer.stable(argument, self._here)
+    def __missing__(self, argument: bytes | str) -> str:
+        self[argument] = stable = self._normalizer.stable(self._decoded[argument], self._here)
         return stable
 
 

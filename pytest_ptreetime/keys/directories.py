@@ -38,9 +38,9 @@ class Directories:
 
     @classmethod
     def of(
-        cls, nodes: Sequence[ProcessNode], wrappers: Mapping[int, ProcessNode | None], decoded: Decoded
+        cls, nodes: Sequence[ProcessNode], wrappers: Mapping[ProcessNode, ProcessNode | None], decoded: Decoded
     ) -> Directories:
-        """Those of a tree in preorder, of which the nodes with the ids ``wrappers`` only pass a command on."""
+        """Those of a tree in preorder, of which the nodes ``wrappers`` only pass a command on."""
         started = usable(decoded.cwd(nodes[0]))
         if not started:
             return cls()
@@ -57,18 +57,18 @@ def usable(directory: str | None) -> str:
     return directory.rstrip("/") if directory is not None and directory.startswith("/") else ""
 
 
-def _works_in(root: ProcessNode, wrappers: Mapping[int, ProcessNode | None], decoded: Decoded) -> str:
+def _works_in(root: ProcessNode, wrappers: Mapping[ProcessNode, ProcessNode | None], decoded: Decoded) -> str:
     """Where the command works that ``root`` is, or wraps."""
     node = root
     for _ in range(CHAIN):
-        if id(node) not in wrappers:
+        if node not in wrappers:
             break
-        inner = wrappers[id(node)] or node.next_image or next(iter(node.children), None)
+        inner = wrappers[node] or node.next_image or next(iter(node.children), None)
         if inner is None:
             break
         node = inner
     cwd, words = decoded.cwd(node), decoded.args(node) or []
-    for option in _WORKS_IN.get(decoded.name(node), ()):
+    for option in _WORKS_IN.get(decoded.names[node], ()):
         if option in words[:-1]:
             directory = words[words.index(option) + 1]
             return usable(posixpath.normpath(posixpath.join(cwd or "", directory)))

@@ -99,21 +99,21 @@ class Keyer:
         directories = Directories.of(nodes, passed, decoded)
         subjects = NodeSubjects(directories, self._substitutions, decoded, passed, self._normalize_hook)
         subjects.learn_outputs(nodes)
-        below: dict[int, str] = {}  # the path that a node's children have, by its id
-        names: dict[str, str] = {}
+        below: dict[ProcessNode, str] = {}  # the path that its children have
+        names: dict[str, str] = {}  # as they are printed
         brackets: dict[str, str] = {}
         keys: list[str] = []
         known: dict[str, str] = {}  # each key once: nodes of one key share it
         remember, key_hook = self.is_default, self._key_hook
         for node in nodes:
             above = node.previous_image or node.parent
-            path = "" if above is None else below[id(above)]
-            name = subjects.name(node)
+            path = "" if above is None else below[above]
+            name = decoded.names[node]
             printed = names.get(name)
             if printed is None:
-                printed = names[name] = _printable_name(name)
+                printed = names[name] = _printable_name(subjects.name(name))
             if node.children or node.next_image is not None:
-                below[id(node)] = path if id(node) in passed else _bounded(f"{path}{printed}/", LONGEST_PATH, "/")
+                below[node] = path if node in passed else _bounded(f"{path}{printed}/", LONGEST_PATH, "/")
             subject = subjects.of(node)
             key = None if key_hook is None else key_hook(node)
             if key is not None:

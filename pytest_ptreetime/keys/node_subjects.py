@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pytest_ptreetime.keys.arguments import ArgumentNormalizer, printable
-from pytest_ptreetime.keys.decoding import Decoded
+from pytest_ptreetime.keys.decoding import Decoded, encoded_args
 from pytest_ptreetime.keys.directories import Directories
 from pytest_ptreetime.keys.identity import ARROW, FORK
 from pytest_ptreetime.keys.program_arguments import ProgramArguments
-from pytest_ptreetime.keys.subjects import File, Subject, is_driver, may_name_output, rule_of
+from pytest_ptreetime.keys.subjects import File, Rule, Subject, is_driver, may_name_output, rule_of
 from pytest_ptreetime.keys.substitutions import Substitutions
 from pytest_ptreetime.tree.node import ProcessNode
 
@@ -31,7 +31,7 @@ class NodeSubjects:
     Where one main file is compiled to several outputs, the output belongs to the subject: ``a.c -> pic/a.o``. That is
     known when all of the tree has been looked at, so learn_outputs() comes first.
 
-    :param wrapped: by the id of a node that only passes a command on, the node that it passes it to (wrappers.py).
+    :param wrapped: the nodes that only pass a command on, and what each passes it to (wrappers.py).
     :param normalize_hook: gives a node's words; None leaves them to the rules.
     """
 
@@ -40,10 +40,10 @@ class NodeSubjects:
         directories: Directories,
         substitutions: Substitutions,
         decoded: Decoded,
-        wrapped: Mapping[int, ProcessNode | None],
+        wrapped: Mapping[ProcessNode, ProcessNode | None],
         normalize_hook: Callable[[ProcessNode], Sequence[str] | None] | None = None,
     ) -> None:
-        self._normalizer = ArgumentNormalizer(directories, substitutions)
+        self._normalizer = ArgumentNormalizer(directories, substitutions, decoded)
         self._substitutions = substitutions
         self._decoded = decoded
         self._wrapped = wrapped
@@ -59,7 +59,7 @@ class NodeSubjects:
         decoded = self._decoded
         names: dict[str, bool] = {}
         for node in nodes:
-            name = decoded.name(node)
+            name = decoded.names[node]
             known = names.get(name)
             if known is None:
                 known = names[name] = may_name_output(name)
@@ -69,8 +69,8 @@ class NodeSubjects:
             command = name, program.cwd, program.args
             if command in self._compiles:
                 continue
-            found, cwd = self._found(node, name), decoded.cwd(node)
-            self._compiles[command] = found
+            cwd = decoded.cwd(node)
+            self._compiles[command] = found = self._found(node, self._rule(node), cwd)
             if found is None:
                 continue
             if found.made is not None:
@@ -78,9 +78,8 @@ class NodeSubjects:
             for source in found.sources:
                 self._outputs.setdefault(self._part(cwd, source), set()).add(self._own(cwd, found))
 
-    def name(self, node: ProcessNode) -> str:
-        """Its program's name."""
-        name = self._decoded.name(node)
+    def name(self, name: str) -> str:
+        """The name of a program, after the user's substitutions."""
         if not self._substitutions:
             return name
         stable = self._names.get(name)
@@ -94,10 +93,10 @@ class NodeSubjects:
             return " ".join(map(printable, filter(None, given)))
         if not node._execed and node.forked_only:
             return FORK
-        inner = self._wrapped.get(id(node))
+        inner = self._wrapped.get(node)
         if inner is not None and levels and self._is_known(inner):
-            return f"{self.name(inner)} {self.of(inner, levels - 1)}".rstrip()
-        name = self._decoded.name(node)
+            return f"{self.name(self._decoded.names[inner])} {self.of(inner, levels - 1)}".rstrip()
+        name = self._decoded.names[node]
         program = node._program
         if program is None or program.args is None or name in self._inner:
             return self._worked_out(node, name, levels, None)
@@ -112,24 +111,28 @@ class NodeSubjects:
     def _is_known(self, node: ProcessNode) -> bool:
         """Whether its program has a rule, or it passes on one that has."""
         for _ in range(MOST_LEVELS):
-            inner = self._wrapped.get(id(node))
+            inner = self._wrapped.get(node)
             if inner is None:
                 break
             node = inner
-        first = self._decoded.first_argument(node)
-        return first is not None and rule_of(self._decoded.name(node), first) is not None
+        return self._rule(node) is not None
+
+    def _rule(self, node: ProcessNode) -> Rule | None:
+        args = encoded_args(node)
+        if args is None:
+            return None
+        return rule_of(self._decoded.names[node], self._decoded[args[1]] if len(args) > 1 else "")
 
     def _worked_out(self, node: ProcessNode, name: str, levels: int, found: Subject | None) -> str:
-        decoded = self._decoded
-        first = decoded.first_argument(node)
-        if first is None:
+        args, cwd = encoded_args(node), self._decoded.cwd(node)
+        if args is None:
             return ""
-        cwd = decoded.cwd(node)
-        found = found or self._found(node, name)
+        rule = self._rule(node) if found is None else None
+        found = found or self._found(node, rule, cwd)
         if found is None:
             # Asking a compiler for its version is the same everywhere.
-            directory = self._normalizer.directory(cwd) if rule_of(name, first) is None else ""
-            return self._all_arguments(cwd, directory, name, decoded.args(node) or [])
+            directory = self._normalizer.directory(cwd) if rule is None else ""
+            return self._all_arguments(cwd, directory, name, args)
         if found.of_parent or not is_driver(name):
             self._inner.add(name)
         own = self._own(cwd, found)
@@ -137,16 +140,18 @@ class NodeSubjects:
             return own + ARROW + self._part(cwd, found.made)
         return self._with_parent(node, found, own, levels)
 
-    def _found(self, node: ProcessNode, name: str) -> Subject | None:
-        rule = rule_of(name, self._decoded.first_argument(node) or "")
-        return None if rule is None else rule(ProgramArguments(self._decoded.text(node), self._decoded.cwd(node)))
+    def _found(self, node: ProcessNode, rule: Rule | None, cwd: str | None) -> Subject | None:
+        return None if rule is None else rule(ProgramArguments(self._decoded.text(node), cwd))
 
     def _own(self, cwd: str | None, found: Subject) -> str:
-        return " ".join(filter(None, [self._part(cwd, part) for part in found.parts]))
+        parts = found.parts
+        if len(parts) == 1:
+            return self._part(cwd, parts[0])
+        return " ".join(filter(None, [self._part(cwd, part) for part in parts]))
 
     def _part(self, cwd: str | None, part: str) -> str:
         if not isinstance(part, File):
-            return " ".join(self._normalizer.arguments(cwd, [part]))
+            return self._normalizer.part(cwd, part)
         file = self._normalizer.file(cwd, part)
         return "" if file == "." else file
 
@@ -157,7 +162,7 @@ class NodeSubjects:
             parent = parent.previous_image or parent.parent
         if parent is None or not levels:
             return own
-        drives = is_driver(self._decoded.name(parent))
+        drives = is_driver(self._decoded.names[parent])
         if found.of_parent or (found.of_driver and drives):
             words = [] if found.of_driver else [own]
             return " ".join(filter(None, [*words, self.of(parent, levels - 1)]))
@@ -170,8 +175,8 @@ class NodeSubjects:
                 return own + ARROW + driver
         return own
 
-    def _all_arguments(self, cwd: str | None, directory: str, name: str, args: list[str]) -> str:
-        words = self._normalizer.arguments(cwd, args[_begin(name, args) :])
+    def _all_arguments(self, cwd: str | None, directory: str, name: str, args: Sequence[bytes | str]) -> str:
+        words = self._normalizer.arguments(cwd, args[self._begin(name, args) :])
         return " ".join([f"{directory}:", *words] if directory else words)
 
     def words(self, node: ProcessNode) -> tuple[str, ...]:
@@ -179,22 +184,21 @@ class NodeSubjects:
         if self._hook is not None and (given := self._hook(node)) is not None:
             return tuple(map(printable, given))
         decoded, normalizer = self._decoded, self._normalizer
-        args = decoded.args(node)
+        args = encoded_args(node)
         if not args or node.forked_only:
             return ()
         cwd = decoded.cwd(node)
-        begin = _begin(decoded.name(node), args)
+        begin = self._begin(decoded.names[node], args)
         words = normalizer.arguments(cwd, args[begin : begin + MOST_WORDS])
         if max(map(len, words), default=0) > LONGEST_WORD:
             words = [word[:LONGEST_WORD] for word in words]
-        program = args[begin - 1] if begin > 1 or "/" in args[0] else decoded.exe(node)
-        if program is not None and "/" in program:
-            path = normalizer.file(cwd, program)
-            if normalizer.is_of_build(path):
-                words.insert(0, path[:LONGEST_WORD])
-        return tuple(words)
+        program = decoded[args[begin - 1]]
+        if begin == 1 and "/" not in program:
+            program = decoded.exe(node) or ""
+        path = normalizer.file_of_build(cwd, program) if "/" in program else ""
+        return (path[:LONGEST_WORD], *words) if path else tuple(words)
 
-
-def _begin(name: str, args: Sequence[str]) -> int:
-    """Where the arguments begin that a program was given: a script's own name comes after its interpreter's."""
-    return 2 if len(args) > 1 and args[1].endswith(name) and not args[0].endswith(name) else 1
+    def _begin(self, name: str, args: Sequence[bytes | str]) -> int:
+        """Where the arguments begin that a program was given: a script's own name comes after its interpreter's."""
+        decoded = self._decoded
+        return 2 if len(args) > 1 and decoded[args[1]].endswith(name) and not decoded[args[0]].endswith(name) else 1

@@ -7,9 +7,9 @@ renames nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from pytest_ptreetime.keys.decoding import Decoded
+from pytest_ptreetime.keys.decoding import Decoded, encoded_args
 from pytest_ptreetime.tree.node import ProcessNode
 
 __all__ = ["passes_through"]
@@ -25,54 +25,52 @@ _COMMAND_ENDS = frozenset(" ;&|><)")
 _COMMAND_BEGINS = frozenset(" ;&|(/")
 
 
-def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> dict[int, ProcessNode | None]:
-    """Those of ``nodes``, a tree in preorder, that have others below and only pass them on: by ``id(node)``, what each
-    passes on where that is one program.
+def passes_through(nodes: Sequence[ProcessNode], decoded: Decoded) -> dict[ProcessNode, ProcessNode | None]:
+    """Those of ``nodes``, a tree in preorder, that have others below and only pass them on, and what each passes on
+    where that is one program.
 
     These are: a process that never execed (a shell's fork of itself); a launcher by name; a node whose arguments end
     with those of the one program that it runs, as its only child or by its own exec, or with those of one of a few
     (fakeroot runs helpers, too); a shell whose ``-c`` text has those of the one.
     """
-    found: dict[int, ProcessNode | None] = {}
-    programs: dict[int, ProcessNode] = {}  # what a fork that never execed runs, if it is one program
+    found: dict[ProcessNode, ProcessNode | None] = {}
+    programs: dict[ProcessNode, ProcessNode] = {}  # what a fork that never execed runs, if it is one program
     launchers: dict[tuple[str, str | None], bool] = {}
     for node in reversed(nodes):
         if not node.children and node.next_image is None:
             continue
         inner = _only_program(node)
         if inner is not None and inner.forked_only:
-            inner = programs.get(id(inner))
+            inner = programs.get(inner)
         if node.forked_only:
-            found[id(node)] = None
+            found[node] = None
             if inner is not None:
-                programs[id(node)] = inner
+                programs[node] = inner
             continue
-        program = decoded.name(node), decoded.exe(node)
+        program = decoded.names[node], decoded.exe(node)
         launches = launchers.get(program)
         if launches is None:
             launches = launchers[program] = _is_launcher(*program)
         if launches or (inner is not None and _wraps(node, inner, decoded)):
-            found[id(node)] = inner
+            found[node] = inner
         elif inner is None and len(node.children) <= MOST_HELPERS:
-            ours = decoded.args(node) or []
-            passed = [one for one in _programs(node) if len(ours) > 1 and _ends_with(ours, decoded.args(one) or [])]
+            ours = encoded_args(node) or ()
+            passed = [one for one in _programs(node) if _ends_with(ours, encoded_args(one) or (), decoded)]
             if len(passed) == 1:
-                found[id(node)] = passed[0]
+                found[node] = passed[0]
     return found
 
 
 def _only_program(node: ProcessNode) -> ProcessNode | None:
     """The one program that ``node`` runs: its next image, or the first image of its only child."""
     programs = _programs(node)
-    only = next(programs, None)
-    return only if next(programs, None) is None else None
+    return programs[0] if len(programs) == 1 else None
 
 
-def _programs(node: ProcessNode) -> Iterator[ProcessNode]:
+def _programs(node: ProcessNode) -> list[ProcessNode]:
     """What ``node`` runs: its next image, and the first images of its children."""
-    if node.next_image is not None:
-        yield node.next_image
-    yield from (child for child in node.children if child.previous_image is None)
+    programs = [child for child in node.children if child.previous_image is None]
+    return programs if node.next_image is None else [node.next_image, *programs]
 
 
 def _is_launcher(name: str, exe: str | None) -> bool:
@@ -80,19 +78,23 @@ def _is_launcher(name: str, exe: str | None) -> bool:
 
 
 def _wraps(outer: ProcessNode, inner: ProcessNode, decoded: Decoded) -> bool:
-    ours, theirs = decoded.args(outer), decoded.args(inner)
+    ours, theirs = encoded_args(outer), encoded_args(inner)
     if not ours or not theirs or len(ours) < 2:
         return False
-    if _ends_with(ours, theirs):
+    if _ends_with(ours, theirs, decoded):
         return True
-    if len(theirs) > 1 and _base(theirs[1]) == decoded.name(inner):
+    if len(theirs) > 1 and _base(decoded[theirs[1]]) == decoded.names[inner]:
         theirs = theirs[1:]  # a script: the kernel put its interpreter before it
-    return _ends_with(ours, theirs) or (decoded.name(outer) in SHELLS and _has_command(ours, theirs))
+        if _ends_with(ours, theirs, decoded):
+            return True
+    return decoded.names[outer] in SHELLS and _has_command([decoded[w] for w in ours], [decoded[w] for w in theirs])
 
 
-def _ends_with(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+def _ends_with(ours: Sequence[bytes | str], theirs: Sequence[bytes | str], decoded: Decoded) -> bool:
     begin = len(ours) - len(theirs)
-    return bool(theirs) and begin > 0 and ours[begin + 1 :] == theirs[1:] and _base(ours[begin]) == _base(theirs[0])
+    if not theirs or begin <= 0 or ours[begin + 1 :] != theirs[1:]:
+        return False
+    return _base(decoded[ours[begin]]) == _base(decoded[theirs[0]])
 
 
 def _has_command(ours: Sequence[str], theirs: Sequence[str]) -> bool:

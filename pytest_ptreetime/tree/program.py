@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import msgspec
@@ -52,5 +53,10 @@ def program_name(program: Program | None) -> str:
             if path is not None:
                 base = path.rpartition(b"/")[2]
                 if base.startswith(comm):
-                    return os.fsdecode(base)
-    return os.fsdecode(comm)
+                    return _text(base)
+    return _text(comm)
+
+
+@functools.lru_cache(1_000)
+def _text(name: bytes) -> str:
+    return os.fsdecode(name)
