@@ -9,8 +9,11 @@ each place of which a value is known.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter, truediv
+from typing import Any
 
 from pytest_ptreetime.system.figures import Unit
 
@@ -158,7 +161,6 @@ _ALL_OR_NONE = sum(1 << PLACES[metric.name] for metric in TABLE if metric.all_or
 COUNTERS = {metric.counter: PLACES[metric.name] for metric in TABLE if metric.counter is not None}
 
 _METRICS = {metric.name: metric for metric in (COUNT, *TABLE)}
-_SCALES = tuple((metric.name, PLACES[metric.name], metric.scale) for metric in TABLE)
 _OTHER = Metric("", "", "", "", 1.0, 0.05, 0.03, 0.02, 1.0)
 
 
@@ -177,7 +179,16 @@ def known_sums(sums: list[int]) -> dict[str, float]:
     known = sums[KNOWN]
     if known & UNCOUNTED:
         known &= ~_ALL_OR_NONE
-    return {name: sums[place] / scale for name, place, scale in _SCALES if known >> place & 1}
+    names, taken, scales = _known(known)
+    return dict(zip(names, map(truediv, taken(sums), scales), strict=False))
+
+
+@functools.cache
+def _known(bits: int) -> tuple[tuple[str, ...], itemgetter[Any], tuple[float, ...]]:
+    """Names, places and scales of the metrics that have a bit; two more places, so that they are always several."""
+    metrics = [metric for metric in TABLE if bits >> PLACES[metric.name] & 1]
+    places = itemgetter(*(PLACES[metric.name] for metric in metrics), KNOWN, KNOWN)
+    return tuple(metric.name for metric in metrics), places, tuple(metric.scale for metric in metrics)
 
 
 def unknown_names(names: Iterable[str], known: Sequence[str], kind: str) -> str | None:

@@ -124,6 +124,7 @@ class Profile:
         return self.totals, self.parents, self.incomplete_reason, self.critical_path, self.identities, self.outside
 
     @classmethod
+    @without_collector()
     def from_tree(cls, tree: ProcessTree, keyer: Keyer | None = None, *, comparable: bool = True) -> Profile:
         """The totals of ``tree``.
 
@@ -135,34 +136,33 @@ class Profile:
 
         keyer = keyer or Keyer()
         keys, identities = keyer.named(tree) if comparable else (keyer.keys_in_preorder(tree), {})
-        key_of = dict(zip(map(id, tree), keys, strict=True))
+        key_of = dict(zip(tree, keys, strict=True))
         sums: dict[str, list[int]] = {}
         one_parent: dict[str, str | None] = {}
         candidates: dict[str, set[str | None]] = {}  # of those keys that have several
-        with without_collector():
-            for node, key in zip(tree, keys, strict=True):
-                of_key = sums.get(key)
-                above = node.previous_image or node.parent  # what becomes another program stands in front of it
-                parent = None if above is None else key_of[id(above)]
-                if of_key is None:
-                    of_key = sums[key] = no_sums()
-                    one_parent[key] = parent
-                elif parent != one_parent[key]:
-                    candidates.setdefault(key, {one_parent[key]}).add(parent)
-                node.add_metrics(of_key)
-            totals = {key: {"count": float(of_key[0]), **known_sums(of_key)} for key, of_key in sums.items()}
+        for node, key in key_of.items():
+            of_key = sums.get(key)
+            above = node.previous_image or node.parent  # what becomes another program stands in front of it
+            parent = None if above is None else key_of[above]
+            if of_key is None:
+                of_key = sums[key] = no_sums()
+                one_parent[key] = parent
+            elif parent != one_parent[key]:
+                candidates.setdefault(key, {one_parent[key]}).add(parent)
+            node.add_metrics(of_key)
+        totals = {key: {"count": float(of_key[0]), **known_sums(of_key)} for key, of_key in sums.items()}
         memory_bytes = tree.peak_memory_bytes
         if memory_bytes is not None:
             totals[keys[0]]["peak_memory"] = float(memory_bytes)
         segments = critical_segments(tree)
         for node, seconds in _waits(segments):
-            row = totals[key_of[id(node)]]
+            row = totals[key_of[node]]
             row["waiting"] = row.get("waiting", 0.0) + seconds
         return cls(
             totals=totals,
             parents=_one_parent_each(one_parent, candidates),
             incomplete_reason=tree.incomplete_reason,
-            critical_path=list(dict.fromkeys(key_of[id(node)] for node in nodes_of(segments))),
+            critical_path=list(dict.fromkeys(map(key_of.__getitem__, nodes_of(segments)))),
             identities=identities,
             outside=_used_outside(tree),
         )
@@ -245,29 +245,35 @@ def _used_outside(tree: ProcessTree) -> dict[str, float]:
 
 def _waits(segments: Sequence[Segment]) -> list[tuple[ProcessNode, float]]:
     """The nodes that the build waited for, and how long they neither ran nor were in the run queue meanwhile."""
-    waited: dict[int, tuple[ProcessNode, float]] = {}
+    waited: dict[ProcessNode, float] = {}
     for segment in segments:
-        seconds = waited.get(id(segment.node), (segment.node, 0.0))[1]
-        waited[id(segment.node)] = (segment.node, seconds + segment.seconds)
-    idle = {number: seconds - _busy(node) for number, (node, seconds) in waited.items() if node.cpu is not None}
+        waited[segment.node] = waited.get(segment.node, 0.0) + segment.seconds
+    idle = _Idle(waited)
     waits = []
-    for number, (node, _) in waited.items():
-        seconds = idle.get(number, 0.0)
+    for node, most in waited.items():
+        seconds = idle[node] if most >= LEAST_WAIT else 0.0
         above = node.parent
         while above is not None and seconds >= LEAST_WAIT:  # what ran above it meanwhile: a tracer (proot, strace)
-            ran = min(max(-idle.get(id(above), 0.0), 0.0), seconds)
-            if ran:
-                idle[id(above)] += ran
-                seconds -= ran
+            ran = min(max(-idle[above], 0.0), seconds)
+            idle[above] += ran
+            seconds -= ran
             above = above.parent
         if seconds >= LEAST_WAIT:
             waits.append((node, seconds))
     return waits
 
 
-def _busy(node: ProcessNode) -> float:
-    """The seconds in which it ran or wanted to."""
-    return (node.cpu or 0.0) + (node.run_delay or 0.0)
+class _Idle(dict["ProcessNode", float]):
+    """The seconds that the build waited for a node, without those in which it ran or wanted to; 0 if not known."""
+
+    def __init__(self, waited: Mapping[ProcessNode, float]) -> None:
+        super().__init__()
+        self._waited = waited
+
+    def __missing__(self, node: ProcessNode) -> float:
+        cpu = node.cpu if node in self._waited else None
+        self[node] = idle = 0.0 if cpu is None else self._waited[node] - (cpu + (node.run_delay or 0.0))
+        return idle
 
 
 def _one_parent_each(

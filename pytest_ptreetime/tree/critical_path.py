@@ -54,19 +54,16 @@ def critical_path(tree: ProcessTree) -> list[ProcessNode]:
 def nodes_of(segments: Sequence[Segment]) -> list[ProcessNode]:
     """The nodes of the chain that ``segments`` make, in the order in which they first come on it."""
     # A node on the chain with no time of its own (an instant driver) is on it all the same: its child's parent.
-    nodes: dict[int, ProcessNode] = {}
+    nodes: dict[ProcessNode, None] = {}
     with without_collector():
         for segment in segments:
-            if id(segment.node) in nodes:
-                continue
             missing = []
             node: ProcessNode | None = segment.node
-            while node is not None and id(node) not in nodes:
+            while node is not None and node not in nodes:
                 missing.append(node)
                 node = node.parent
-            for node in reversed(missing):
-                nodes[id(node)] = node
-    return list(nodes.values())
+            nodes.update(dict.fromkeys(reversed(missing)))
+    return list(nodes)
 
 
 def critical_segments(tree: ProcessTree) -> list[Segment]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from operator import add, attrgetter
+from operator import add, attrgetter, sub
 
 import msgspec
 
@@ -307,11 +307,13 @@ class ProcessNode(msgspec.Struct, eq=False, weakref=True):
 
 def _add_counters(sums: list[int], after: Usage, before: Usage | None) -> int:
     """Add an image's shares of what is simply counted from a process's creation; the bits of those that are known."""
-    values = _counters(after)
-    if values == _NO_COUNTERS:
+    now, then = _counters(after), _counters(before or _NOTHING_USED)
+    if now == _NO_COUNTERS or then == _NO_COUNTERS:
         return 0
-    if before is not None or None in values or min(values) < 0:
-        values = tuple(map(_share, values, _counters(before or _NOTHING_USED)))
+    unknown = None in now or None in then
+    values = () if unknown else tuple(map(sub, now, then))
+    if unknown or min(values) < 0:
+        values = tuple(map(_share, now, then))
     if None not in values:
         sums[_FIRST_COUNTER : _LAST_COUNTER + 1] = map(add, sums[_FIRST_COUNTER : _LAST_COUNTER + 1], values)
         return _ALL_COUNTERS
