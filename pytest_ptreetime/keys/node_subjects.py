@@ -144,10 +144,7 @@ class NodeSubjects:
         return None if rule is None else rule(ProgramArguments(self._decoded.text(node), cwd))
 
     def _own(self, cwd: str | None, found: Subject) -> str:
-        parts = found.parts
-        if len(parts) == 1:
-            return self._part(cwd, parts[0])
-        return " ".join(filter(None, [self._part(cwd, part) for part in parts]))
+        return " ".join(filter(None, [self._part(cwd, part) for part in found.parts]))
 
     def _part(self, cwd: str | None, part: str) -> str:
         if not isinstance(part, File):
