@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from operator import itemgetter, truediv
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_ptreetime.system.figures import Unit
 
@@ -37,8 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """A metric. Amounts are in its unit: seconds, bytes, or a plain number.
 
     The noise model is explained in decision/metric_noise.py; noise and effects are relative (0.03 is 3 %).

@@ -7,8 +7,7 @@ names of what is elsewhere are looked up in plugin/known_names.py, when the plug
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.table import DEFAULT_BASELINE_NAME, DEFAULT_STORE, OPTIONS, Option
@@ -19,8 +18,7 @@ __all__ = ["DEFAULT_ROUNDS", "Settings", "resolve"]
 DEFAULT_ROUNDS = 5
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The decided values, an attribute for each option (see the table for what they mean)."""
 
     baseline: str | None = None
@@ -38,7 +36,7 @@ class Settings:
     no_aslr: bool = False
     sudo: bool = False
     #: By ``METRIC``, or by ``PATTERN@METRIC`` for some nodes.
-    min_effect: Mapping[str, MinEffect] = field(default_factory=dict)
+    min_effect: Mapping[str, MinEffect] = {}
     metrics: Sequence[str] | None = None
     ignore: Sequence[str] = ()
     fail_on: frozenset[str] = frozenset({"regression"})
@@ -58,7 +56,7 @@ class Settings:
     def with_call(self, arguments: Mapping[str, Any]) -> Settings:
         """These settings with the arguments of one call of the fixture: stronger than all but a flag."""
         said = {name: value for name, value in arguments.items() if value is not None}
-        return replace(self, **{name: value for name, value in said.items() if name not in self.from_flags})
+        return self._replace(**{name: value for name, value in said.items() if name not in self.from_flags})
 
     @property
     def saving_flags(self) -> list[str]:

@@ -45,7 +45,7 @@ READ_AS: dict[str, tuple[Any, Any]] = {
 
 def test_the_table_below_has_every_option() -> None:
     assert set(READ_AS) == {option.attribute for option in OPTIONS}
-    assert set(READ_AS) == set(Settings.__dataclass_fields__) - {"from_flags"}
+    assert set(READ_AS) == set(Settings._fields) - {"from_flags"}
 
 
 @pytest.mark.parametrize("attribute", sorted(READ_AS))

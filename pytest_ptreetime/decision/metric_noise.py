@@ -14,7 +14,6 @@ grain. So small and sampled values carry more noise, instead of being exceptions
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +57,7 @@ class MetricNoise(Metric):
 
 def metric_noise(metric: str) -> MetricNoise:
     """The stated model of ``metric``; for one that is not known here, that of a plain number."""
-    return MetricNoise(**vars(metric_of(metric)))
+    return MetricNoise(*metric_of(metric))
 
 
 def with_min_effects(
@@ -80,7 +79,7 @@ def with_min_effects(
             changed[metric] = model
             continue
         ratio, amount = ratio_and_amount(metric, asked)
-        changed[metric] = replace(model, min_ratio=ratio, min_amount=amount or model.min_amount)
+        changed[metric] = model._replace(min_ratio=ratio, min_amount=amount or model.min_amount)
     return changed
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_ptreetime.metrics import METRICS
 from pytest_ptreetime.options.values import (
@@ -40,8 +39,7 @@ DEFAULT_BASELINE_NAME = "main"
 TRACERS = ("ebpf", "ptrace", "dtrace", "interpose")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One row of the table. ``meaning`` is Markdown, as docs/reference/options.md has it.
 
     ``implied`` is the value of a flag that is given without one, ``split`` finds the values in a text that may hold

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.metrics import METRICS, MIN_EFFECTS, unknown_names
@@ -21,8 +20,7 @@ FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 MAX_PATTERN_LENGTH = 1000
 
 
-@dataclass(frozen=True)
-class MinEffect:
+class MinEffect(NamedTuple):
     """The smallest change worth an alarm: ``ratio`` of the metric, and at least ``seconds`` (or bytes) in all."""
 
     ratio: float

@@ -44,7 +44,8 @@ _bisection_key: pytest.StashKey[Bisection] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ptreetime", "build-performance regression tests")
     for option in OPTIONS:
-        arguments: dict[str, Any] = {"dest": option.key, "default": None, "help": option.help}
+        explained = option.help
+        arguments: dict[str, Any] = {"dest": option.key, "default": None, "help": explained}
         if option.switch:
             arguments.update(action="store_const", const="true")
         elif option.repeatable:
@@ -54,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         else:
             arguments.update(metavar=option.metavar)
         group.addoption(option.flag, **arguments)
-        words = f"{option.help} (as {option.flag})"
+        words = f"{explained} (as {option.flag})"
         if option.repeatable:
             parser.addini(option.key, words, type="linelist")
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_ptreetime.decision.comparing import Comparison
@@ -96,7 +95,7 @@ class PtreetimeFixture:
         settings = self._settings.with_call(said)
         build = self._build(args, settings, setup=setup, check=check, **options)
         if "regression" in settings.fail_on and is_incremental(build.setup):
-            settings = replace(settings, fail_on=settings.fail_on | {"structure"})
+            settings = settings._replace(fail_on=settings.fail_on | {"structure"})
         label = Label.unique(self._test, name, self._names)
         evaluation, done = self._session.measure(build, settings, label=label, tracer=tracer, progress=self._progress)
         self.pending.append(evaluation)
@@ -128,7 +127,7 @@ class PtreetimeFixture:
         if said["rounds"] is None and self._settings.rounds is None:
             said["rounds"] = INTERLEAVED_ROUNDS
         settings = self._settings.with_call({**said, "timeout": options.get("timeout")})
-        settings = replace(settings, fail_on=_failing(fail_on))
+        settings = settings._replace(fail_on=_failing(fail_on))
         first_cwd = baseline_cwd if baseline_cwd is not None else cwd
         evaluation, _ = self._session.measure_against(
             self._build(baseline_args, settings, cwd=first_cwd, **options),

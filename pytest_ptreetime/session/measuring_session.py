@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -237,7 +236,7 @@ class MeasuringSession:
         if tracer is None:
             return self.choice(settings)
         if isinstance(tracer, str):
-            return self.choice(replace(settings, tracer=tracer))
+            return self.choice(settings._replace(tracer=tracer))
         return Choice(tracer)
 
     def _evaluation(

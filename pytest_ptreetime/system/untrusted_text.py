@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 __all__ = ["clip", "middle", "shell_line", "shown", "shown_lines", "valid_unicode"]
 
-_COLOURS = re.compile("\x1b\\[[0-9;]{0,40}[mK]")
-_UNSAFE = re.compile(
+# Compiled when first used: this module is imported in every run of pytest.
+_COLOURS = "\x1b\\[[0-9;]{0,40}[mK]"
+_UNSAFE = (
     "["
     "\x00-\x1f\x7f-\x9f"  # C0 and C1 controls: escape sequences, line breaks
     "\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0"  # invisible letters and marks
@@ -28,12 +29,12 @@ def shown(text: str) -> str:
     What is taken out is written as an escape that a reader can see: ``\x1b``, ``\u202e``; a byte that was not UTF-8
     as ``\xff``.
     """
-    return _UNSAFE.sub(_escape, text)
+    return re.sub(_UNSAFE, _escape, text)
 
 
 def shown_lines(text: str) -> str:
     """As :func:`shown`, for text of several lines: output of a build. Colours are taken out."""
-    lines = _COLOURS.sub("", text).expandtabs().replace("\r\n", "\n").split("\n")
+    lines = re.sub(_COLOURS, "", text).expandtabs().replace("\r\n", "\n").split("\n")
     return "\n".join(map(shown, lines))
 
 
