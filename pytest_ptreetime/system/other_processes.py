@@ -31,10 +31,14 @@ class Process(NamedTuple):
 
 def processes() -> dict[int, Process]:
     """All that can be seen, by pid; threads of the kernel left out. None but on Linux."""
+    found: dict[int, Process] = {}
     if sys.platform != "linux":
-        return {}
-    found = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - a Path for each takes as long as reading it
+        return found
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208 - a Path for each takes as long as reading it
+    except OSError:
+        return found
+    for name in names:
         if name.isdecimal():
             with suppress(OSError, ValueError, IndexError):
                 process = _process(int(name))
@@ -67,10 +71,12 @@ def used_between(before: Mapping[int, Process], after: Mapping[int, Process]) ->
         if pid not in stayed and process.parent in used:  # what it had used before is in its parent's sum now
             used[process.parent] = max(used[process.parent] - process.seconds, 0.0)
     for pid, process in after.items():
-        above: int = process.parent
         if pid in stayed:
             continue
-        while above not in stayed and above in after:
+        above: int = process.parent
+        passed = {pid}  # numbers that were given anew while they were read can make a circle
+        while above in after and above not in stayed and above not in passed:
+            passed.add(above)
             above = after[above].parent
         if above in used:
             used[above] += process.seconds
@@ -105,8 +111,9 @@ class ListeningSockets:
         self._names: dict[bytes, bytes] = {}  # by inode
         for line in _lines("/proc/net/unix"):
             fields = line.split(None, 7)
-            if len(fields) > 6 and int(fields[3], 16) & 0x10000:
-                self._names[fields[6]] = fields[7] if len(fields) > 7 else b""
+            with suppress(ValueError, IndexError):  # a name may have anything in it, an end of the line too
+                if int(fields[3], 16) & 0x10000:
+                    self._names[fields[6]] = fields[7] if len(fields) > 7 else b""
         for line in [*_lines("/proc/net/tcp"), *_lines("/proc/net/tcp6")]:
             fields = line.split()
             if fields[3] == b"0A":
@@ -126,6 +133,6 @@ class ListeningSockets:
 
 def _lines(path: str) -> list[bytes]:
     try:
-        return Path(path).read_bytes().splitlines()[1:]
+        return Path(path).read_bytes().split(b"\n")[1:-1]
     except OSError:
         return []

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,11 @@ def test_number_that_another_process_has_got_is_not_the_same_process() -> None:
     assert used_between(before, after) == {1: 0.5}
 
 
+def test_numbers_that_make_a_circle_are_nobodys() -> None:
+    after = {1: Process(0, 0, 5.0), 2: Process(3, 10, 1.0), 3: Process(2, 11, 1.0)}
+    assert used_between({1: Process(0, 0, 5.0)}, after) == {1: 0.0}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_clock_of_this_process_goes_on_with_its_work_and_that_of_its_children() -> None:
     before = processes()
@@ -61,3 +67,16 @@ def test_listening_sockets_of_a_process_have_their_names() -> None:
         found = ListeningSockets().of(os.getpid())
         assert {f"@{name}".encode(), b"port %d" % tcp.getsockname()[1]} <= found
         assert f"@{name}-idle".encode() not in found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_name_of_a_socket_with_an_end_of_the_line_in_it_disturbs_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as odd, socket.socket(socket.AF_UNIX) as plain:
+        odd.bind("odd\nx x x x x x x")
+        odd.listen()
+        plain.bind("plain")
+        plain.listen()
+        assert b"plain" in ListeningSockets().of(os.getpid())
