@@ -125,6 +125,24 @@ def test_details_show_both_sides_of_the_process(opened: Opened) -> None:
     assert wall.split("\t") == ["wall", "100 ms", "400 ms"]
 
 
+def test_memory_of_all_processes_is_drawn_above_both_timelines_on_one_scale(opened: Opened) -> None:
+    page = opened.ready()
+    assert "memory, at most" in page.inner_text(".legend")
+    page.evaluate("() => document.querySelector('.zoom-all').click()")
+    opened.drawn()
+    heights = page.evaluate(
+        """() => ["before", "now"].map((side) => {
+          const canvas = document.querySelector(`.lanes.${side} canvas`);
+          const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 80);
+          for (let i = 0; i < data.length; i += 4)  // to the left, where no words are
+            if ((i / 4) % width < width / 2 && data[i] === 0x82 && data[i + 1] === 0x50 && data[i + 2] === 0xdf) return Math.floor(i / 4 / width);
+          return null;
+        })"""
+    )
+    assert None not in heights
+    assert abs(heights[0] - (heights[1] + 18)) <= 2  # before has the axis above it; both builds held the same
+
+
 def test_tip_begins_with_the_label_then_both_times_then_the_command(opened: Opened) -> None:
     page = opened.ready()
     page.click("text=Show it")
