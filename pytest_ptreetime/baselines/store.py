@@ -65,10 +65,11 @@ class Baseline:
         return others if len(others) > 1 else self.sessions
 
     def describe(self) -> str:
-        """For a report: ``.ptreetime/main/x.jsonl, 10 sessions, last 2026-11-20 (4f2a1c9)``."""
+        """For a report: ``10 sessions, last 2026-11-20 (4f2a1c9), in .ptreetime/main``."""
         last = self.sessions[-1]
         commit = f" ({last.commit[:7]})" if last.commit else ""
-        return f"{near(self.path)}, {counted(len(self.sessions), 'session')}, last {last.time[:10]}{commit}"
+        sessions = counted(len(self.sessions), "session")
+        return f"{sessions}, last {last.time[:10]}{commit}, in {near(self.path.parent)}"
 
     def keep(self, history: int) -> None:
         """Forget all but the last ``history`` sessions and the pinned one."""

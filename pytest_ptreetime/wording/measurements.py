@@ -109,7 +109,11 @@ def certainty(comparison: Comparison) -> list[str]:
         if comparison.paired
         else f"{counted(comparison.rounds, 'round')} against {counted(comparison.sessions, 'stored session')}"
     )
-    lines = [f"How sure: {sides}{_taken_out(comparison)}."]
+    told = {remark.kind for remark in (*comparison.reasons, *comparison.notes)}
+    shift = (
+        "" if any(kind.startswith(("shift-removed", "shift-confirmed")) for kind in told) else _taken_out(comparison)
+    )
+    lines = [f"How sure: {sides}{shift}."]
     tested = next((finding for finding in comparison.causes if finding.interval is not None), None)
     if tested is not None and tested.interval is not None:
         low, high = tested.interval

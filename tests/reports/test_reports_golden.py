@@ -28,6 +28,7 @@ def test_every_report_has_a_golden_file() -> None:
         "json": "session.json",
         "markdown": "session.md",
         "chrome-trace": "session.trace.json",
+        "perfetto": "session.pftrace.txt",
         "folded": "session.folded",
         "folded-cpu": "session.cpu.folded",
         "folded-diff": "session.diff.folded",

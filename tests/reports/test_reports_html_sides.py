@@ -134,8 +134,11 @@ def test_memory_of_all_processes_is_drawn_above_both_timelines_on_one_scale(open
         """() => ["before", "now"].map((side) => {
           const canvas = document.querySelector(`.lanes.${side} canvas`);
           const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 80);
-          for (let i = 0; i < data.length; i += 4)  // to the left, where no words are
-            if ((i / 4) % width < width / 2 && data[i] === 0x82 && data[i + 1] === 0x50 && data[i + 2] === 0xdf) return Math.floor(i / 4 / width);
+          for (let i = 0; i < data.length; i += 4) {
+            const isLeft = (i / 4) % width < width / 2; // of the words
+            if (isLeft && data[i] === 0x82 && data[i + 1] === 0x50 && data[i + 2] === 0xdf)
+              return Math.floor(i / 4 / width);
+          }
           return null;
         })"""
     )

@@ -28,7 +28,8 @@ from pytest_ptreetime.reports.tree_drawing import draw_tree
 
 DIRECTORY = Path(__file__).parents[1] / "golden" / "reports"
 PARQUET_ROWS = 8
-NEEDS = {"session.parquet.txt": "pyarrow"}
+PERFETTO_PACKETS = 40  # of each kind
+NEEDS = {"session.parquet.txt": "pyarrow", "session.pftrace.txt": "perfetto"}
 SIGNIFICANT_DIGITS = 6  # of the numbers that statistics made: another version of numpy may end them differently
 
 
@@ -79,6 +80,18 @@ def parquet_report(session: SessionResult) -> str:
     return "\n".join([*columns, *rows]) + "\n"
 
 
+def perfetto_report(session: SessionResult) -> str:
+    """The tracks, and the first events."""
+    proto: Any = importlib.import_module("perfetto.protos.perfetto.trace.perfetto_trace_pb2")
+    text: Any = importlib.import_module("google.protobuf.text_format")
+    out = io.BytesIO()
+    find_report("perfetto").render(session, out)
+    trace = proto.Trace()
+    trace.ParseFromString(out.getvalue())
+    kinds = [[one for one in trace.packet if one.HasField(kind)] for kind in ("track_descriptor", "track_event")]
+    return str(text.MessageToString(proto.Trace(packet=[one for of in kinds for one in of[:PERFETTO_PACKETS]])))
+
+
 GOLDENS: dict[str, Callable[[SessionResult], str]] = {
     "summary-80.txt": lambda session: summary_text(session, width=80),
     "summary-200.txt": lambda session: summary_text(session, width=200),
@@ -102,6 +115,7 @@ GOLDENS: dict[str, Callable[[SessionResult], str]] = {
     "session-own-suite.lnt.json": rendered("lnt-ptreetime"),
     "session.md": rendered("markdown"),
     "session.trace.json": rendered("chrome-trace"),
+    "session.pftrace.txt": perfetto_report,
     "session.folded": rendered("folded"),
     "session.cpu.folded": rendered("folded-cpu"),
     "session.diff.folded": rendered("folded-diff"),

@@ -183,7 +183,7 @@ def measurement(
         points = [Point(f"{day}", f"2026-11-{16 + day}T10:00:00Z", f"{day}f2a1c9d0e8b") for day in range(5)]
         result.history = history_of([columns_of(profiles)] * 5, points, "cpu", most=500)
         result.comparison = compare(sessions, result.profiles)
-        result.baseline_source = ".ptreetime/test_build.jsonl, 5 sessions, last 2026-11-20 4f2a1c9"
+        result.baseline_source = "5 sessions, last 2026-11-20 (4f2a1c9), in .ptreetime/main"
         if result.comparison.verdict == "regression":
             result.accept = how_to_accept(result, Settings(), result.test)
         result.outline_keys = list(profiles[0].totals)
