@@ -23,8 +23,8 @@ __all__ = ["CommandChange", "command_changes"]
 _TEMPORARY = re.compile(r"\bTMP/[^\s'\":;,=]*|[^\s'\":;,=@*]*/\*(?:\.\w+)*(?=$|[\s'\":;,=])")
 _PROGRESS = re.compile(r"(?<=^--progress-num=)[\d,]+")  # CMake numbers all steps anew when there is one more
 _WITH_STAR = re.compile(r"[\w-]*\*[\w*-]*", re.ASCII)  # a drawn name of several words: base64 has - and _, too
+_AMOUNT = re.compile(r"[A-Za-z]*\d{1,6}")  # more digits are a date, a time or a hash
 _SETTING = re.compile(r"-?-?\w+=")
-LONGEST_AMOUNT = 6  # digits; more are a date, a time or a hash
 DRAWN = 6  # letters of the shortest drawn name
 
 
@@ -135,8 +135,8 @@ class CommandChange:
         return _TEMPORARY.sub("TMP/*", without_words(text, lambda word: word in self.noise or self._is_drawn(word)))
 
     def _is_drawn(self, word: str) -> bool:
-        """A number of a few digits can be an amount: ``--functions=2000``."""
-        return is_drawn(word) and not (self.repeated and word.isdigit() and len(word) <= LONGEST_AMOUNT)
+        """A number of a few digits can be an amount or a year: ``--functions=2000``, ``es2022``."""
+        return is_drawn(word) and not (self.repeated and _AMOUNT.fullmatch(word))
 
 
 def _single_words(identity: Identity) -> list[str]:

@@ -54,7 +54,8 @@ class Node:
     def __init__(self, index: int, row: Row) -> None:
         self.index, self.name, self.subject, self.words, self.count = index, row.name, row.subject, row.words, row.count
         self.program = program_class(row.name)
-        self.told_by_file = is_told_by_its_file(row.name)
+        is_probe = len(row.words) > 1 and row.subject == " ".join(row.words)  # no file, and all arguments instead
+        self.told_by_file = is_told_by_its_file(row.name) and not is_probe
         self.tail = file_names(row.subject)
         self.parent: Node | None = None
         self.children: list[Node] = []

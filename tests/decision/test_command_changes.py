@@ -107,9 +107,9 @@ def test_word_that_was_only_added_is_a_change() -> None:
     assert told(one) == "+ -g"
 
 
-@pytest.mark.parametrize(("rounds", "said"), [(1, ""), (2, "--n=50000 instead of --n=40000, 2000 instead of 1000")])
+@pytest.mark.parametrize(("rounds", "said"), [(1, ""), (2, "--n=50000 instead of --n=40000, es2022 instead of es2021")])
 def test_number_that_all_rounds_of_a_side_have_is_an_amount(rounds: int, said: str) -> None:
-    before, after = [profile("1000", "--n=40000")] * rounds, [profile("2000", "--n=50000")] * rounds
+    before, after = [profile("es2021", "--n=40000")] * rounds, [profile("es2022", "--n=50000")] * rounds
     assert [told(one) for one in command_changes(before, after)] == ([said] if said else [])
 
 

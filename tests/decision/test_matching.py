@@ -154,6 +154,12 @@ def test_a_unit_that_is_renamed_is_another(name: str) -> None:
     assert names(before, after) == {"make": "make"}
 
 
+def test_a_compiler_that_is_only_asked_something_is_told_by_its_question() -> None:
+    """cargo asks rustc with the flags of the build."""
+    before = "cargo build\n  rustc - --crate-name ___ --print=cfg --crate-type bin\n  rustc -vV"
+    assert all_matched(before, before.replace("--print=cfg", "--print=cfg -C debuginfo=0"))
+
+
 def test_a_drawn_file_of_a_compiler_is_itself() -> None:
     before, after = (f"ztest\n  gcc -c ztest{pid}.c :: ztest{pid}.c\n    cc1 ztest{pid}.c\n" for pid in (12345, 9987))
     assert len(names(before, after)) == 3
