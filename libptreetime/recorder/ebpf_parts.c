@@ -189,14 +189,17 @@ static void choose_counters(struct bpf_object *object, unsigned traits) {
     ptreetime_libbpf.bpf_program__set_autoload(system_call_program, false);
 }
 
-static void choose_connections(struct bpf_object *object) {
+/* Linux 5.10 refuses these programs. */
+static void choose_connections(struct bpf_object *object, unsigned traits) {
   connect_function = find(object, "on_connect");
   connect_events[0] = find(object, "on_connect_begin");
   connect_events[1] = find(object, "on_connect_end");
-  bool function = EXEC_NUMBERS[0] != PTREETIME_NO_SYSTEM_CALL && /* an architecture whose registers are known */
+  bool known = traits & HAS(EXIT_MMAP);
+  bool function = known &&
+                  EXEC_NUMBERS[0] != PTREETIME_NO_SYSTEM_CALL && /* an architecture whose registers are known */
                   takes_program_at(SYSTEM_CALL "connect", BPF_TRACE_FEXIT) &&
                   ptreetime_libbpf.bpf_program__set_attach_target(connect_function, 0, SYSTEM_CALL "connect") == 0;
-  bool events = !function && access(CONNECT_EVENT, R_OK) == 0;
+  bool events = known && !function && access(CONNECT_EVENT, R_OK) == 0;
   ptreetime_libbpf.bpf_program__set_autoload(connect_function, function);
   for (int i = 0; i < 2; i++)
     ptreetime_libbpf.bpf_program__set_autoload(connect_events[i], events);
@@ -223,7 +226,7 @@ const char *ptreetime_parts_choose(struct bpf_object *object) {
   }
   choose_last_call(object, traits);
   choose_counters(object, traits);
-  choose_connections(object);
+  choose_connections(object, traits);
   return NULL;
 }
 
