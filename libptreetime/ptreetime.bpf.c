@@ -80,6 +80,8 @@ static ALWAYS_INLINE struct ptreetime_process *find_process(struct task_struct *
   return process && process->begin_ns == begin_of(task, direct) ? process : 0;
 }
 
+#include "bpf/instructions.h"
+
 /* The number in the recorder's PID namespace, 0 where it has none. */
 static ALWAYS_INLINE u32 number_for_recorder(struct pid *pid) {
   u32 deepest = READ(pid->level);
@@ -258,6 +260,7 @@ static ALWAYS_INLINE int take_exec(struct task_struct *task, u32 old_pid) {
     return 0;
   if (old_pid != tgid) /* this thread has taken the leader's place */
     add_counters(&process->ended, &process->leader);
+  count_exec(process);
   struct exec_buffer *buffer = bpf_map_lookup_elem(&exec_buffers, &zero);
   if (!buffer)
     return 0;
@@ -270,6 +273,8 @@ static ALWAYS_INLINE int take_exec(struct task_struct *task, u32 old_pid) {
   start_record(&exec->record, PTREETIME_RECORD_EXEC, process->pid);
   struct signal_struct *signal = task->signal;
   read_usage(&exec->usage, task, signal, process, 1);
+  if (control.counts_instructions && !process->exec_ns && !process->uncounted)
+    exec->usage.instructions = 0;
   exec->loading_ns = process->loading_ns;
   bpf_probe_read_kernel(exec->name, sizeof exec->name, __builtin_preserve_access_index(&task->comm));
   process->earlier_max_rss_pages = signal->maxrss;
@@ -350,6 +355,7 @@ static ALWAYS_INLINE int take_exit(struct task_struct *task) {
   struct ptreetime_process *process = find_process(task, 1);
   if (!process)
     return 0;
+  count_exit(process);
   struct ptreetime_thread_counters own;
   read_counters(&own, task);
   if (tgid == (u32)task->pid)

@@ -135,14 +135,16 @@ struct ptreetime_control {
   /* CLOCK_MONOTONIC minus the scheduler's clock, as the recorder found it out: the smallest difference between now and
    * the scheduler's last look at its clock, over several looks that it provoked. 0: not known. */
   ptreetime_u64 clock_offset_ns;
-  ptreetime_u64 calibration_ns;     /* the smallest so far */
-  ptreetime_u64 calibrated_ns;      /* when that was looked for last, by CLOCK_MONOTONIC of no time namespace */
-  ptreetime_u64 root_seen_ns;       /* by that clock: the root had its number then, and was the caller's */
-  ptreetime_u64 page_size;          /* in bytes */
-  ptreetime_u32 exec_numbers[2];    /* of the system calls execve and execveat */
-  ptreetime_u32 exec_numbers_32[2]; /* for programs of 32 bits */
-  ptreetime_u32 caller_uid;         /* whose processes may be roots, or killed: this real user's; UINT32_MAX: all */
-  ptreetime_u32 net_ns_inode;       /* of the recorder's network */
+  ptreetime_u64 calibration_ns;      /* the smallest so far */
+  ptreetime_u64 calibrated_ns;       /* when that was looked for last, by CLOCK_MONOTONIC of no time namespace */
+  ptreetime_u64 root_seen_ns;        /* by that clock: the root had its number then, and was the caller's */
+  ptreetime_u64 page_size;           /* in bytes */
+  ptreetime_u32 exec_numbers[2];     /* of the system calls execve and execveat */
+  ptreetime_u32 exec_numbers_32[2];  /* for programs of 32 bits */
+  ptreetime_u32 caller_uid;          /* whose processes may be roots, or killed: this real user's; UINT32_MAX: all */
+  ptreetime_u32 net_ns_inode;        /* of the recorder's network */
+  ptreetime_u32 counts_instructions; /* each CPU has a counter of them */
+  ptreetime_u32 reserved;
 };
 
 /* Whom the processes of the tree connect to, in the table "peers": who listens to a Unix socket, or the TCP port. */
@@ -166,9 +168,12 @@ struct ptreetime_process {
   ptreetime_u32 dying;  /* its last thread has come to its end, and nobody has been told yet */
   ptreetime_u32 untold; /* its parent ignores SIGCHLD: nobody will be told */
   ptreetime_u32 failed_execs;
-  ptreetime_u32 short_image;               /* its current program is one of 32 bits */
-  ptreetime_u32 was_short;                 /* one of its programs was, or the one that it was forked with */
-  ptreetime_u32 connecting;                /* the descriptor of its last call of connect */
+  ptreetime_u32 short_image; /* its current program is one of 32 bits */
+  ptreetime_u32 was_short;   /* one of its programs was, or the one that it was forked with */
+  ptreetime_u32 connecting;  /* the descriptor of its last call of connect */
+  ptreetime_u32 uncounted;   /* its instructions have not been counted all the time */
+  ptreetime_u32 reserved;
+  ptreetime_u64 instructions;              /* in user space, since its first exec if it has had one */
   ptreetime_u64 begin_ns;                  /* its leader's start_time: the number alone may have become another's */
   struct ptreetime_thread_counters ended;  /* of its threads that have ended, the leader apart */
   struct ptreetime_thread_counters leader; /* at the leader's end: an exec in another thread takes its place */

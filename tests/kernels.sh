@@ -2,14 +2,15 @@
 # Runs a command on other kernels: Debian's, in emulated machines that have this one's files, read-only.
 #
 #     tests/kernels.sh SUITES COMMAND [ARGUMENT...]
-#     tests/kernels.sh --fetch ARCHITECTURE SUITE
+#     tests/kernels.sh --fetch ARCHITECTURE SUITE [PACKAGE...]
 #
 # SUITES are Debian releases ("bullseye trixie-backports"). The newest kernel of each is taken from the archive that apt
 # here uses, verified by apt, and kept in the user's cache directory for a month; nothing is installed. The command
 # starts in this source tree as root of the emulated machine, which has no network and no terminal; /run and /tmp are
 # what can be written to, and what was written is gone when it ends.
 #
-# With --fetch it gets that suite's kernel for another architecture (arm64), and prints the directory with its vmlinuz.
+# With --fetch it gets that suite's kernel for another architecture (arm64), and prints the directory with its vmlinuz;
+# and with root/, where the packages are unpacked, with all that they depend on.
 #
 # Exits with the status of the command, of the last one that failed; with 77 and the reason where this machine can't do it.
 #
@@ -38,14 +39,14 @@ needs() {
   done
 }
 
-[ $# -ge 2 ] || { echo "usage: $0 SUITES COMMAND [ARGUMENT...] | --fetch ARCHITECTURE SUITE" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: $0 SUITES COMMAND [ARGUMENT...] | --fetch ARCHITECTURE SUITE [PACKAGE...]" >&2; exit 2; }
 suites=$1
 shift
 architecture=amd64
 needs apt-get dpkg-deb
 if [ "$suites" = --fetch ]; then
   architecture=$1 suites=$2
-  set --
+  shift 2
 else
   [ "$(uname -s) $(uname -m)" = 'Linux x86_64' ] || skip 'this is not Linux on x86-64'
   needs qemu-system-x86_64 cpio xz
@@ -70,6 +71,14 @@ apt() {
     -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
 }
 
+# The packages that these need, they themselves included.
+needed() {
+  local directory=$1
+  shift
+  apt apt-cache "$directory" depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+    --no-enhances "$@" | grep -E '^[a-z]'
+}
+
 # The newest kernel of suite $1, unpacked into $2.
 download() {
   local suite=$1 directory=$2 package
@@ -81,8 +90,8 @@ download() {
   esac
   apt apt-get "$directory" -q=2 update || return 1
   # since Linux 7 the kernel is in several packages
-  apt apt-cache "$directory" depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-    --no-enhances "linux-image-$architecture" | grep -E '^linux-(image|binary|modules)-[0-9]' >"$directory/packages" || return 1
+  needed "$directory" "linux-image-$architecture" | grep -E '^linux-(image|binary|modules)-[0-9]' >"$directory/packages" ||
+    return 1
   (cd "$directory" && apt apt-get "$directory" -q=2 download $(cat packages)) >/dev/null || return 1
   for package in "$directory"/*.deb; do
     dpkg-deb --extract "$package" "$directory/root" || return 1
@@ -109,11 +118,19 @@ exec switch_root /host /bin/bash "$inside"
 INIT
 }
 
-# Makes directory $2: the kernel of suite $1.
+# Makes directory $2: the kernel of suite $1, and the packages.
 fetch_kernel() {
-  local suite=$1 target=$2 directory=$work/$1
+  local suite=$1 target=$2 directory=$work/$1 package
+  shift 2
   download "$suite" "$directory" || return 1
-  mkdir -p "$target.$$"
+  mkdir -p "$target.$$/root"
+  if [ $# -gt 0 ]; then
+    rm "$directory"/*.deb
+    (cd "$directory" && apt apt-get "$directory" -q=2 download $(needed "$directory" "$@")) || return 1
+    for package in "$directory"/*.deb; do
+      dpkg-deb --extract "$package" "$target.$$/root" || return 1
+    done
+  fi
   find "$directory/root" -name 'vmlinuz*' -type f -exec cp {} "$target.$$/vmlinuz" \;
   [ -e "$target.$$/vmlinuz" ] && mv -T "$target.$$" "$target" && rm -rf "$directory"
 }
@@ -187,8 +204,8 @@ run_kernel() {
 mkdir -p "$cache"
 find "$cache" -maxdepth 1 -name 'kernel-*' -mtime +30 -exec rm -rf {} + 2>/dev/null || true
 if [ "$architecture" != amd64 ]; then
-  kernel=$cache/kernel-$suites-$architecture
-  [ -e "$kernel" ] || fetch_kernel "$suites" "$kernel" >/dev/null ||
+  kernel=$cache/kernel-$suites-$architecture-$({ declare -f fetch_kernel; echo "$@"; } | sha256sum | cut -c1-12)
+  [ -e "$kernel" ] || fetch_kernel "$suites" "$kernel" "$@" >/dev/null ||
     skip "the kernel of $suites for $architecture can't be had from ${mirror:-any archive (set DEBIAN_MIRROR)}"
   echo "$kernel"
   exit 0

@@ -302,6 +302,11 @@ static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static struct task_struct *(*const bpf_get_current_task)(void) = (void *)35;
 static long (*const bpf_send_signal)(u32 signal) = (void *)109;
 static u64 (*const bpf_get_current_uid_gid)(void) = (void *)15;
+struct bpf_perf_event_value {
+  u64 counter, enabled, running;
+};
+static long (*const bpf_perf_event_read_value)(void *map, u64 flags, struct bpf_perf_event_value *value,
+                                               u32 size) = (void *)55;
 static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
 static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
 static long (*const bpf_probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
@@ -313,10 +318,16 @@ static void *(*const bpf_ringbuf_reserve)(void *ring, u64 size, u64 flags) = (vo
 static void (*const bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
 static u64 (*const bpf_ringbuf_query)(void *ring, u64 what) = (void *)134;
 
-enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_RINGBUF = 27 };
+enum {
+  BPF_MAP_TYPE_HASH = 1,
+  BPF_MAP_TYPE_PERF_EVENT_ARRAY = 4,
+  BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+  BPF_MAP_TYPE_RINGBUF = 27
+};
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
+#define BPF_F_CURRENT_CPU 0xffffffffu
 
 /* The value of a field of something in the kernel; zero where it can't be read. */
 #define READ(field)                                                                                                    \

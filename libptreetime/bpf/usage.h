@@ -84,6 +84,8 @@ static ALWAYS_INLINE void read_usage(struct ptreetime_usage *usage, struct task_
     usage->name = process->ended.name + GET(direct, leader->field);
   PTREETIME_THREAD_COUNTERS(ADD_LEADER)
   usage->instructions = PTREETIME_UNKNOWN;
+  if (control.counts_instructions && !process->uncounted && process->instructions)
+    usage->instructions = process->instructions;
   usage->failed_execs = process->failed_execs;
   if (control.counts_execs < PTREETIME_EXECS_COUNTED + process->was_short)
     usage->failed_execs = PTREETIME_UNKNOWN;

@@ -349,7 +349,7 @@ static void ebpf_detach(struct ptreetime_recording *recording) {
   stop_watching();
 }
 
-static const char *ebpf_uncounted(void) { return "only the tracer ptrace counts them"; }
+static const char *ebpf_uncounted(void) { return program.why_uncounted; }
 
 const struct ptreetime_backend ptreetime_backend_ebpf = {
     .name = "ebpf",

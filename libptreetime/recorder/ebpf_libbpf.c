@@ -48,6 +48,7 @@ const char *ptreetime_libbpf_open(void) {
   FIND(bpf_map__fd);
   FIND(bpf_map_get_next_key);
   FIND(bpf_map_lookup_elem);
+  FIND(bpf_map_update_elem);
   FIND(bpf_map_delete_elem);
   FIND(bpf_program__fd);
   FIND(ring_buffer__new);

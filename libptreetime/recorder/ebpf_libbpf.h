@@ -30,6 +30,7 @@ struct ptreetime_libbpf {
   int (*bpf_map__fd)(const struct bpf_map *map);
   int (*bpf_map_get_next_key)(int map, const void *key, void *next);
   int (*bpf_map_lookup_elem)(int map, const void *key, void *value);
+  int (*bpf_map_update_elem)(int map, const void *key, const void *value, unsigned long long flags);
   int (*bpf_map_delete_elem)(int map, const void *key);
   int (*bpf_program__fd)(const struct bpf_program *program);
   struct ring_buffer *(*ring_buffer__new)(int map, ring_buffer_sample_fn *take, void *context, const void *options);

@@ -135,6 +135,25 @@ static const uint32_t EXEC_NUMBERS_32[2] = {PTREETIME_NO_SYSTEM_CALL, PTREETIME_
 
 enum { BPF_TRACE_FENTRY = 24, BPF_TRACE_FEXIT = 25 };
 
+/* arm64 before Linux 6.4 loads a program for a function, and does not let it be attached. Elsewhere that is not tried:
+ * it takes its time. */
+static bool can_attach(int program) {
+#ifdef __aarch64__
+  enum { BPF_RAW_TRACEPOINT_OPEN = 17 };
+  struct { /* of union bpf_attr */
+    uint64_t name;
+    uint32_t program, reserved;
+  } attributes = {.program = (uint32_t)program};
+  int link = (int)syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &attributes, sizeof attributes);
+  if (link >= 0)
+    close(link);
+  return link >= 0;
+#else
+  (void)program;
+  return true;
+#endif
+}
+
 /* Whether the kernel takes a program (one that returns 0) for the begin or the end of a function. Some refuse it:
  * without trampolines, or by a policy. All programs of the object are loaded or none, so it has to be known before. */
 static bool takes_program_at(const char *function, uint32_t where) {
@@ -158,9 +177,10 @@ static bool takes_program_at(const char *function, uint32_t where) {
   attributes.license = (uintptr_t) "GPL";
   attributes.attach_btf_id = (uint32_t)id;
   int descriptor = id <= 0 ? -1 : (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+  bool takes = descriptor >= 0 && can_attach(descriptor);
   if (descriptor >= 0)
     close(descriptor);
-  return descriptor >= 0;
+  return takes;
 }
 
 static struct bpf_program *find(struct bpf_object *object, const char *part) {
@@ -212,7 +232,7 @@ static void choose_last_call(struct bpf_object *object, unsigned traits) {
     ptreetime_libbpf.bpf_program__set_autoload(exit_group_program, false);
 }
 
-const char *ptreetime_parts_choose(struct bpf_object *object) {
+const char *ptreetime_parts_choose(struct bpf_object *object, bool counts_instructions) {
   unsigned traits = find_traits();
   if ((traits & HAS(INTERRUPTIBLE)) && access(EXEC_EVENT, R_OK) != 0)
     return ptreetime_format_reason("this kernel shows every process only to trace events, and " EXEC_EVENT
@@ -224,6 +244,7 @@ const char *ptreetime_parts_choose(struct bpf_object *object) {
                   (part->function == NULL || takes_program_at(part->function, BPF_TRACE_FENTRY));
     ptreetime_libbpf.bpf_program__set_autoload(find(object, part->name), wanted);
   }
+  ptreetime_libbpf.bpf_program__set_autoload(find(object, "on_switch"), counts_instructions);
   choose_last_call(object, traits);
   choose_counters(object, traits);
   choose_connections(object, traits);

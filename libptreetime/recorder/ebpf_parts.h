@@ -12,8 +12,8 @@
 #define PTREETIME_KERNEL_BTF "/sys/kernel/btf/vmlinux"
 
 /* Have those that are not for this kernel left out when the object is loaded: it takes all or none. NULL, or why what
- * is left would not see everything, in words. */
-const char *ptreetime_parts_choose(struct bpf_object *object);
+ * is left would not see everything, in words. counts_instructions: there are counters of them. */
+const char *ptreetime_parts_choose(struct bpf_object *object, bool counts_instructions);
 
 /* Attach them, once the object is loaded; false, and errno, where the kernel refuses one that is needed. Of the control
  * it sets what is about failed execs. */

@@ -11,6 +11,7 @@
 
 #include "ebpf_libbpf.h"
 #include "ebpf_parts.h"
+#include "instructions.h"
 #include "recorder.h"
 
 /* What bpf/CMakeLists.txt puts into the recorder where it could build it. Being part of the executable it needs no
@@ -74,6 +75,16 @@ static int descriptor_of(struct bpf_object *object, const char *map) {
   return found == NULL ? -1 : ptreetime_libbpf.bpf_map__fd(found);
 }
 
+static bool hand_over_counters(int map) {
+  uint32_t cpu = 0;
+  int counter;
+  for (; (counter = ptreetime_instructions_of_cpu(cpu)) != PTREETIME_NO_CPU; cpu++) {
+    if (counter >= 0 && ptreetime_libbpf.bpf_map_update_elem(map, &cpu, &counter, 0) != 0)
+      return false;
+  }
+  return true;
+}
+
 static int take_record(void *context, void *data, size_t size) {
   (void)context;
   taker(data, size);
@@ -90,7 +101,8 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
   struct bpf_object *object = ptreetime_libbpf.bpf_object__open_mem(ptreetime_bpf_object, size, NULL);
   if (object == NULL)
     return refused("read", errno);
-  why = ptreetime_parts_choose(object);
+  program->why_uncounted = ptreetime_instructions_open_cpus();
+  why = ptreetime_parts_choose(object, program->why_uncounted == NULL);
   if (why != NULL)
     return why;
   ptreetime_libbpf_forget_complaint();
@@ -106,6 +118,8 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
   if (control == MAP_FAILED || ring == NULL)
     return refused("map the memory of", errno);
   program->control = control;
+  if (program->why_uncounted == NULL)
+    program->control->counts_instructions = hand_over_counters(descriptor_of(object, "instruction_counters"));
   if (!ptreetime_parts_attach(object, control))
     return refused("attach", errno);
   return NULL;

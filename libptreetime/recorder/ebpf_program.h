@@ -9,6 +9,7 @@
 #include "ptreetime_records.h"
 
 struct ptreetime_program {
+  const char *why_uncounted;                  /* why instructions are not, or NULL */
   volatile struct ptreetime_control *control; /* shared with the program */
   int records;                                /* descriptor of the ring buffer: readable (edge) when it was woken */
   int processes;                              /* descriptor of the table of processes */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -39,9 +40,12 @@ struct attributes {
 #define FLAG(bit) (UINT64_C(1) << (63 - (bit)))
 #endif
 #define INHERIT FLAG(1)
+#define PINNED FLAG(2) /* it counts all the time, or can't be read */
 #define EXCLUDE_KERNEL FLAG(5)
 #define EXCLUDE_HYPERVISOR FLAG(6)
+#define EXCLUDE_GUEST FLAG(20)
 #define INHERIT_THREAD FLAG(35)
+#define OF_PROCESS (INHERIT | INHERIT_THREAD)
 
 /* What read(2) gives of such a counter. */
 struct reading {
@@ -50,16 +54,18 @@ struct reading {
 
 static unsigned most, open_counters;
 static bool available;
+static int *cpu_counters;
+static uint32_t cpus;
 
-static int open_counter(pid_t pid) {
+static int open_counter(pid_t pid, int cpu, uint64_t flags) {
   struct attributes attributes = {
       .type = PTREETIME_COUNTER_TYPE,
       .size = sizeof attributes,
       .config = PTREETIME_COUNTER,
       .read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING,
-      .flags = INHERIT | EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | INHERIT_THREAD,
+      .flags = EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | flags,
   };
-  return (int)syscall(SYS_perf_event_open, &attributes, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+  return (int)syscall(SYS_perf_event_open, &attributes, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
 /* False where it has not counted all the time. That the kernel sets its counters up anew, with no program running, is
@@ -111,7 +117,7 @@ static void make_room(void) {
 }
 
 const char *ptreetime_instructions_open(void) {
-  int counter = open_counter(0);
+  int counter = open_counter(0, -1, OF_PROCESS);
   if (counter < 0)
     return why_not(errno);
   uint64_t count = 0;
@@ -128,11 +134,29 @@ const char *ptreetime_instructions_open(void) {
   return NULL;
 }
 
+const char *ptreetime_instructions_open_cpus(void) {
+  const char *why = ptreetime_instructions_open();
+  long count = sysconf(_SC_NPROCESSORS_CONF);
+  if (why != NULL)
+    return why;
+  cpu_counters = calloc((size_t)count, sizeof *cpu_counters);
+  if (cpu_counters == NULL)
+    return "out of memory";
+  for (; cpus < (uint32_t)count; cpus++) {
+    cpu_counters[cpus] = open_counter(-1, (int)cpus, PINNED | EXCLUDE_GUEST);
+    if (cpu_counters[cpus] < 0 && errno != ENODEV)
+      return why_not(errno);
+  }
+  return NULL;
+}
+
+int ptreetime_instructions_of_cpu(uint32_t cpu) { return cpu < cpus ? cpu_counters[cpu] : PTREETIME_NO_CPU; }
+
 void ptreetime_instructions_begin(struct ptreetime_tracee *process) {
   if (!available || process->counting || process->process != process)
     return;
   process->counting = true;
-  int counter = open_counters < most ? open_counter(process->tid) : -1;
+  int counter = open_counters < most ? open_counter(process->tid, -1, OF_PROCESS) : -1;
   if (counter < 0)
     return;
   process->counter = counter;

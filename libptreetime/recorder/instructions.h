@@ -19,6 +19,14 @@
 /* Find out whether they can be counted: NULL, or why not (with an obstacle, where there is a remedy). */
 const char *ptreetime_instructions_open(void);
 
+/* For a BPF program: open a counter of each CPU, of whatever runs there in user space, without beginning anew. NULL, or
+ * why there are none. */
+const char *ptreetime_instructions_open_cpus(void);
+
+/* The descriptor of a CPU's counter, -1 where it is off, PTREETIME_NO_CPU behind the last. */
+#define PTREETIME_NO_CPU (-2)
+int ptreetime_instructions_of_cpu(uint32_t cpu);
+
 /* Begin to count a process that is stopped and has not run yet, unless that has been done or it is a thread. */
 void ptreetime_instructions_begin(struct ptreetime_tracee *process);
 

@@ -24,15 +24,18 @@ from pytest_ptreetime.recording.events import decode_stream
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tree.process_tree import ProcessTree
 
-__all__ = ["SUITES", "Case", "Observed", "observe"]
+__all__ = ["SUITES", "Case", "Observed", "observe", "with_bpf_program"]
 
 #: Debian's releases whose kernels are tried.
 SUITES = os.environ.get("PTREETIME_KERNELS", "trixie").split()
 ROOT = Path(__file__).parents[2]
-RECORDER = ROOT / "libptreetime" / "recorder"
+NATIVE = ROOT / "libptreetime"
 SOURCES = ROOT / "tests" / "programs" / "aarch64"
 COMPILER = "aarch64-linux-gnu-gcc"
 QEMU = "qemu-system-aarch64"
+#: What the recorder needs there.
+PACKAGE = "libbpf1"
+LIBRARIES = ("ld-linux-aarch64.so.1", "libc.so.6", "libbpf.so.1", "libelf.so.1", "libz.so.1", "libzstd.so.1")
 #: One nanosecond of the machine's time for each instruction; a counter that advances with them; time does not stand
 #: still while all sleep.
 MACHINE = "-machine virt -cpu cortex-a72 -smp 1 -m 512 -icount shift=0,sleep=off -nodefaults -no-reboot -display none"
@@ -80,36 +83,26 @@ class Observed:
 
 
 def _kernel(suite: str) -> Path:
-    """Debian's kernel for this machine."""
-    done = subprocess.run(
-        [ROOT / "tests" / "kernels.sh", "--fetch", "arm64", suite], capture_output=True, text=True, check=False
-    )
+    """A directory with Debian's kernel for this machine, and libraries."""
+    command: list[str | Path] = [ROOT / "tests" / "kernels.sh", "--fetch", "arm64", suite, PACKAGE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 77:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip()) / "vmlinuz"
+    return Path(done.stdout.strip())
 
 
 def observe(suite: str, cases: dict[str, Case], directory: Path) -> dict[str, Observed]:
     """Start the machine, and bring back what it said of each case."""
-    for tool in (QEMU, COMPILER):
+    for tool in (QEMU, COMPILER, "clang"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    image = _kernel(suite)
+    fetched = _kernel(suite)
     initial = directory / "initial.gz"
-    initial.write_bytes(gzip.compress(_initramfs(_programs(directory), cases), 1))
+    initial.write_bytes(gzip.compress(_initramfs({**_programs(directory), **_libraries(fetched)}, cases), 1))
     console = directory / "console"
-    command: list[str | Path] = [
-        QEMU,
-        *MACHINE.split(),
-        "-serial",
-        f"file:{console}",
-        "-kernel",
-        image,
-        "-initrd",
-        initial,
-    ]
-    command += ["-append", "console=ttyAMA0 quiet panic=-1"]
+    command: list[str | Path] = [QEMU, *MACHINE.split(), "-serial", f"file:{console}"]
+    command += ["-kernel", fetched / "vmlinuz", "-initrd", initial, "-append", "console=ttyAMA0 quiet panic=-1"]
     with suppress(subprocess.TimeoutExpired):
         subprocess.run(command, stdin=subprocess.DEVNULL, timeout=SECONDS, check=True)
     output = console.read_text(errors="replace")
@@ -137,15 +130,23 @@ def _parsed(output: str, names: Iterable[str]) -> dict[str, Observed]:
     return observed
 
 
+def with_bpf_program(directory: Path) -> list[str]:
+    """Compile the BPF program, as bpf/CMakeLists.txt does; what the recorder is compiled with to have it."""
+    program = directory / "ptreetime.bpf.o"
+    flags = ["-O2", "-g", "-mcpu=v3", "-target", "bpfel", "-fno-asynchronous-unwind-tables", f"-I{NATIVE}"]
+    subprocess.run(["clang", *flags, "-c", NATIVE / "ptreetime.bpf.c", "-o", program], check=True)
+    return ["-DPTREETIME_HAVE_EBPF", "-DPTREETIME_HAVE_BPF_OBJECT", f'-DPTREETIME_BPF_OBJECT="{program}"']
+
+
 def _programs(directory: Path) -> dict[str, Path]:
     """What the machine runs, compiled for it."""
     alone = ["-nostdlib", "-static", "-fno-stack-protector", "-fno-builtin", "-fno-pie", "-no-pie"]
-    recorder = [path for path in sorted(RECORDER.glob("*.c")) if path.stem != "gate" and "ebpf" not in path.stem]
+    recorder = [path for path in sorted((NATIVE / "recorder").glob("*.c")) if path.stem != "gate"]
     made: dict[str, tuple[list[str], Sequence[Path]]] = {
         "init": (["-static"], [SOURCES / "init.c"]),
         "counted": (alone, [SOURCES / "counted.c"]),
         "exactly": (alone, [SOURCES / "exactly.S"]),
-        "recorder": (["-static", f"-I{RECORDER}", f"-I{RECORDER.parent}"], recorder),
+        "recorder": ([f"-I{NATIVE}", *with_bpf_program(directory), "-ldl"], [*recorder, NATIVE / "bpf" / "object.c"]),
     }
     paths = {}
     for name, (flags, sources) in made.items():
@@ -156,6 +157,12 @@ def _programs(directory: Path) -> dict[str, Path]:
         )
         assert done.returncode == 0, done.stderr
     return paths
+
+
+def _libraries(fetched: Path) -> dict[str, Path]:
+    """Where they go, and where they are."""
+    found = {path.name: path.resolve() for path in fetched.glob("root/**/*.so*") if path.name in LIBRARIES}
+    return {f"lib/{name}": path for name, path in found.items()}
 
 
 def _initramfs(programs: dict[str, Path], cases: dict[str, Case]) -> bytes:
@@ -169,7 +176,7 @@ def _initramfs(programs: dict[str, Path], cases: dict[str, Case]) -> bytes:
             archive.extend(part)
             archive.extend(b"\0" * (-len(archive) % 4))
 
-    for directory in ("proc", "sys", "dev", "tmp"):
+    for directory in ("proc", "sys", "dev", "lib"):
         put(directory, stat.S_IFDIR | 0o755)
     put("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     for name, path in programs.items():

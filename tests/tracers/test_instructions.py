@@ -2,7 +2,7 @@
 
 Few machines on which tests run have counters of instructions. So an emulated one has: a program of which the count is
 known, threads, exec, short processes (``make test-kernels``, or ``--slow``). Here the recorder is compiled to count
-something that every machine has, nanoseconds of the task's clock, which its cpu time tells as well.
+something that every machine has, nanoseconds of the processor's clock, which cpu time tells as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emulated_machine import SUITES, Case, Observed, observe
+from emulated_machine import SUITES, Case, Observed, observe, with_bpf_program
 from trap_programs import Programs, Run, assert_lawful, record
 
 from pytest_ptreetime.decision.comparing import compare
@@ -22,25 +22,30 @@ from pytest_ptreetime.decision.profile import Profile
 from pytest_ptreetime.recording.events import Create, End, Event, Exec, Exit, Start, Usage
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.tracers import recorder_process
+from pytest_ptreetime.tracers.ebpf import EbpfTracer
+from pytest_ptreetime.tracers.native_tracer import NativeTracer
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 from pytest_ptreetime.wording.remarks import notes_in_words, reasons_in_words
 
 NATIVE = Path(__file__).parents[2] / "libptreetime"
-TASK_CLOCK = ["-DPTREETIME_COUNTER_TYPE=PERF_TYPE_SOFTWARE", "-DPTREETIME_COUNTER=PERF_COUNT_SW_TASK_CLOCK"]
+CLOCK = ["-DPTREETIME_COUNTER_TYPE=PERF_TYPE_SOFTWARE", "-DPTREETIME_COUNTER=PERF_COUNT_SW_CPU_CLOCK"]
 
 # An emulated processor. Of a program without a C library all but a few hundred instructions are its loops.
 
 FEW = 500
 PARANOID = "/proc/sys/kernel/perf_event_paranoid"
+BY_BOTH = {
+    "exactly": "/exactly",
+    "again": "/exactly",
+    "threads": "/counted threads 3 500000",
+    "exec": "/counted exec 100000 exec 200000 run 300000",
+    "exec-in-thread": "/counted thread-exec 100000 thread-exec 200000 threads 2 300000",
+    "children": "/counted children 1000 1000",
+    "forks": "/counted forks 3 100000",
+    "alive": "/counted alive 100 1000",
+}
 CASES = {
-    "exactly": Case("/exactly"),
-    "again": Case("/exactly"),
-    "threads": Case("/counted threads 3 500000"),
-    "exec": Case("/counted exec 100000 exec 200000 run 300000"),
-    "exec-in-thread": Case("/counted thread-exec 100000 thread-exec 200000 threads 2 300000"),
-    "children": Case("/counted children 1000 1000"),
-    "forks": Case("/counted forks 3 100000"),
-    "alive": Case("/counted alive 100 1000"),
+    **{f"{mode}-{name}": Case(command, mode) for mode in ("ptrace", "ebpf") for name, command in BY_BOTH.items()},
     "few-descriptors": Case("/counted alive 100 1000", files=450),
     "forbidden": Case("/counted run 1000", user=1000, settings={PARANOID: "3"}),
     "allowed": Case("/counted run 1000", user=1000, settings={PARANOID: "2"}),
@@ -52,35 +57,41 @@ def emulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return observe(request.param, CASES, tmp_path_factory.mktemp("machine"))
 
 
+@pytest.fixture(params=["ptrace", "ebpf"])
+def counted(request: pytest.FixtureRequest, emulated: dict[str, Observed]) -> dict[str, Observed]:
+    """What one tracer observed."""
+    return {name: emulated[f"{request.param}-{name}"] for name in BY_BOTH}
+
+
 def loops(*expected: int) -> list[object]:
     """So many rounds of a loop of two instructions, and a few more instructions."""
     return [pytest.approx(2 * number + FEW / 2, abs=FEW / 2) for number in expected]
 
 
 @pytest.mark.slow
-def test_instructions_of_a_program_are_exactly_those_that_it_has(emulated: dict[str, Observed]) -> None:
-    assert emulated["exactly"].uncounted == ""
-    assert emulated["exactly"].counts == emulated["again"].counts == [5_000_000]
+def test_instructions_of_a_program_are_exactly_those_that_it_has(counted: dict[str, Observed]) -> None:
+    assert counted["exactly"].uncounted == ""
+    assert counted["exactly"].counts == counted["again"].counts == [5_000_000]
 
 
 @pytest.mark.slow
-def test_instructions_are_those_of_all_threads(emulated: dict[str, Observed]) -> None:
-    assert emulated["threads"].counts == loops(4 * 500_000)
+def test_instructions_are_those_of_all_threads(counted: dict[str, Observed]) -> None:
+    assert counted["threads"].counts == loops(4 * 500_000)
 
 
 @pytest.mark.slow
-def test_instructions_are_those_of_each_image_alone(emulated: dict[str, Observed]) -> None:
-    assert emulated["exec"].counts == loops(100_000, 200_000, 300_000)
+def test_instructions_are_those_of_each_image_alone(counted: dict[str, Observed]) -> None:
+    assert counted["exec"].counts == loops(100_000, 200_000, 300_000)
 
 
 @pytest.mark.slow
-def test_instructions_are_exact_where_a_thread_execs(emulated: dict[str, Observed]) -> None:
-    assert emulated["exec-in-thread"].counts == loops(100_000, 200_000, 3 * 300_000)
+def test_instructions_are_exact_where_a_thread_execs(counted: dict[str, Observed]) -> None:
+    assert counted["exec-in-thread"].counts == loops(100_000, 200_000, 3 * 300_000)
 
 
 @pytest.mark.slow
-def test_instructions_of_a_thousand_short_children_are_all_the_same(emulated: dict[str, Observed]) -> None:
-    parent, *children = emulated["children"].counts
+def test_instructions_of_a_thousand_short_children_are_all_the_same(counted: dict[str, Observed]) -> None:
+    parent, *children = counted["children"].counts
     assert (len(children), len(set(children))) == (1000, 1)
     assert children[:1] == loops(1000)
     assert parent is not None
@@ -88,14 +99,20 @@ def test_instructions_of_a_thousand_short_children_are_all_the_same(emulated: di
 
 
 @pytest.mark.slow
-def test_instructions_of_children_that_never_exec_begin_at_their_birth(emulated: dict[str, Observed]) -> None:
-    assert emulated["forks"].counts[1:] == loops(100_000, 100_000, 100_000)
+def test_instructions_of_children_that_never_exec_begin_at_their_birth(counted: dict[str, Observed]) -> None:
+    assert counted["forks"].counts[1:] == loops(100_000, 100_000, 100_000)
+
+
+@pytest.mark.slow
+def test_instructions_of_children_that_live_at_a_time_are_their_own(counted: dict[str, Observed]) -> None:
+    children = counted["alive"].counts[1:]
+    assert (len(children), len(set(children))) == (100, 1)
+    assert children[:1] == loops(1000)
 
 
 @pytest.mark.slow
 def test_instructions_where_descriptors_are_few_are_exact_or_unknown(emulated: dict[str, Observed]) -> None:
-    (exact,) = set(emulated["alive"].counts[1:])
-    assert [exact] == loops(1000)
+    (exact,) = set(emulated["ptrace-alive"].counts[1:])
     few = emulated["few-descriptors"].counts[1:]
     assert set(few) == {exact, None}
     assert 0 < few.count(None) < len(few)
@@ -120,24 +137,28 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 @pytest.fixture(scope="module")
 def clock_recorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("cc")
-    if sys.platform != "linux" or compiler is None:
-        pytest.skip("the recorder is for Linux, and needs a C compiler")
-    made = tmp_path_factory.mktemp("recorder") / "ptreetime-recorder"
-    sources = [path for path in sorted((NATIVE / "recorder").glob("*.c")) if path.stem[:4] not in ("gate", "ebpf")]
-    flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", *TASK_CLOCK, f"-I{NATIVE}", f"-I{NATIVE / 'recorder'}"]
-    done = subprocess.run([compiler, *flags, "-o", made, *sources], capture_output=True, text=True, check=False)
+    if sys.platform != "linux" or compiler is None or shutil.which("clang") is None:
+        pytest.skip("the recorder is for Linux, and needs a C compiler and clang")
+    directory = tmp_path_factory.mktemp("recorder")
+    made = directory / "ptreetime-recorder"
+    sources = [path for path in sorted((NATIVE / "recorder").glob("*.c")) if path.stem != "gate"]
+    flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", *CLOCK, f"-I{NATIVE}", *with_bpf_program(directory)]
+    command: list[str | Path] = [compiler, *flags, "-o", made, *sources, NATIVE / "bpf" / "object.c", "-ldl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return made
 
 
-@pytest.fixture
-def clocked(clock_recorder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PtraceTracer]:
+@pytest.fixture(params=[PtraceTracer, EbpfTracer])
+def clocked(
+    request: pytest.FixtureRequest, clock_recorder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[NativeTracer]:
     monkeypatch.setattr(recorder_process, "helper", lambda name: clock_recorder)
-    tracer = PtraceTracer()
+    tracer: NativeTracer = request.param()
     if (unavailable := tracer.available()) is not None:
-        pytest.skip(f"ptrace: {unavailable}")
+        pytest.skip(f"{tracer.name}: {unavailable}")
     if (uncounted := tracer.why_uncounted()) is not None:
-        pytest.skip(f"the task's clock: {uncounted}")
+        pytest.skip(f"the processor's clock: {uncounted}")
     yield tracer
     tracer.close()
 
@@ -152,7 +173,7 @@ def agree(run: Run) -> None:
         assert max(node.cpu * 0.5e9 - 1e6, 1) <= node.instructions <= 4 * node.wall * 1e9
 
 
-def test_counter_follows_a_process_through_its_execs(clocked: PtraceTracer, programs: Programs) -> None:
+def test_counter_follows_a_process_through_its_execs(clocked: NativeTracer, programs: Programs) -> None:
     run = record(clocked, [programs.path("reexec-chain")])
     agree(run)
     images = [node.instructions for node in run.of(run.facts["pid"])]
@@ -165,21 +186,21 @@ def test_counter_follows_a_process_through_its_execs(clocked: PtraceTracer, prog
     [("exec-in-thread", 5), ("threads-outlive-leader", 7), ("vfork-exec", 0), ("fork-without-exec", 0)],
 )
 def test_counter_is_that_of_the_whole_process(
-    clocked: PtraceTracer, programs: Programs, name: str, returncode: int
+    clocked: NativeTracer, programs: Programs, name: str, returncode: int
 ) -> None:
     agree(record(clocked, [programs.path(name)], returncode=returncode))
 
 
-def test_every_short_child_has_a_counter(clocked: PtraceTracer, programs: Programs) -> None:
+def test_every_short_child_has_a_counter(clocked: NativeTracer, programs: Programs) -> None:
     run = record(clocked, [programs.path("many-children"), "300"])
     agree(run)
     assert len(run.tree) == 301
 
 
 @pytest.mark.promise("unknown-is-none")
-def test_process_without_a_descriptor_is_unknown_and_nothing_is_lost(clocked: PtraceTracer, programs: Programs) -> None:
-    if shutil.which("prlimit") is None:
-        pytest.skip("prlimit is not installed")
+def test_process_without_a_descriptor_is_unknown_and_nothing_is_lost(clocked: NativeTracer, programs: Programs) -> None:
+    if clocked.name != "ptrace" or shutil.which("prlimit") is None:
+        pytest.skip("it is ptrace that takes a descriptor a process; prlimit limits them")
     clocked.close()
     clocked.recorder_prefix = ["prlimit", "--nofile=450:450"]
     run = record(clocked, [programs.path("many-alive"), "forks", "200"])
