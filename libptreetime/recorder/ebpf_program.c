@@ -118,8 +118,9 @@ const char *ptreetime_program_open(struct ptreetime_program *program) {
   if (control == MAP_FAILED || ring == NULL)
     return refused("map the memory of", errno);
   program->control = control;
-  if (program->why_uncounted == NULL)
-    program->control->counts_instructions = hand_over_counters(descriptor_of(object, "instruction_counters"));
+  if (program->why_uncounted == NULL && !hand_over_counters(descriptor_of(object, "instruction_counters")))
+    program->why_uncounted = "the kernel does not let the BPF program read their counters";
+  program->control->counts_instructions = program->why_uncounted == NULL;
   if (!ptreetime_parts_attach(object, control))
     return refused("attach", errno);
   return NULL;
