@@ -316,6 +316,7 @@ def test_large_recording_goes_through_everything_in_bounded_time(what: str, tmp_
     assert max(took.values()) < SECONDS, took
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("what", SIZES[:2])
 def test_command_line_shows_a_large_recording(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

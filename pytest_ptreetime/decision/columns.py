@@ -87,6 +87,22 @@ class Columns:
         names = [*self.keys, None]
         return {key: names[parent] for key, parent in zip(self.keys, self.parents, strict=True)}
 
+    def keys_in_order(self, place: int) -> list[str]:
+        """The keys that occurred in one round, in their order."""
+        return self.keys if self._all_occurred(place) else list(self.counts(place))
+
+    def column(self, metric: str, place: int, places: Sequence[int] | None, size: int) -> array[float]:
+        """The values of one round for ``size`` keys, its own at ``places`` (-1: none); NaN elsewhere."""
+        rounds = self.values.get(metric)
+        if rounds is not None and places is None:
+            return rounds[place][:]
+        column = array("d", [math.nan]) * size
+        if rounds is not None and places is not None:
+            for own, value in zip(places, rounds[place], strict=True):
+                if own >= 0:
+                    column[own] = value
+        return column
+
     def occurring(self, place: int) -> frozenset[str]:
         """The keys that occurred in one round."""
         if not self._all_occurred(place):

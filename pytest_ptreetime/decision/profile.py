@@ -80,7 +80,7 @@ class Profile:
 
     def view(self) -> tuple[Columns, int]:
         """The columns that have this run, and its place in them."""
-        return self._view or (columns_of([self]), 0)
+        return self._view or (_own_columns(self), 0)
 
     def keys(self) -> frozenset[str]:
         """The keys of the nodes that ran."""
@@ -203,24 +203,33 @@ class Profile:
 
 def columns_of(profiles: Sequence[Profile]) -> Columns:
     """Rounds put together; where parents differ the last round's are taken, where words differ ``*``."""
-    views = [profile._view for profile in profiles]
-    first = views[0] if views else None
-    if first is not None and all(view is not None and view[0] is first[0] for view in views):
-        return first[0].of_rounds([view[1] for view in views if view is not None])
+    views = [profile.view() for profile in profiles]
+    if views and all(columns is views[0][0] for columns, _ in views):
+        return views[0][0].of_rounds([place for _, place in views])
     parents: dict[str, str | None] = {}
     for profile in profiles:
         parents.update(profile.parents)
     identities = _common_identities(profiles)
-    occurring = dict.fromkeys(chain.from_iterable(profile.totals for profile in profiles))
-    keys = list(dict.fromkeys(chain(filter(occurring.__contains__, identities), occurring)))
-    rows = [[profile.totals.get(key, {}) for key in keys] for profile in profiles]
-    present = dict.fromkeys(chain.from_iterable(chain.from_iterable(rows)))
+    keys = list(dict.fromkeys(chain(identities, *(columns.keys_in_order(place) for columns, place in views))))
+    present = dict.fromkeys(chain.from_iterable(columns.values for columns, _ in views))
     metrics = sorted(present, key=lambda metric: _PLACES.get(metric, len(_PLACES)))
-    values = {
-        metric: [array("d", [row.get(metric, math.nan) for row in one_round]) for one_round in rows]
-        for metric in metrics
-    }
+    index = {key: position for position, key in enumerate(keys)}
+    values: dict[str, list[array[float]]] = {metric: [] for metric in metrics}
+    for columns, place in views:
+        own = None if columns.keys == keys else [index.get(key, -1) for key in columns.keys]
+        for metric in metrics:
+            values[metric].append(columns.column(metric, place, own, len(keys)))
     return Columns.with_parents(keys, parents, values, len(profiles), identities)
+
+
+def _own_columns(profile: Profile) -> Columns:
+    """Those of one round that is no view: in the order of its identities, as far as they are known."""
+    totals, identities = profile.totals, profile.identities
+    keys = list(dict.fromkeys(chain(filter(totals.__contains__, identities), totals)))
+    present = dict.fromkeys(chain.from_iterable(totals.values()))
+    metrics = sorted(present, key=lambda metric: _PLACES.get(metric, len(_PLACES)))
+    values = {metric: [array("d", [totals[key].get(metric, math.nan) for key in keys])] for metric in metrics}
+    return Columns.with_parents(keys, profile.parents, values, 1, {k: identities[k] for k in keys if k in identities})
 
 
 def _common_identities(profiles: Sequence[Profile]) -> dict[str, Identity]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_ptreetime.decision.matching import Matching, Row, match
 
-SETTINGS = settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
+SETTINGS = settings(max_examples=settings().max_examples * 3 // 2, suppress_health_check=[HealthCheck.filter_too_much])
 LETTERS = string.ascii_letters + string.digits
 
 

@@ -140,6 +140,7 @@ def test_log_with_a_hole_of_gigabytes_is_read_at_once(log: InterposerLog) -> Non
     assert "damaged" in losses(events)[0]
 
 
+@pytest.mark.seconds
 def test_more_events_than_a_build_has_are_not_kept(log: InterposerLog) -> None:
     with log.path.open("ab") as file:
         for _ in range(10):

@@ -396,6 +396,7 @@ def test_interposer_can_not_be_left_out(tracer: InterposeTracer) -> None:
     assert tree.root.startlag is not None
 
 
+@pytest.mark.seconds
 def test_two_recordings_at_once_do_not_mix(tracer: InterposeTracer) -> None:
     trees: dict[str, ProcessTree] = {}
 

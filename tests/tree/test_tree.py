@@ -463,6 +463,7 @@ def _starts_within(node: ProcessNode, parent: ProcessNode) -> bool:
     return first.start_ns <= node.start_ns and (end_ns is None or node.start_ns <= end_ns)
 
 
+@pytest.mark.seconds
 def test_trees_that_nobody_has_any_more_are_collected() -> None:
     """Parents and children refer to each other: only the collector frees them, and it has to be told of them."""
     trees = []
