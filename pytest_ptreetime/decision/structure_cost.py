@@ -46,6 +46,8 @@ ONLY_STARTS = 0.003
 STARTS_FACTOR = 10
 #: A build that became cheaper by this part and by more than what was added does not fail for what was added.
 CHEAPER_PART = 0.1
+#: What a wrapper starts besides what it wraps belongs to it, but for work: from this part of the build's cpu on.
+HELPERS_PART = 0.1
 #: What replaces something, a renamed file, costs as much but for the noise of both: this part of it.
 REPLACED_NOISE = 0.25
 #: A driver that changed by this part of what its steps cost does their work itself, or did.
@@ -240,6 +242,11 @@ def _grave(found: _Found, sides: Sides, limits: StructureLimits) -> set[int]:
     total = sides.build_before
     least = max(limits.part * total, min(limits.seconds, TINY_PART * total))
     least_of_starts = max(limits.part * total, min(STARTS_FACTOR * limits.seconds, TINY_PART * total))
+    for worse in (True, False):
+        helpers = [unit for unit in found.units if unit.helper and unit.is_worse is worse]
+        if sum(unit.cost for unit in helpers) >= HELPERS_PART * total:
+            for unit in helpers:
+                unit.helper = False
     working = {_class_of(unit, sides) for unit in found.units if not _only_starts(unit, sides)}
     sums: dict[tuple[str, bool, bool], float] = {}
     for unit in found.units:

@@ -229,6 +229,20 @@ def test_helpers_of_a_wrapper_belong_to_it() -> None:
     assert not any(finding.is_worse for finding in compared(inside, wrapped).findings)
 
 
+def test_helpers_that_cost_a_tenth_of_the_build_are_work() -> None:
+    """CMake's makefiles for its ninja files: the new ``gmake`` runs ``cmake -E`` before each compiler."""
+    before = build()
+    now = Profile(
+        {"gmake": {"count": 1.0, "cpu": 0.002}, **before.totals}, {**before.parents, "gmake": None, "make": "gmake"}
+    )
+    for number in range(10):
+        now.totals[f"gmake/cmake[{number}]"] = {"count": 1.0, "cpu": 0.05}
+        now.parents[f"gmake/cmake[{number}]"] = "gmake"
+    comparison = compared(before, now)
+    assert comparison.sentence.startswith("10 x cmake are new: +500 ms of processor time, ")
+    assert "10 x cmake no longer run: -500 ms of processor time, " in compared(now, before).sentence
+
+
 def test_driver_that_does_its_steps_otherwise_is_compared_as_a_whole() -> None:
     """``-save-temps`` runs the preprocessor apart: what cc1 did in one step it does in two."""
     more = {"make/gcc/cc1[-E f0.c]": {"count": 1, "wall": 0.04, "cpu": 0.04, "parent": "make/gcc[f0.c]"}}
