@@ -3,11 +3,8 @@ r"""Secrets in command lines, hidden as soon as a run has been captured: nothing
 A command line may hold passwords and tokens, and everything here is made to be kept and shown: recordings, reports,
 stores, keys. So a recording has ``***`` in their place from the beginning; what was hidden is nowhere.
 
-The default (rules.py) hides what follows a name that says that it is secret (``--password=...``, ``-DAPI_KEY=...``,
-``Authorization: ...``), the password of a URL, the short options of programs that are known to take one (``mysql
--p...``, ``curl -u user:...``), and tokens that can be told by their form. It looks into shell commands too (``sh -c
-'...'``). A value that was hidden somewhere is then hidden wherever else it stands in the same run, where it can't be
-a word of the language (letters and digits, 8 characters at least).
+What the default hides is in names.py, tokens.py and rules.py. A value that was hidden somewhere is then hidden wherever
+else it stands in the same run, where it can't be a word of the language (letters and digits, 8 characters at least).
 
 A pattern of the user's is matched with the command line, one argument on each line: ``.`` does not leave an argument,
 ``^`` and ``$`` are its ends, ``\s`` matches the boundary to the next. Where it has groups, what they matched is hidden,
@@ -18,8 +15,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -59,7 +57,11 @@ class Redactor:
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         texts = list(patterns)
         self._default = not any(text in SWITCHES_DEFAULT_OFF for text in texts)
-        self._patterns = [_pattern(text) for text in texts if text not in SWITCHES_DEFAULT_OFF]
+        self._patterns = [
+            user_pattern(text, f"the redaction pattern {text}", flags=re.MULTILINE)
+            for text in texts
+            if text not in SWITCHES_DEFAULT_OFF
+        ]
         self._known: dict[tuple[str, bool, bool], str] = {}
         self._values: set[str] = set()
         self._anywhere: re.Pattern[str] | None = None
@@ -111,9 +113,10 @@ class Redactor:
             joined = "\n".join(hidden)
             spans = _matches(pattern, joined)
             if spans:
+                places = accumulate((len(word) + 1 for word in hidden), initial=0)
                 hidden = [
                     self._replaced(word, [(max(begin - at, 0), min(end - at, len(word))) for begin, end in spans])
-                    for at, word in _places(hidden)
+                    for at, word in zip(places, hidden, strict=False)
                 ]
         return hidden
 
@@ -176,19 +179,7 @@ def _each(words: Iterable[bytes], hide: Callable[[list[str]], list[str]]) -> tup
     return tuple(map(os.fsencode, hide(list(map(os.fsdecode, words)))))
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    return user_pattern(text, f"the redaction pattern {text}", flags=re.MULTILINE)
-
-
 def _matches(pattern: re.Pattern[str], text: str) -> list[Span]:
     """What the user's pattern hides in ``text``."""
     groups = range(1, pattern.groups + 1) if pattern.groups else (0,)
     return [match.span(group) for match in pattern.finditer(text) for group in groups if match.group(group)]
-
-
-def _places(words: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Each word with its place in the joined text."""
-    at = 0
-    for word in words:
-        yield at, word
-        at += len(word) + 1

@@ -63,7 +63,7 @@ IN_A_SHELL: dict[str, Callable[[str], str]] = {
     "user": lambda secret: f"curl -s -u me:{shlex.quote(secret)} http://localhost",
     "url": lambda secret: f"git clone https://me:{quote(secret, safe='')}@example.org/r.git",
 }
-ANY_NAME = Name("token", defined=True)
+ANY_NAME = Name("token")
 
 
 def may_be_secret(text: str) -> bool:

@@ -15,7 +15,7 @@ from pytest_ptreetime.recording.events import UserStartup
 from pytest_ptreetime.redaction.redactor import Redactor
 
 LISTS = Path(__file__).parent
-VALUES = ("q7Zk2Vt9Lw4XbN8s", "correct-horse")
+VALUES = ("q7Zk2Vt9Lw4XbN8s", "hunter2-Blue", "correct-horse")  # the last one can be told by its name only
 LETTERS = {
     "": string.ascii_letters + string.digits,
     "h": "0123456789abcdef",
