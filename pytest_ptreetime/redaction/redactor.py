@@ -123,11 +123,12 @@ class Redactor:
     def _by_default(self, args: Sequence[str]) -> list[str]:
         hidden = []
         before = ""
-        for word in args:
+        telling = [is_telling(word) for word in args]
+        for word, tells in zip(args, telling, strict=True):
             script = before[:1] == "-" and before[-1:] == "c"
-            hidden.append(self._argument(word, script=script, defined=before == "-D"))
+            hidden.append(self._argument(word, script=script, defined=before == "-D") if tells else word)
             before = word
-        for place, span in command_spans(args):
+        for place, span in command_spans(args, telling):
             hidden[place] = self._replaced(args[place], [span])
         return hidden
 

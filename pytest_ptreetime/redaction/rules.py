@@ -30,7 +30,7 @@ _WORDS = re.compile(r"[A-Za-z0-9][\w-]*")
 # bracket or a comma, where the value has to look like a password.
 _NAMED = re.compile(
     r"""(?<![\w.-])(?P<name>[\w.-]*\w)(?=(?P<between>
-      \\*["']?[\]}]? (?: (?::[A-Z]{1,12})? [:?+]?=(?!=\d|~\s|\(["'])>?
+      \\*["']?[\]}]? (?: (?::[A-Z]{1,12})? [:?+]?=(?!=\d|~\s|\(["'])(?:>(?=["']))?
         | (?P<apart> [ \t]{1,4} ) [:?+]?=(?!=|~\s)>? [ \t]{0,4} )
       | (?P<quoted> \\*["']? ) [ \t]{0,4} (?P<colon> : ) (?![:=]) (?P<space> [ \t]{0,4} )
       | (?P<loose> \\*["'\])}]? (?: > | (?=[ ,]) [ ]{0,3},?[ ]{0,2} (?:\\*["']?[\w.\[\]]{0,30}value\b\\*["']?[:=][ ]? )?
@@ -124,17 +124,22 @@ def argument_spans(argument: str, *, script: bool, defined: bool = False) -> lis
     return [*_named(argument, script, defined), *token_spans(argument), *form_spans(argument), *commands]
 
 
-def command_spans(args: Sequence[str]) -> Iterator[tuple[int, Span]]:
-    """Where secrets are that the arguments before tell: the place of the argument, and where in it."""
-    for place, begin, name in _values(args):
+def command_spans(args: Sequence[str], telling: Sequence[bool]) -> Iterator[tuple[int, Span]]:
+    """Where secrets are that the arguments before tell: the place of the argument, and where in it.
+
+    :param telling: of each argument, what ``is_telling`` says.
+    """
+    for place, begin, name in _values(args, telling):
         if not is_harmless(args[place][begin:], name):
             yield place, (begin, len(args[place]))
 
 
-def _values(args: Sequence[str]) -> Iterator[tuple[int, int, Name]]:
+def _values(args: Sequence[str], telling: Sequence[bool]) -> Iterator[tuple[int, int, Name]]:
     """The place of each value, where in it the secret begins, and what it is called."""
     account = any(_ACCOUNT.fullmatch(_file(word)) for word in args[:4]) or any(map(_NEAR_A_SECRET.match, args))
     for place in range(1, len(args)):
+        if not (account or telling[place - 1] or args[place - 1][:1] == "-"):
+            continue
         name = _name_before(args, place)
         if name is not None and not name.hint:
             yield place, 0, name
@@ -236,7 +241,9 @@ def _in_commands(text: str) -> Iterator[Span]:
             words.append(word if _OPENS_A_VALUE.fullmatch(word) else word.strip(_QUOTES))
             places.append(match.start())
             continue
-        for place, begin, name in sorted(_values(words), key=itemgetter(0)) if len(words) > 1 else ():
+        for place, begin, name in (
+            sorted(_values(words, [True] * len(words)), key=itemgetter(0)) if len(words) > 1 else ()
+        ):
             at = places[place]
             rule = _WHOLE_WORD if _OPENS_A_VALUE.fullmatch(words[place]) else _SHELL_WORD
             value = rule.match(text, at) if at >= done else None
