@@ -76,6 +76,19 @@ def test_tree_has_what_the_page_of_the_fixture_says() -> None:
     exec(attributes, {"tree": tree})
 
 
+@pytest.mark.slow
+def test_commands_of_the_example_run(tmp_path: Path) -> None:
+    shutil.copytree(DOCS.parent / "examples", tmp_path / "examples")
+    (script,) = blocks_of(DOCS.parent / "examples" / "README.md", "sh")
+    quick = {"PYTEST_ADDOPTS": "--ptreetime-tracer=ptrace --ptreetime-rounds=1 --ptreetime-warmup=0"}
+    done = subprocess.run(
+        ["bash", "-ec", script], cwd=tmp_path, env={**environment(), **quick}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "baseline saved in" in done.stdout
+    assert "not compared" not in done.stdout
+
+
 def test_hooks_of_their_page_do_what_it_says(project: Project) -> None:
     for code in blocks_of(DOCS / "how-to" / "write-hooks.md", "python"):
         project.hook(code)

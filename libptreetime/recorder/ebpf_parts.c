@@ -209,7 +209,7 @@ static void choose_counters(struct bpf_object *object, unsigned traits) {
     ptreetime_libbpf.bpf_program__set_autoload(system_call_program, false);
 }
 
-/* Linux 5.10 refuses these programs. */
+/* The verifier of Linux 5.10 does not know the struct pt_regs that on_connect gets. */
 static void choose_connections(struct bpf_object *object, unsigned traits) {
   connect_function = find(object, "on_connect");
   connect_events[0] = find(object, "on_connect_begin");
