@@ -79,16 +79,22 @@ needed() {
     --no-enhances "$@" | grep -E '^[a-z]'
 }
 
-# The newest kernel of suite $1, unpacked into $2.
-download() {
-  local suite=$1 directory=$2 package
+# What suite $1 has, into $2.
+list_packages() {
+  local suite=$1 directory=$2
   mkdir -p "$directory"/{lists,archives}/partial "$directory/root"
   echo "deb [signed-by=$keyring] $mirror $suite main" >"$directory/sources.list"
   case $suite in
   *-backports | sid) ;;
   *) echo "deb [signed-by=$keyring] ${mirror%/}-security $suite-security main" >>"$directory/sources.list" ;;
   esac
-  apt apt-get "$directory" -q=2 update || return 1
+  apt apt-get "$directory" -q=2 update
+}
+
+# The newest kernel of suite $1, unpacked into $2.
+download() {
+  local suite=$1 directory=$2 package
+  list_packages "$suite" "$directory" || return 1
   # since Linux 7 the kernel is in several packages
   needed "$directory" "linux-image-$architecture" | grep -E '^linux-(image|binary|modules)-[0-9]' >"$directory/packages" ||
     return 1
@@ -124,15 +130,16 @@ fetch_kernel() {
   shift 2
   download "$suite" "$directory" || return 1
   mkdir -p "$target.$$/root"
+  find "$directory/root" -name 'vmlinuz*' -type f -exec cp {} "$target.$$/vmlinuz" \;
   if [ $# -gt 0 ]; then
-    rm "$directory"/*.deb
+    directory=$work/packages
+    list_packages "${suite%-backports}" "$directory" || return 1
     (cd "$directory" && apt apt-get "$directory" -q=2 download $(needed "$directory" "$@")) || return 1
     for package in "$directory"/*.deb; do
       dpkg-deb --extract "$package" "$target.$$/root" || return 1
     done
   fi
-  find "$directory/root" -name 'vmlinuz*' -type f -exec cp {} "$target.$$/vmlinuz" \;
-  [ -e "$target.$$/vmlinuz" ] && mv -T "$target.$$" "$target" && rm -rf "$directory"
+  [ -e "$target.$$/vmlinuz" ] && mv -T "$target.$$" "$target" && rm -rf "$work/$suite" "$directory"
 }
 
 # The same, with what it starts with.
