@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["BY_NAME", "COSTLY_WRAPPERS", "C_CHANGES", "WRAPPERS", "Row"]
+__all__ = ["ADD_TINY_UNIT", "BY_NAME", "COSTLY_WRAPPERS", "C_CHANGES", "LONG_STEP", "WRAPPERS", "Row"]
 
 
 class Row(NamedTuple):
@@ -29,6 +29,10 @@ def flags(added: str) -> str:
 
 COMPILE = r"\t\$(CC) \$(CFLAGS) -Isrc -c -o \$@ \$<"
 ADD_UNIT = "sed 's/parse_/fresh_/g' src/parse.c > src/fresh.c; sed -i 's/^UNITS = .*/& fresh/' Makefile"
+
+#: An assembler's run takes a few milliseconds, and the build some seconds.
+ADD_TINY_UNIT = "touch src/tiny.s; sed -i 's/^build.libunits.a:.*/&\\n\\tas -o build\\/tiny.o src\\/tiny.s/' Makefile"
+LONG_STEP = "sed -i 's/^exec/awk \"BEGIN { while (n < 30000000) n++ }\"\\n&/' build.sh"
 
 HEAVIER_HEADER = 'for n in $(seq 20000); do echo "struct s$n { int a, b; struct s$n *next; };"; done >> src/all.h'
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from changed_fixtures import save_baseline
 from changed_project import ChangedBuild
-from changed_rows import BY_NAME, C_CHANGES, COSTLY_WRAPPERS, WRAPPERS, Row
+from changed_rows import ADD_TINY_UNIT, BY_NAME, C_CHANGES, COSTLY_WRAPPERS, LONG_STEP, WRAPPERS, Row
 
 pytest_plugins = ["changed_fixtures"]
 
@@ -119,6 +119,16 @@ def test_temporary_directory_of_pytest_in_the_command_is_no_change(
     outcome = build.run("--ptreetime-baseline", rounds=2)
     outcome.expect("ok", "")
     assert (outcome.comparable, list(outcome.changes)) == (1.0, [])
+
+
+@pytest.mark.slow
+def test_unit_that_costs_a_few_thousandths_of_the_build_is_a_note(changed_build: ChangedBuild) -> None:
+    changed_build.change(LONG_STEP)
+    shutil.rmtree(changed_build.path / ".ptreetime")
+    save_baseline(changed_build.path, rounds=1)
+    changed_build.change(ADD_TINY_UNIT)
+    outcome = changed_build.run("--ptreetime-baseline", rounds=1)
+    outcome.expect("ok", r"^as build/tiny.o is new: \+.* of processor time, (less than )?0\.\d %.* of the build")
 
 
 def test_structure_fails_where_that_is_asked_for(changed_build: ChangedBuild) -> None:
