@@ -38,6 +38,7 @@ RemarkKind: TypeAlias = Literal[
     "text",  # text: a plugin's own words
     "incomplete-rounds",  # side (current, baseline, pinned), incomplete, rounds, reason
     "no-complete-baseline",
+    "all-ignored",
     "contention",
     "single-rounds",
     "little-data",

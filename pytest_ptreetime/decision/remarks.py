@@ -26,6 +26,8 @@ MOST_UNSTEADY = 3
 def add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Terms) -> None:
     """Fill in the reasons and the notes; the findings and the power are there."""
     reasons, notes = result.reasons, result.notes
+    if terms.ignored is not None and terms.ignored[:-1].all():  # the last is the build as a whole
+        reasons.append(Remark("all-ignored"))
     if result.contentions:
         reasons.append(Remark("contention"))
     if result.rounds == 1 and len(panel.baseline) == 1 and len(panel.baseline[0]) == 1 and terms.models:

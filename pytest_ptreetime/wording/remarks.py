@@ -92,6 +92,7 @@ _SENTENCES: dict[RemarkKind, str | Callable[[Comparison, Mapping[str, Any]], str
     "text": "{text}",
     "incomplete-rounds": _incomplete_rounds,
     "no-complete-baseline": "no round of the baseline is complete",
+    "all-ignored": "nothing was compared: the patterns of what is ignored match every process",
     "contention": _contention,
     "single-rounds": "one round on each side can't tell a change from noise; measure more rounds",
     "little-data": _little_data,

@@ -866,3 +866,13 @@ def test_comparison_survives_being_sent(baseline: list[list[Profile]], builds: B
 def test_importing_compare_does_not_import_numpy() -> None:
     program = "import sys, pytest_ptreetime.decision.comparing; sys.exit(bool({'numpy', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("pattern", ["*", "make*"])
+def test_pattern_that_ignores_every_process_is_no_reason_to_be_content(pattern: str) -> None:
+    build = Profile.from_dict(
+        {"make": {"count": 1, "cpu": 0.1}, "make/cc1[a.c]": {"count": 1, "cpu": 2.0, "parent": "make"}}
+    )
+    comparison = compare([[build] * 5], [build] * 5, ignore=[pattern])
+    assert comparison.verdict == "inconclusive"
+    assert comparison.sentence.startswith("inconclusive: nothing was compared: the patterns of what is ignored match")
