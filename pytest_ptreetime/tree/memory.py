@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from pytest_ptreetime.system.garbage_collection import without_collector
+
 if TYPE_CHECKING:
     from pytest_ptreetime.tree.node import ProcessNode
 
 __all__ = ["Memory", "memory_of", "memory_over_time"]
+
+_CHANGE, _NOTHING = (1 << 64) - 1, 1 << 63
 
 Life: TypeAlias = "tuple[int, int, int, ProcessNode]"
 
@@ -29,11 +33,12 @@ class Memory(msgspec.Struct):
 
 def memory_of(root: ProcessNode) -> Memory | None:
     """That of ``root`` and everything below it; None where no program's peak is known."""
-    lives = _lives(root)
-    if not lives:
-        return None
-    peak_ns, peak = max(_sums(lives), key=lambda each: each[1])
-    alive = [(size, node) for begin, end, size, node in lives if begin <= peak_ns < end]
+    with without_collector():
+        lives = _lives(root)
+        if not lives:
+            return None
+        peak_ns, peak = max(_sums(lives), key=lambda each: each[1])
+        alive = [(size, node) for begin, end, size, node in lives if begin <= peak_ns < end]
     return Memory(peak, peak_ns, [node for _, node in sorted(alive, key=lambda each: -each[0])])
 
 
@@ -43,10 +48,13 @@ def memory_over_time(root: ProcessNode) -> list[tuple[int, int]]:
 
 
 def _sums(lives: Sequence[Life]) -> list[tuple[int, int]]:
-    steps = [(begin, size) for begin, _, size, _ in lives] + [(end, -size) for _, end, size, _ in lives]
-    steps.sort()  # who ends goes before who begins: an exec is both
-    sums = accumulate(size for _, size in steps)
-    return list(zip((moment for moment, _ in steps), sums, strict=True))
+    # A step is one number, for these are sorted several times as fast as tuples: the moment, and below it the change.
+    # Who ends goes before who begins: an exec is both.
+    steps = [begin << 64 | _NOTHING + size for begin, _, size, _ in lives]
+    steps += [end << 64 | _NOTHING - size for _, end, size, _ in lives]
+    steps.sort()
+    sums = accumulate((step & _CHANGE) - _NOTHING for step in steps)
+    return [(step >> 64, total) for step, total in zip(steps, sums, strict=True)]
 
 
 def _lives(root: ProcessNode) -> list[Life]:
@@ -54,13 +62,16 @@ def _lives(root: ProcessNode) -> list[Life]:
     nodes = [root]
     for node in nodes:  # grows meanwhile
         nodes += node.children
-    last_ns = max(node.exit_ns or node.start_ns for node in nodes)
+    last_ns = max([node.exit_ns or node.start_ns for node in nodes])
     lives = []
     for node in nodes:
-        size = node.max_rss_bytes
-        end_ns = last_ns if node.exit_ns is None else node.exit_ns
-        if node.next_image is not None:  # the root lasts as long as its process, its program does not
-            end_ns = min(end_ns, node.next_image.start_ns)
-        if size is not None and end_ns > node.start_ns:
-            lives.append((node.start_ns, end_ns, size, node))
+        usage, end_ns, following = node._usage_after, node.exit_ns, node.next_image
+        if usage is None or usage.max_rss_bytes is None:
+            continue
+        if end_ns is None:
+            end_ns = last_ns
+        if following is not None and following.start_ns < end_ns:  # the root node lasts as long as its process
+            end_ns = following.start_ns
+        if end_ns > node.start_ns:
+            lives.append((node.start_ns, end_ns, usage.max_rss_bytes, node))
     return lives
