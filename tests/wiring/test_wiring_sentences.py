@@ -10,6 +10,7 @@ import pytest
 from scripted_project import CHANGED, MORE, PLAN, Project, calibration, words_of
 
 from pytest_ptreetime.baselines.store import Store
+from pytest_ptreetime.session import evaluator, measuring_session
 
 pytest_plugins = ["scripted_project"]
 
@@ -103,8 +104,6 @@ class TestBuilds:
 
 
 def test_run_order_is_the_commits_time_by_default(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_ptreetime.session import measuring_session
-
     monkeypatch.setattr(measuring_session, "commit_time_of", lambda directory: 1_700_000_000)
     project.run("--ptreetime-lnt-report=lnt.json").assert_outcomes(passed=1)
     assert json.loads((project.path / "lnt.json").read_text())["Run"]["Info"]["run_order"] == "1700000000"
@@ -113,8 +112,6 @@ def test_run_order_is_the_commits_time_by_default(project: Project, monkeypatch:
 def test_what_tracing_adds_is_told_of_a_change_that_is_smaller(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pytest_ptreetime.session import evaluator
-
     monkeypatch.setattr(evaluator, "PROCESS_COST", {"scripted": 0.3})
     project.store()
     project.plan(CHANGED)
