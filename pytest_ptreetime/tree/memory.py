@@ -37,24 +37,32 @@ def memory_of(root: ProcessNode) -> Memory | None:
         lives = _lives(root)
         if not lives:
             return None
-        peak_ns, peak = max(_sums(lives), key=lambda each: each[1])
+        total = peak = last = 0
+        for step in _steps(lives):
+            total += (step & _CHANGE) - _NOTHING
+            if total > peak:
+                peak, last = total, step
+        peak_ns = last >> 64
         alive = [(size, node) for begin, end, size, node in lives if begin <= peak_ns < end]
     return Memory(peak, peak_ns, [node for _, node in sorted(alive, key=lambda each: -each[0])])
 
 
 def memory_over_time(root: ProcessNode) -> list[tuple[int, int]]:
     """Each moment at which the sum changes, and the sum from then on."""
-    return _sums(_lives(root))
+    steps = _steps(_lives(root))
+    sums = accumulate((step & _CHANGE) - _NOTHING for step in steps)
+    return [(step >> 64, total) for step, total in zip(steps, sums, strict=True)]
 
 
-def _sums(lives: Sequence[Life]) -> list[tuple[int, int]]:
-    # A step is one number, for these are sorted several times as fast as tuples: the moment, and below it the change.
-    # Who ends goes before who begins: an exec is both.
+def _steps(lives: Sequence[Life]) -> list[int]:
+    """By time, each as one number, which sorts several times as fast as a tuple: the moment, below it the change.
+
+    Who ends goes before who begins: an exec is both.
+    """
     steps = [begin << 64 | _NOTHING + size for begin, _, size, _ in lives]
     steps += [end << 64 | _NOTHING - size for _, end, size, _ in lives]
     steps.sort()
-    sums = accumulate((step & _CHANGE) - _NOTHING for step in steps)
-    return [(step >> 64, total) for step, total in zip(steps, sums, strict=True)]
+    return steps
 
 
 def _lives(root: ProcessNode) -> list[Life]:
