@@ -19,6 +19,7 @@ from pytest_ptreetime.options.values import parse_least_seconds, parse_natural, 
 from pytest_ptreetime.recording.recording import Recording
 from pytest_ptreetime.reports.process_tables import aggregate_table
 from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
+from pytest_ptreetime.system.garbage_collection import without_collector
 from pytest_ptreetime.system.untrusted_text import shown
 from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 from pytest_ptreetime.wording.outside import outside_in_words
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@without_collector()  # the process ends soon
 def run(options: argparse.Namespace) -> int:
     _check(options)
     recordings = [Recording.load(path) for path in options.paths]

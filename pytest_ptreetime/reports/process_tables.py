@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from tabulate import tabulate
 
@@ -42,7 +43,7 @@ def aggregate_table(roots: Iterable[ProcessNode], *, width: int = 80) -> str:
             if row is None:
                 row = sums[node.name, depth] = no_sums()
             node.add_metrics(row)
-            waiting += [(child, depth + 1) for child in reversed(node.children)]
+            waiting.extend(zip(reversed(node.children), repeat(depth + 1)))
     rows = [(f"{name} @ {depth}", row[PLACES["count"]], known_sums(row)) for (name, depth), row in sums.items()]
     rows.sort(key=lambda row: row[2]["wall"], reverse=True)
     figures = [[*(seconds(values.get(metric)) for metric in _AGGREGATED), str(count)] for _, count, values in rows]

@@ -31,10 +31,10 @@ class UserEvents:
                 self._root_parent_pid = parent_pid
             return parent_pid == self._root_parent_pid
         forker = node.parent
-        if forker is None or _has_ended(forker):
-            return True  # it is an orphan, and anybody's child
-        # The second: who forks with CLONE_PARENT makes a child of its own parent.
-        return parent_pid == forker.pid or (forker.parent is not None and parent_pid == forker.parent.pid)
+        if forker is None or parent_pid == forker.pid:
+            return True
+        # Who forks with CLONE_PARENT makes a child of its own parent; an orphan is anybody's child.
+        return (forker.parent is not None and parent_pid == forker.parent.pid) or _has_ended(forker)
 
     def starts_twice(self, node: ProcessNode) -> None:
         """A second program has told that it is the one of ``node``: nothing of its lags is known."""

@@ -30,7 +30,7 @@ def outside_in_words(trees: Sequence[ProcessTree]) -> list[str]:
             sockets[process.name] = process.socket if process.socket is not None else sockets.get(process.name)
         for name, seconds in of_tree.items():
             used.setdefault(name, []).append(seconds)
-    cpu = median([tree.cpu or 0.0 for tree in trees]) if trees else 0.0
+    cpu = median([tree.cpu or 0.0 for tree in trees]) if used else 0.0  # a sum over all nodes
     told = []
     for name, values in sorted(used.items(), key=lambda item: -median(item[1])):
         seconds, socket = median(values), sockets[name]
