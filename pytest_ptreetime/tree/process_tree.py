@@ -14,8 +14,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
-from itertools import tee
+from itertools import chain
 
 from pytest_ptreetime.errors import RecordingFailed
 from pytest_ptreetime.recording.event_order import in_order
@@ -189,18 +188,27 @@ def build_tree(
     :raises RecordingFailed: there are no events of any process.
     """
     with without_collector():
-        # Each copy reads on from the beginning; what it has read is kept for the next ones.
-        (ordered,) = tee(events if are_in_order else in_order(list(events)), 1)
-        start = next((event for event in copy(ordered) if isinstance(event, Start)), None)
-        root_pid = _guess_root(copy(ordered)) if start is None else start.root_pid
-        first_exec = next((event for event in copy(ordered) if type(event) is Exec and event.pid == root_pid), None)
+        rest = iter(events if are_in_order else in_order(list(events)))
+        seen: list[Event] = []
+
+        def from_the_beginning() -> Iterator[Event]:
+            yield from seen
+            for event in rest:
+                seen.append(event)
+                yield event
+
+        start = next((event for event in from_the_beginning() if isinstance(event, Start)), None)
+        root_pid = _guess_root(from_the_beginning()) if start is None else start.root_pid
+        execs = (event for event in from_the_beginning() if type(event) is Exec and event.pid == root_pid)
+        first_exec = next(execs, None)
+        kinds = map(type, from_the_beginning())
         builder = TreeBuilder(
             root_pid,
             None if first_exec is None else first_exec.time_ns,
-            next(copy(ordered)).time_ns if start is None else start.time_ns,
-            interposer_only=not any(type(event) is Create or type(event) is Exec for event in copy(ordered)),
+            next(from_the_beginning()).time_ns if start is None else start.time_ns,
+            interposer_only=not any(kind is Create or kind is Exec for kind in kinds),
         )
-        builder.take(ordered)
+        builder.take(chain(seen, rest))
         nodes = builder.finish()
     reasons = [*([incomplete_reason] if incomplete_reason else []), *builder.completeness.reasons()]
     started = None
