@@ -55,11 +55,11 @@ def analyse(directory: Path, reports: list[str]) -> None:
     from pytest_ptreetime.reports import find_report, write_report
     from pytest_ptreetime.reports.results import from_recordings
 
-    totals, parents, path, identities = msgspec.msgpack.decode(
+    totals, parents, critical_path, identities = msgspec.msgpack.decode(
         (directory / "before").read_bytes(),
         type=tuple[dict[str, dict[str, float]], dict[str, str | None], list[str], dict[str, Identity]],
     )
-    before = Profile(totals, parents, critical_path=path, identities=identities)
+    before = Profile(totals, parents, critical_path=critical_path, identities=identities)
     at_first = peak_bytes()
     seconds: dict[str, float] = {}
     cpu: dict[str, float] = {}
