@@ -47,7 +47,7 @@ C_CHANGES = (
         "costlier optimisation",
         "sed -i s/-O1/-O2/ Makefile",
         "slower",
-        r"^cc1 src/parse\.c: (cpu|user) (\+|x).*because its command has -O2 instead of -O1 \(as 11 more\)",
+        r"^cc1 src/\w+(/\w+)?\.c: (cpu|user) (\+|x).*because its command has -O2 instead of -O1 \(as 11 more\)",
         rounds=5,
         blames=r"/(cc1|as)\[|^\(",
     ),

@@ -84,7 +84,7 @@ def pytest_ptreetime_reports():
 def test_lnt_report(project: Project) -> None:
     project.hook("def pytest_ptreetime_lnt_report(report): report['Machine']['Info']['room'] = '7'\n")
     project.run("--ptreetime-lnt-report=lnt.json").assert_outcomes(passed=1)
-    assert json.loads((project.path / "lnt.json").read_text())["Machine"]["Info"] == {"room": "7"}
+    assert json.loads((project.path / "lnt.json").read_text())["Machine"]["Info"]["room"] == "7"
 
 
 def test_machine_info(project: Project) -> None:
