@@ -227,6 +227,8 @@ def _explain_wall_by_descendants(findings: Sequence[Finding], build: BuildChange
         if found is not None and position in walls:
             _explain_by_what_is_below(walls[position], float(wall[position]), found)
         causes = [one for one in own.get(position, ()) if one[1].explained_by is None]
+        if not causes:  # what is slower as all are makes what waits for it slower
+            causes = [one for one in own.get(position, ()) if one[1].explained_by == COMMON_KEY][:1]
         parent = int(build.parents[position])
         if parent < 0 or not (causes or found):
             continue
