@@ -49,7 +49,7 @@ C_CHANGES = (
         "slower",
         r"^cc1 src/\w+(/\w+)?\.c: (cpu|user|wall) (\+|x).*because its command has -O2 instead of -O1 \(as 11 more\)",
         rounds=5,
-        blames=r"/(cc1|as)\[|^\(",
+        blames=r"/(gcc|cc1|as)\[|^\(",
     ),
     Row(
         "costliest optimisation",
@@ -57,9 +57,9 @@ C_CHANGES = (
         "regression",
         r"^cc1 src/parse\.c: (cpu|user|wall) (\+|x).*because its command has -O3 instead of -O1 \(as 11 more\)",
         rounds=3,
-        blames=r"/(cc1|as)\[|^\(",
+        blames=r"/(gcc|cc1|as)\[|^\(",
     ),
-    Row("heavier header", HEAVIER_HEADER, "slower", rounds=3, blames=r"/cc1\[|^\("),
+    Row("heavier header", HEAVIER_HEADER, "slower", rounds=3, blames=r"/(gcc|cc1)\[|^\("),
     Row("cheaper optimisation", "sed -i s/-O1/-O0/ Makefile", "not worse", "12 x gcc, -O0 instead of -O1"),
     Row(
         "unit removed",
