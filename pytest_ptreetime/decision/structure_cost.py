@@ -220,7 +220,10 @@ def _collect_counts(changes: Mapping[int, CountChange], sides: Sides, found: _Fo
         members = _members(position, children)
         cost = sum(_cost_of_count(counted[member], sides) for member in members)
         costliest = max(members, key=lambda member: (sides.cpu_now[member], -member))
-        again = more and change.now >= 2 * change.before
+        asked = sides.identity(position).subject.startswith(
+            "-"
+        )  # no file: go asks its tools for -V=full, by chance twice
+        again = more and change.now >= 2 * change.before and not asked
         found.units.append(_Unit(change, members, cost, costliest, again=again))
 
 

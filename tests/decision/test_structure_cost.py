@@ -117,6 +117,15 @@ def test_unit_that_is_compiled_twice_fails_however_little_it_costs(cost: float) 
     )
 
 
+def test_compiler_that_is_asked_for_its_version_twice_has_compiled_nothing_twice() -> None:
+    def asked(count: int) -> dict[str, Any]:
+        return {"make/asm[-V=full]": {"count": count, "wall": 0.004 * count, "cpu": 0.004 * count, "parent": "make"}}
+
+    comparison = compared(build(asked(1)), build(asked(2)))
+    assert comparison.verdict != "regression"
+    assert comparison.findings == []
+
+
 def test_second_make_that_finds_all_done_costs_what_it_takes_itself() -> None:
     again = build()
     again.totals["make"] = {"count": 2.0, "wall": 3.0, "cpu": 0.062}
