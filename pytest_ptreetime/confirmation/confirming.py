@@ -83,8 +83,6 @@ def confirm(
                     if alone.decided is None:
                         on_suspect(alone.finding.label or alone.finding.key, number, len(suspects))
                         alone.look(look_number)
-            for alone in measured:
-                alone.end()
         except KeyboardInterrupt:
             result.interrupted = True
     result.outcomes = {alone.finding.key: alone.decided for alone in measured if alone.decided is not None}
@@ -116,7 +114,7 @@ class _Alone:
         self._seconds = 0.0
 
     def look(self, number: int) -> None:
-        """Measure as many pairs as the look with this number wants, and decide if they can."""
+        """Measure as many pairs as the look with this number wants, and decide if they can, or if it is the last."""
         if self._replays is None and self._is_late():
             self.decided = Confirmation("undecided", "the time budget was used up before its turn came")
             return
@@ -129,11 +127,6 @@ class _Alone:
             self._seconds += time.monotonic() - began
             if self.decided is not None:
                 self.decided.seconds = self._seconds
-
-    def end(self) -> None:
-        """No look is left: what is not decided stays so, unless instructions can be counted."""
-        if self.decided is None:
-            self._decide()
 
     def _measure(self, number: int) -> None:
         replays = self._opened()
@@ -150,7 +143,7 @@ class _Alone:
             alpha=spent_at(number, self._alpha),
             claimed=self.finding.q_value <= ERROR,
         )
-        if self._estimate.verdict is not None:
+        if self._estimate.verdict is not None or number == len(LOOKS) - 1:
             self._decide()
 
     def _opened(self) -> Replayer:

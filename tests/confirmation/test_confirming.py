@@ -89,6 +89,7 @@ def test_suspects_when_two_are_hard_to_decide_both_have_a_first_look_before_the_
     assert turns[:2] == [1, 2]
     assert len(done.outcomes) == 2
     assert all(len(outcome.after) >= 2 for outcome in done.outcomes.values())
+    assert all(outcome.seconds > 0 for outcome in done.outcomes.values())
 
 
 @ONLY_LINUX
