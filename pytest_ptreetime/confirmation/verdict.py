@@ -66,5 +66,4 @@ def _explain_by(cause: Finding, comparison: Comparison) -> None:
 
 
 def _rank(finding: Finding) -> tuple[bool, bool, bool, float]:
-    confirmed = finding.confirmation is not None and finding.confirmation.outcome == "confirmed"
-    return not finding.is_cause, not finding.is_worse, not confirmed, -(finding.part or 0.0)
+    return not finding.is_cause, not finding.is_worse, not finding.is_confirmed, -(finding.part or 0.0)

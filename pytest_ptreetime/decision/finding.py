@@ -186,6 +186,11 @@ class Finding(msgspec.Struct):
         return self.explained_by is None
 
     @property
+    def is_confirmed(self) -> bool:
+        """Its process was measured alone, and did change."""
+        return self.confirmation is not None and self.confirmation.outcome == "confirmed"
+
+    @property
     def is_worse(self) -> bool:
         """It fails a build: slower, or more work."""
         return (

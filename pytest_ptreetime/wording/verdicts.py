@@ -16,6 +16,8 @@ __all__ = ["comparison_sentence"]
 #: Programs of one kind are told together where the costliest is a smaller part of the build, or of all of them.
 SMALL_PART = 0.01
 SMALL_AMONG_ALL = 0.2
+#: The kinds of finding that rest on times, which noise can forge.
+BY_TIMES = ("regression", "improvement")
 
 
 def comparison_sentence(comparison: Comparison, room: int | None = None) -> str:
@@ -64,10 +66,15 @@ def _with_others(findings: Sequence[Finding], room: int | None) -> str:
 
 
 def _leading(findings: Sequence[Finding]) -> Finding:
-    """The first, or the first of many of one program that together are a larger part of the build."""
+    """The first, or the first of many of one program that together are a larger part of the build.
+
+    What was confirmed goes before times of which the replays did not make sure.
+    """
     first = findings[0]
     if first.waited is not None or first.key == COMMON_KEY:
         return first
+    if first.is_confirmed:
+        findings = [finding for finding in findings if finding.is_confirmed or finding.kind not in BY_TIMES]
     together: dict[tuple[str, str], float] = {}
     for finding in findings:
         group = finding.kind, finding.program

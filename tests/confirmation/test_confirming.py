@@ -133,16 +133,20 @@ def test_ctrl_c_when_suspects_are_left_tells_what_is_known(
 ) -> None:
     before = BusyBuild.made(tmp_path / "before", programs, WORK)
     after = BusyBuild.made(tmp_path / "after", programs, {**WORK, "b": 12_000, "c": 12_000})
-    shown = Replayer.open
+    counted, measured = confirming.count, Replayer.cpu
+    decided: list[bool] = []
 
-    def press(*arguments: Any, **more: Any) -> None:
-        if pressed:
+    def count(*arguments: Any) -> Any:
+        decided.append(True)
+        return counted(*arguments)
+
+    def press(*arguments: Any) -> float:
+        if decided:
             signal.raise_signal(signal.SIGINT)
-        pressed.append(True)
-        shown(*arguments, **more)
+        return measured(*arguments)
 
-    pressed: list[bool] = []
-    monkeypatch.setattr(Replayer, "open", press)
+    monkeypatch.setattr(confirming, "count", count)
+    monkeypatch.setattr(Replayer, "cpu", press)
     assert ab(before, after) == 130
     told = " ".join(capsys.readouterr().out.split())
     assert "confirmed by" in told
@@ -193,6 +197,14 @@ def test_finding_when_refuted_is_gone_with_all_that_it_explained() -> None:
     assert any(
         note.startswith("cc1: cpu +10.0 % by the rounds, refuted by 10 replays") for note in notes_in_words(result)
     )
+
+
+def test_finding_that_is_confirmed_is_told_before_a_larger_one_that_is_not() -> None:
+    result = compared(found("cc1"), found("ld", part=0.04))
+    apply(result, suspects_of(result), Confirmed({"ld": outcome_of("confirmed")}))
+    assert result.sentence.startswith("ld: cpu +6.0 %")
+    assert "confirmed by 10 replays" in result.sentence
+    assert result.sentence.endswith("(and 1 other cause)")
 
 
 def test_verdict_when_all_is_refuted_is_ok() -> None:
