@@ -36,8 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--slow", action="store_true", help="run the tests marked slow too (they build and install packages)"
     )
     parser.addoption("--fast", action="store_true", help="leave out the tests that start processes or take seconds")
-    parser.addoption("--second-try", action="store_true", help="list what passes as passed on the second try")
-    parser.addoption("--not-tested", metavar="FILE", help="list the lines of FILE as not tested")
+    parser.addoption("--try", dest="which_try", metavar="second", help="note what passes as passed on this try")
+    parser.addoption("--notes", metavar="FILE", help="notes of CI: a line each, shown before the closing line")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,9 +85,12 @@ class NoProcesses:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """What a reader of CI's last lines must not miss, before pytest's closing line."""
-    if config.getoption("--second-try"):
-        for report in terminalreporter.getreports("passed"):
-            terminalreporter.write_line(f"passed on the second try: {report.nodeid}", yellow=True)
-    if file := config.getoption("--not-tested"):
-        for line in Path(file).read_text(encoding="utf-8").splitlines():
-            terminalreporter.write_line(line, yellow=True)
+    notes = config.getoption("--notes")
+    if notes is None:
+        return
+    if which := config.getoption("which_try"):
+        with Path(notes).open("a", encoding="utf-8") as file:
+            for report in terminalreporter.getreports("passed"):
+                file.write(f"passed on the {which} try: {report.nodeid}\n")
+    for line in Path(notes).read_text(encoding="utf-8").splitlines():
+        terminalreporter.write_line(line, yellow=True)

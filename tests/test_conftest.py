@@ -35,18 +35,27 @@ def test_fast_leaves_out_what_starts_a_process_or_takes_seconds(suite: pytest.Py
     run(suite, "-k", "not wrong").assert_outcomes(passed=4)
 
 
-def test_second_try_names_what_passes_before_the_closing_line(
+def test_later_tries_name_what_passes_before_the_closing_line(
     suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes = suite.path / "notes"
     notes.write_text("not tested: what needs chromium, which can't be installed\n")
-    first = run(suite, f"--not-tested={notes}")
-    first.assert_outcomes(passed=4, failed=1)
+    suite.makepyfile(
+        test_late="""
+        import os
+        def test_late(): assert os.environ.get("LATE")
+        """
+    )
+    first = run(suite, f"--notes={notes}")
+    first.assert_outcomes(passed=4, failed=2)
     assert "second try" not in first.stdout.str()
     monkeypatch.setenv("RIGHT", "1")
-    lines = run(suite, "--second-try", "--last-failed", f"--not-tested={notes}").outlines
-    assert lines[-3:-1] == [
-        "passed on the second try: test_it.py::test_wrong",
+    run(suite, "--try=second", "--last-failed", f"--notes={notes}").assert_outcomes(passed=1, failed=1)
+    monkeypatch.setenv("LATE", "1")
+    lines = run(suite, "--try=third", "--last-failed", f"--notes={notes}").outlines
+    assert lines[-4:-1] == [
         "not tested: what needs chromium, which can't be installed",
+        "passed on the second try: test_it.py::test_wrong",
+        "passed on the third try: test_late.py::test_late",
     ]
     assert "1 passed" in lines[-1]
