@@ -15,6 +15,7 @@ from trap_programs import Programs
 from pytest_ptreetime.cli import main
 from pytest_ptreetime.confirmation import confirming, sequential
 from pytest_ptreetime.confirmation.confirming import Confirmed, suspects_of
+from pytest_ptreetime.confirmation.counting import count
 from pytest_ptreetime.confirmation.replaying import Replayer
 from pytest_ptreetime.confirmation.verdict import apply
 from pytest_ptreetime.decision.finding import BUILD_KEY, Comparison, Confirmation, Finding
@@ -133,19 +134,19 @@ def test_ctrl_c_when_suspects_are_left_tells_what_is_known(
 ) -> None:
     before = BusyBuild.made(tmp_path / "before", programs, WORK)
     after = BusyBuild.made(tmp_path / "after", programs, {**WORK, "b": 12_000, "c": 12_000})
-    counted, measured = confirming.count, Replayer.cpu
+    measured = Replayer.cpu
     decided: list[bool] = []
 
-    def count(*arguments: Any) -> Any:
+    def count_once(*arguments: Any) -> Any:
         decided.append(True)
-        return counted(*arguments)
+        return count(*arguments)
 
     def press(*arguments: Any) -> float:
         if decided:
             signal.raise_signal(signal.SIGINT)
         return measured(*arguments)
 
-    monkeypatch.setattr(confirming, "count", count)
+    monkeypatch.setattr(confirming, "count", count_once)
     monkeypatch.setattr(Replayer, "cpu", press)
     assert ab(before, after) == 130
     told = " ".join(capsys.readouterr().out.split())
