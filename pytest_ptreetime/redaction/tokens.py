@@ -56,7 +56,7 @@ _LEAST_OF_ONE_CASE = (
     26  # letters of one case and digits, which are no hash; chance makes 0.4 runs of them for each letter
 )
 _LEAST_RUNS_OF_ONE_CASE = 0.3
-_HEX = re.compile(r"[0-9a-fA-F]+")
+_HASH = re.compile(r"[0-9a-fA-F]+|[0-9a-df-np-sv-z]+")  # hexadecimal, or in the base 32 of Nix
 
 _ECHO = r"""\b(?:echo|printf)[ ](?:-n[ ]|["']?%s(?:\\n)?["']?[ ])?"""
 _AROUND = tuple(
@@ -106,7 +106,7 @@ def _is_random(word: str) -> bool:
     if any(run.isupper() for run in runs) and longest:
         return length >= (20 if match[1] else 24) and len(runs) >= _LEAST_RUNS * length
     return (
-        length >= _LEAST_OF_ONE_CASE and len(runs) >= _LEAST_RUNS_OF_ONE_CASE * length and not _HEX.fullmatch(match[2])
+        length >= _LEAST_OF_ONE_CASE and len(runs) >= _LEAST_RUNS_OF_ONE_CASE * length and not _HASH.fullmatch(match[2])
     )
 
 
