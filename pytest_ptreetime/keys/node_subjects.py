@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pytest_ptreetime.keys.arguments import ArgumentNormalizer, printable
@@ -20,6 +21,7 @@ _Command = tuple[str, bytes | None, tuple[bytes, ...]]  # a name, the directory,
 MOST_WORDS = 4_000
 LONGEST_WORD = 2_000
 MOST_LEVELS = 16  # of programs that work on what their parent works on
+_PID = re.compile(r"(?<!\d)\d{3,7}(?!\d)")  # fewer digits are a version or an amount too often
 
 
 class NodeSubjects:
@@ -186,7 +188,7 @@ class NodeSubjects:
             return ()
         cwd = decoded.cwd(node)
         begin = self._begin(decoded.names[node], args)
-        words = normalizer.arguments(cwd, args[begin : begin + MOST_WORDS])
+        words = _without_own_pids(node, normalizer.arguments(cwd, args[begin : begin + MOST_WORDS]))
         if max(map(len, words), default=0) > LONGEST_WORD:
             words = [word[:LONGEST_WORD] for word in words]
         program = decoded[args[begin - 1]]
@@ -199,3 +201,15 @@ class NodeSubjects:
         """Where the arguments begin that a program was given: a script's own name comes after its interpreter's."""
         decoded = self._decoded
         return 2 if len(args) > 1 and decoded[args[1]].endswith(name) and not decoded[args[0]].endswith(name) else 1
+
+
+def _without_own_pids(node: ProcessNode, words: Sequence[str]) -> Sequence[str]:
+    """``*`` for the number of the process or of one above it: ``conf$$.file``, ``--parent=$$``."""
+    if not any(map(_PID.search, words)):
+        return words
+    pids: set[str] = set()
+    above: ProcessNode | None = node
+    while above is not None:
+        pids.add(str(above.pid))
+        above = above.parent
+    return [_PID.sub(lambda number: "*" if number[0] in pids else number[0], word) for word in words]

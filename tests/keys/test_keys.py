@@ -34,6 +34,20 @@ def keys(simulation: Simulation) -> list[str]:
     return [node.key for node in build_tree(simulation.end())]
 
 
+def test_command_has_a_star_for_the_number_of_the_process_and_of_those_above_it() -> None:
+    """``$$`` in a container is small, and no other build has that number."""
+
+    def words(shell: int) -> tuple[str, ...]:
+        simulation = Simulation().start().create(shell).exec(shell, b"sh", b"x.sh")
+        own = b"--pid=%d" % (shell + 1)
+        simulation.run(shell + 1, b"cp", b"a", b"conf%d.file" % shell, own, b"-l559x", b"-b1000559", parent=shell)
+        tree = build_tree(simulation.exit(shell).end())
+        return Keyer().named(tree)[1][tree.find(name="cp")[0].key].words
+
+    assert words(588) == ("a", "conf*.file", "--pid=*", "-l559x", "-b1000559")
+    assert words(120) == words(588)
+
+
 class TestPaths:
     def test_key_is_the_names_from_the_root_and_the_own_arguments(self) -> None:
         simulation = Simulation().start().create(1).exec(1, b"gcc", b"-c", b"a.c").run(2, b"cc1", b"a.c", parent=1)
