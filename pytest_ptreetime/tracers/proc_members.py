@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ def members(entry: bytes | None, root_pid: int) -> set[int]:
 
 
 def _members(entry: bytes | None, root_pid: int) -> list[Seen]:
+    """Each after the one that started it: a shell that is killed first does not see its command killed."""
     living = {seen.pid: seen for seen in processes()}
     found = {pid for pid in living if pid == root_pid or (entry is not None and _has_entry(pid, entry))}
     grew = True
@@ -44,7 +45,14 @@ def _members(entry: bytes | None, root_pid: int) -> list[Seen]:
         found |= more
         grew = bool(more)
     found.discard(os.getpid())
-    return [living[pid] for pid in found]
+    return sorted((living[pid] for pid in found), key=lambda seen: _levels_above(seen, living))
+
+
+def _levels_above(seen: Seen, living: Mapping[int, Seen]) -> int:
+    levels = 0
+    while (parent := living.get(seen.parent)) is not None and levels < len(living):  # /proc is not read at one moment
+        seen, levels = parent, levels + 1
+    return levels
 
 
 def end_members(entry: bytes | None, root_pid: int, seconds: float) -> set[int]:

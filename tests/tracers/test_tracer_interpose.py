@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -430,6 +431,17 @@ def test_members_are_found_by_their_environment_and_their_parents() -> None:
         process.communicate()
     assert left == set()
     assert process.returncode == -signal.SIGKILL
+
+
+def test_shells_do_not_see_that_their_commands_are_killed(tmp_path: Path) -> None:
+    script = "sleep 1000; echo seen >>seen"
+    nested = f"sh -c '{script}; :'; echo seen >>seen"
+    for _ in range(20):
+        with subprocess.Popen(["sh", "-c", nested], cwd=tmp_path) as process:
+            while len(members(None, process.pid)) < 3:
+                time.sleep(0.001)
+            assert end_members(None, process.pid, 10) == set()
+    assert not (tmp_path / "seen").exists()
 
 
 def test_process_that_has_the_number_of_one_that_was_looked_at_is_not_killed_for_it() -> None:
