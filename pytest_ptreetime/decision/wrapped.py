@@ -3,12 +3,15 @@
 fakeroot loads a library into each process below it; strace and proot stop each at its system calls. So everything below
 takes longer, small processes by the larger part, and none of them is the cause. A change of one process is left to the
 wrapper where most of the others below it moved in the same direction and this one is not out of line with them. It is
-then a part of the row of the build as a whole, which is judged as always and names the wrapper. Below ``nice``, which
-does nothing to them, the others move to neither side, and each process answers for itself.
+then a part of the row of the build as a whole, which is judged as always and names the wrapper. So is what changed for
+the most part by the shift that the others share, where the wrapper is a cause of the build's change: a long process
+loses less by it than short ones, and has not improved. Below ``nice``, which does nothing to them, the others move to
+neither side, and each process answers for itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -29,6 +32,8 @@ MOST_OTHERS = 0.75
 MOST_UNFOUND = 2 / 3
 #: Out of line is what moved by more than this many times as much as nine in ten of the others.
 OUT_OF_LINE = 2.0
+#: So much of a change has to be there before the shift of all is taken out (in logarithms).
+LEAST_MEASURED = 0.5
 #: The wrapper's own processor time is the cause of the build's change from this part of it on.
 ACCOUNTED = 0.3
 
@@ -50,6 +55,7 @@ def leave_to_wrappers(
     if not wrappers:
         return list(findings), []
     below, tops = _below(wrappers, panel)
+    paid = any(_pays_for(finding, wrappers.values()) for finding in findings if finding.key == BUILD_KEY)
     kept, left = [], []
     for finding in findings:
         if finding.metric not in effects or finding.kind not in ("regression", "improvement"):
@@ -59,6 +65,9 @@ def leave_to_wrappers(
         whole, position = finding.key in (BUILD_KEY, COMMON_KEY), index.get(finding.key, -1)
         if not whole and (position not in below or suspects[position]):
             kept.append(finding)
+            continue
+        if paid and not whole and _is_mostly_shift(finding):
+            left.append(finding)
             continue
         found = {index.get(f.key, -1) for f in findings if f.metric == finding.metric and f.kind == finding.kind}
         others = [n for n in of_metric if n in below and not suspects[n] and n != position]
@@ -105,6 +114,12 @@ def _all_moved(others: Sequence[float], unfound: Sequence[float]) -> bool:
         len(moves) >= FEWEST_OTHERS and sum(move > 0 for move in moves) >= part * len(moves)
         for moves, part in ((others, MOST_OTHERS), (unfound, MOST_UNFOUND))
     )
+
+
+def _is_mostly_shift(finding: Finding) -> bool:
+    """Whether less than half of a change was measured: the rest is the shift of all, which was taken out."""
+    measured, change = (math.log(x / finding.baseline) for x in (finding.measured or finding.current, finding.current))
+    return measured / change < LEAST_MEASURED
 
 
 def _nine_tenths(effects: Iterable[float]) -> float:

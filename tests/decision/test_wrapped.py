@@ -100,3 +100,30 @@ def test_script_that_no_longer_becomes_its_last_command_is_not_slower() -> None:
     for before, now in ((becomes, waits), (waits, becomes), (becomes, later)):
         assert not compare([before], now).findings
         assert not compare([before], now, paired=True).findings
+
+
+def test_long_process_that_loses_less_by_a_costly_wrapper_than_short_ones_has_not_improved() -> None:
+    def rounds(seed: int, *, wrapped: bool) -> list[Profile]:
+        draw = random.Random(seed)
+        return [one_round(draw, wrapped=wrapped) for _ in range(ROUNDS)]
+
+    def one_round(draw: random.Random, *, wrapped: bool) -> Profile:
+        lengths = {"make/cc1[long.c]": 0.4} | {f"make/cc1[{number}.c]": 0.05 for number in range(FILES)}
+        totals = {"make": {"count": 1.0, "cpu": 0.02, "wall": 3.0 if wrapped else 0.5}}
+        for key, seconds in lengths.items():
+            slower = 1.0 if not wrapped else 3.5 if "long" in key else 7.0
+            wall = seconds * slower * draw.gauss(1, 0.02)
+            totals[key] = {
+                "count": 1.0,
+                "cpu": seconds * (1.0 if not wrapped else 1.1 if "long" in key else 1.75),
+                "wall": wall,
+            }
+        parents: dict[str, str | None] = {"make": None} | dict.fromkeys(lengths, "make")
+        if wrapped:
+            totals["proot[make]"] = {"count": 1.0, "cpu": 1.2, "wall": 3.0}
+            parents |= {"make": "proot[make]", "proot[make]": None}
+        return Profile(totals, parents)
+
+    comparison = compare([rounds(1, wrapped=False)], rounds(2, wrapped=True))
+    assert "proot" in comparison.sentence
+    assert {cause.key for cause in comparison.causes} <= {"(the build)", "(every process)"}
