@@ -3,10 +3,10 @@
 fakeroot loads a library into each process below it; strace and proot stop each at its system calls. So everything below
 takes longer, small processes by the larger part, and none of them is the cause. A change of one process is left to the
 wrapper where most of the others below it moved in the same direction and this one is not out of line with them. It is
-then a part of the row of the build as a whole, which is judged as always and names the wrapper. So is what changed for
-the most part by the shift that the others share, where the wrapper is a cause of the build's change: a long process
-loses less by it than short ones, and has not improved. Below ``nice``, which does nothing to them, the others move to
-neither side, and each process answers for itself.
+then a part of the row of the build as a whole, which is judged as always and names the wrapper. Where the wrapper's
+own work is a large part of the build, and everything moved, nothing below it is judged by its times: each process pays
+by what it does, a long one less than short ones. Below ``nice``, which does nothing to them, the others move to neither
+side, and each process answers for itself.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ MOST_OTHERS = 0.75
 MOST_UNFOUND = 2 / 3
 #: Out of line is what moved by more than this many times as much as nine in ten of the others.
 OUT_OF_LINE = 2.0
-#: So much of a change has to be there before the shift of all is taken out (in logarithms).
-LEAST_MEASURED = 0.5
+#: A wrapper is dear from this part of the build's processor time on, a shift of all sizeable from this logarithm on.
+DEAR = 0.2
+SIZEABLE_SHIFT = 0.1
 #: The wrapper's own processor time is the cause of the build's change from this part of it on.
 ACCOUNTED = 0.3
 
@@ -55,7 +56,7 @@ def leave_to_wrappers(
     if not wrappers:
         return list(findings), []
     below, tops = _below(wrappers, panel)
-    paid = any(_pays_for(finding, wrappers.values()) for finding in findings if finding.key == BUILD_KEY)
+    dear = sum(finding.part or 0.0 for finding in wrappers.values()) >= DEAR
     kept, left = [], []
     for finding in findings:
         if finding.metric not in effects or finding.kind not in ("regression", "improvement"):
@@ -66,7 +67,7 @@ def leave_to_wrappers(
         if not whole and (position not in below or suspects[position]):
             kept.append(finding)
             continue
-        if paid and not whole and _is_mostly_shift(finding):
+        if dear and not whole and _shift(finding) >= SIZEABLE_SHIFT:
             left.append(finding)
             continue
         found = {index.get(f.key, -1) for f in findings if f.metric == finding.metric and f.kind == finding.kind}
@@ -116,10 +117,9 @@ def _all_moved(others: Sequence[float], unfound: Sequence[float]) -> bool:
     )
 
 
-def _is_mostly_shift(finding: Finding) -> bool:
-    """Whether less than half of a change was measured: the rest is the shift of all, which was taken out."""
-    measured, change = (math.log(x / finding.baseline) for x in (finding.measured or finding.current, finding.current))
-    return measured / change < LEAST_MEASURED
+def _shift(finding: Finding) -> float:
+    """What was taken out of the measurement as the shift of all, as a logarithm."""
+    return abs(math.log((finding.measured or finding.current) / finding.current)) if finding.current > 0 else 0.0
 
 
 def _nine_tenths(effects: Iterable[float]) -> float:
