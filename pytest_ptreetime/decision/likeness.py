@@ -93,7 +93,7 @@ class Likeness:
             return 1.0
         ours, of_ours = self._known.get(one.words) or self._weighed(one.words)
         theirs, of_theirs = self._known.get(other.words) or self._weighed(other.words)
-        common = self._sum(ours & theirs)
+        common = fsum(map(self._weights.__getitem__, ours & theirs))  # exact, in whichever order a set has them
         return common / (of_ours + of_theirs - common)
 
     def rare_features(self, node: Node) -> set[str]:
@@ -114,13 +114,10 @@ class Likeness:
 
     def _weighed(self, words: tuple[str, ...]) -> tuple[frozenset[str], float]:
         features = frozenset(chain.from_iterable(map(_features_of_argument, words)))
-        known = self._known[words] = features, self._sum(features)
-        return known
-
-    def _sum(self, features: frozenset[str]) -> float:
         weights = self._weights
-        # exact, so that it is the same in whichever order a set has them
-        return fsum([weights.get(feature) or self._weight(feature) for feature in features])
+        known = features, fsum([weights.get(feature) or self._weight(feature) for feature in features])
+        self._known[words] = known
+        return known
 
     def _weight(self, feature: str) -> float:
         left, right = self._frequency_left.get(feature, 0), self._frequency_right.get(feature, 0)

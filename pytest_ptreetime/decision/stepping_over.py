@@ -108,7 +108,7 @@ def _candidates(left: _Pool, right: _Pool, scores: _Scores, order: _Order) -> It
     if len(left) * len(right) <= ALL_WITH_ALL:
         yield from repeat(range(len(right)), len(left))
         return
-    likeness = scores.likeness
+    likeness, size = scores.likeness, len(right)
     of_step: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     of_shape: defaultdict[str, list[int]] = defaultdict(list)
     of_feature: defaultdict[str, list[int]] = defaultdict(list)
@@ -124,7 +124,11 @@ def _candidates(left: _Pool, right: _Pool, scores: _Scores, order: _Order) -> It
     for node, level in left:
         found = set(of_step.get((node.name, node.tail), ())[:20])
         shared = Counter(chain.from_iterable(of_feature[feature] for feature in likeness.rare_features(node)))
-        found.update(shared if len(shared) <= 8 else sorted(shared, key=lambda j: (-shared[j], j))[:8])
+        if len(shared) > 8:  # what shares most; as one number each, of which the position is the rest
+            shared_most = sorted([number * size - j for j, number in shared.items()], reverse=True)[:8]
+            found.update(-number % size for number in shared_most)
+        else:
+            found.update(shared)
         found.update(place[above] for above in order.above_partners_of(node) if above in place)
         if level == 0:
             found.update(children if few else of_shape.get(node.shape, ())[:4])
