@@ -18,8 +18,10 @@ _DIRECTORIES = re.compile(r"(?<![\w.…-])[^\s\[\]'\"=]*/(?=[^\s/\[\]])")
 
 
 def without_path(key: str) -> str:
-    """``cc1[src/lvm.c]`` of ``make/gcc/cc1[src/lvm.c]``."""
+    """``cc1[src/lvm.c]`` of ``make/gcc/cc1[src/lvm.c]``; a label, ``cc1 src/lvm.c``, has no such path."""
     path, bracket, arguments = key.partition("[")
+    if not bracket and " " in key:
+        return key
     return path.rpartition("/")[2] + bracket + arguments
 
 

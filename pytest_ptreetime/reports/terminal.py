@@ -193,8 +193,6 @@ def _background(measurement: Measurement) -> list[str]:
         lines += [*notes_in_words(comparison), *certainty(comparison)]
         if measurement.baseline_source is not None:
             lines.append(f"compared with {measurement.baseline_source}")
-    if measurement.tracer_explained:
-        lines.append(f"traced by {measurement.tracer_explained}")
     return [*lines, *bounds_in_words(measurement.tree)]
 
 
@@ -213,6 +211,7 @@ def _machine(session: SessionResult, width: int) -> str:
         f"machine {session.machine}: {host.cpu_count} x {host.cpu_model}, {amount(host.memory_bytes, 'B')}",
         f"{host.os}, {host.kernel}",
         *(f"{key}: {value}" for key, value in session.machine_info.items()),
+        *dict.fromkeys(f"traced by {m.tracer_explained}" for m in session.measurements if m.tracer_explained != m.tracer),
     ]
     if session.commit is not None:
         facts.append(f"commit {session.commit}")

@@ -123,7 +123,7 @@ def certainty(comparison: Comparison) -> list[str]:
         )
     elif comparison.causes:
         lines.append("The numbers of processes are exact: no noise is involved.")
-    if comparison.power is not None and comparison.verdict != "ok":  # its sentence tells it
+    if comparison.power is not None and comparison.verdict != "ok" and "little-data" not in told:  # which tell it
         lines.append(power_sentence(comparison.power))
     return [shown(line) for line in lines]
 
