@@ -50,6 +50,19 @@ def test_first_screen_has_verdict_figures_findings_and_both_timelines(opened: Op
         assert bottom_of(page, selector) <= WINDOW["height"], selector
 
 
+def test_first_screen_has_both_timelines_beside_long_names_and_many_lanes(browser: Any, tmp_path: Path) -> None:
+    sources = [f"source/networking/transport/connection_pool_{n}.c" for n in range(72)]
+    changed = compared_sides(sources, [*sources, "source/new.c"], slow=dict.fromkeys(sources[:9], 4.0))
+    opened = Opened(
+        browser, write_report(find_report("html"), session(changed), tmp_path / "report.html"), viewport=WINDOW
+    )
+    page = opened.ready()
+    for selector in ("table.build", ".findings", ".lanes.before canvas", ".lanes.now canvas"):
+        assert bottom_of(page, selector) <= WINDOW["height"], selector
+    page.close()
+    assert opened.complaints == []
+
+
 def test_title_has_the_verdict_and_its_cause(opened: Opened) -> None:
     assert opened.ready().title() == f"regression: cc1 {SLOW} - test_build.test_clean_build"
 
@@ -261,6 +274,20 @@ def test_paper_has_both_timelines_and_all_columns(opened: Opened) -> None:
         "section:not([hidden]) table", f"found => found.filter((t) => t.getBoundingClientRect().right > {width}).length"
     )
     assert cut == 0
+
+
+def test_paper_has_the_lanes_that_the_screen_has_no_room_for(browser: Any, path: Path) -> None:
+    opened = Opened(browser, path, viewport={"width": 1040, "height": 500})
+    page = opened.ready()
+    height = "() => document.querySelector('.lanes.before').clientHeight"
+    on_screen = page.evaluate(height)
+    assert on_screen < page.evaluate("() => document.querySelector('.lanes.before').scrollHeight")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    on_paper = page.evaluate(height)
+    assert on_paper == page.evaluate("() => document.querySelector('.lanes.before').scrollHeight")
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(height) == on_screen
+    page.close()
 
 
 def test_paper_of_a_dark_page_is_light(browser: Any, path: Path) -> None:

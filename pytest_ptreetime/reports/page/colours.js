@@ -17,13 +17,18 @@ class Colouring {
   constructor(sides, diff) {
     this.sides = sides;
     this.strings = sides[0].strings;
-    this.changes = new Map(diff.map((row) => [row.key, changeClass(row)]));
-    this.schemes = { tool: this.ranked("name"), directory: this.ranked("directory"), change: null };
+    this.diff = diff;
+    this.ranks = {}; // by column, worked out when it is first asked for
     this.choose("tool");
   }
 
   // The texts that use the processor most get a colour each.
-  ranked(column) {
+  ranked(scheme) {
+    const column = scheme === "directory" ? "directory" : "name";
+    return (this.ranks[column] ??= this.rank(column));
+  }
+
+  rank(column) {
     const sums = new Map();
     let whole = 0;
     const now = this.sides.at(-1);
@@ -59,17 +64,23 @@ class Colouring {
   }
 
   ofText(key, text) {
-    if (this.scheme === "change") return `change-${this.changes.get(key) ?? "same"}`;
-    return this.schemes[this.scheme].colours.get(text) ?? `bar-${OTHERS}`;
+    if (this.scheme === "change") return this.ofChange(key);
+    return this.ranked(this.scheme).colours.get(text) ?? `bar-${OTHERS}`;
   }
 
-  ofNode(key) {
-    if (this.scheme === "change") return this.ofText(key);
-    return this.schemes.tool.byText.get(shortOf(key).split(" ")[0]) ?? `bar-${OTHERS}`;
+  ofChange(key) {
+    this.changes ??= new Map(this.diff.map((row) => [row.key, changeClass(row)]));
+    return `change-${this.changes.get(key) ?? "same"}`;
+  }
+
+  ofNode(key, scheme) {
+    if (scheme === "change") return this.ofChange(key);
+    return this.ranked("tool").byText.get(shortOf(key).split(" ")[0]) ?? `bar-${OTHERS}`;
   }
 
   legend() {
-    const { entries } = this.schemes[this.scheme] ?? { entries: CHANGES.map(({ name, text }) => ({ colour: `change-${name}`, text })) };
+    const changes = CHANGES.map(({ name, text }) => ({ colour: `change-${name}`, text }));
+    const entries = this.scheme === "change" ? changes : this.ranked(this.scheme).entries;
     return entries.map(({ colour, text, share }) =>
       element("span", {}, element("i", { class: colour }), share === undefined ? text : `${text} ${partOf(share)}`),
     );

@@ -19,8 +19,15 @@ async function embedded(id) {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).json();
+  const inflating = new DecompressionStream("deflate");
+  const writer = inflating.writable.getWriter();
+  writer.write(bytes);
+  writer.close();
+  const reader = inflating.readable.getReader();
+  const decoder = new TextDecoder();
+  let json = ""; // by hand: a Blob or a Response sends all of it through another of the browser's processes, and back
+  for (let part = await reader.read(); !part.done; part = await reader.read()) json += decoder.decode(part.value, { stream: true });
+  return JSON.parse(json);
 }
 
 const UNKNOWN = "–";
@@ -95,6 +102,8 @@ class Build {
     this.cpus = data.cpus;
     this.commands = null; // a string for each process, loaded after the first picture
     this.span = this.end.reduce((most, end) => Math.max(most, end), 1);
+    this.byStart = sortedBy(this.start);
+    this.byEnd = sortedBy(this.end);
     this.rowIndex = indexByRow(this);
     this.byKey = new Map(); // in preorder
     for (let i = 0; i < this.count; i++) {
@@ -191,11 +200,14 @@ function running(differences) {
   return sums;
 }
 
+function sortedBy(times) {
+  return Int32Array.from(times, (_, i) => i).sort((a, b) => times[a] - times[b]);
+}
+
 // Bars of one row never overlap, so that their starts and their ends are both sorted.
 function indexByRow(build) {
-  const order = Int32Array.from({ length: build.count }, (_, i) => i).sort((a, b) => build.start[a] - build.start[b]);
   const rows = Array.from({ length: build.rows }, () => []);
-  for (const index of order) rows[build.row[index]].push(index);
+  for (const index of build.byStart) rows[build.row[index]].push(index);
   return rows;
 }
 

@@ -5,10 +5,12 @@ const FRAME_HEIGHT = 20;
 const LEAST_FRAME = 0.0015; // of the whole width: about two pixels
 
 class Flame {
-  constructor(box, children, colouring, onJump) {
+  constructor(box, forest, compared, colouring, onJump) {
     this.box = box;
-    this.children = children;
+    this.forest = forest;
+    this.compared = compared;
     this.colouring = colouring;
+    this.scheme = compared ? "change" : "tool";
     this.onJump = onJump;
     this.side = "now";
     this.path = []; // the rows from the root to what is zoomed to
@@ -21,7 +23,7 @@ class Flame {
   draw() {
     const frames = document.createDocumentFragment();
     const zoomed = this.path.at(-1);
-    const top = zoomed ? [zoomed] : this.children.get(null) ?? [];
+    const top = zoomed ? [zoomed] : this.forest.below(null);
     const whole = top.reduce((sum, row) => sum + this.width(row), 0) || 1;
     let deepest = this.path.length;
     this.path.slice(0, -1).forEach((row, depth) => frames.append(this.frame(row, depth, 0, 1)));
@@ -30,7 +32,7 @@ class Flame {
       const [row, depth, left, width] = waiting.pop();
       frames.append(this.frame(row, depth, left, width));
       deepest = Math.max(deepest, depth + 1);
-      waiting.push(...this.placed(this.children.get(row.key) ?? [], depth + 1, left, whole));
+      waiting.push(...this.placed(this.forest.below(row.key), depth + 1, left, whole));
     }
     this.box.style.height = `${deepest * FRAME_HEIGHT}px`;
     this.box.replaceChildren(frames);
@@ -50,13 +52,13 @@ class Flame {
   frame(row, depth, left, width) {
     const label = shortOf(row.key);
     const { before, now, ratio } = row.total;
-    const compared = this.children.compared && before ? `, ${seconds(before.cpu, now?.cpu)} before, ${changeOf(ratio.cpu)}` : "";
+    const compared = this.compared && before ? `, ${seconds(before.cpu, now?.cpu)} before, ${changeOf(ratio.cpu)}` : "";
     const title = `${label}: ${seconds(now?.cpu ?? 0, before?.cpu)} of processor time with everything below${compared}`;
     return element(
       "button",
       {
         type: "button",
-        class: `frame ${this.colouring.ofNode(row.key)}`,
+        class: `frame ${this.colouring.ofNode(row.key, this.scheme)}`,
         title,
         "aria-label": title,
         style: `left:${100 * left}%;width:${100 * width}%;top:${depth * FRAME_HEIGHT}px`,
@@ -68,12 +70,9 @@ class Flame {
   }
 
   zoom(row) {
-    const parents = new Map();
-    for (const [parent, below] of this.children) for (const child of below) parents.set(child.key, parent);
-    const byKey = new Map([...this.children.values()].flat().map((each) => [each.key, each]));
     const again = this.path.at(-1) === row;
     this.path = [];
-    for (let key = again ? parents.get(row.key) : row.key; key !== null && key !== undefined; key = parents.get(key)) this.path.unshift(byKey.get(key));
+    for (let each = again ? this.forest.above(row) : row; each; each = this.forest.above(each)) this.path.unshift(each);
     if (this.path.length === 1) this.path = []; // the root is the whole
     this.draw();
     [...this.box.children].find((one) => one.title.startsWith(`${shortOf(row.key)}:`))?.focus();

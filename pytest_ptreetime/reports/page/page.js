@@ -1,5 +1,8 @@
 // Brings a section of the page to life when it is first looked at: timelines, search, details, table, links between them.
 
+const FIRST_SCREEN_MARGIN = 12; // pixels
+const LEAST_TIMELINE = 140; // pixels: the processors and four lanes
+
 class Section {
   constructor(section) {
     this.section = section;
@@ -22,27 +25,35 @@ class Section {
     const rows = diffRows(data.diff, data.strings);
     this.compared = rows.some((row) => row.before !== null);
     for (const live of this.section.querySelectorAll(".live")) live.hidden = false;
-    const children = asForest(rows, data.machine);
-    children.compared = this.compared;
+    const forest = new Forest(rows, data.machine);
     const sides = [this.before, this.now].filter(Boolean);
     this.colouring = new Colouring(sides, rows);
     this.view = new View(Math.max(...sides.map((build) => build.span)));
+    this.timelines = [];
+    this.recolour(); // the legend has its height now
+    if (this.before) this.fitOnFirstScreen();
     this.timelines = sides.map((build) => this.timelineOf(build, data.found));
     const most = Math.max(...this.timelines.map(({ memory }) => memory.peak));
     for (const { memory } of this.timelines) memory.scale = most;
     const say = $(".sorted", this.section);
-    this.table = new NodeTable($("table.nodes", this.section), say, rows, children, this.compared, (key) => this.jump(key));
-    const flames = new Colouring(sides, rows);
-    if (this.compared) flames.choose("change");
-    this.flame = new Flame($(".flame", this.section), children, flames, (key) => this.jump(key));
+    this.table = new NodeTable($("table.nodes", this.section), say, forest, this.compared, (key) => this.jump(key));
+    this.flame = new Flame($(".flame", this.section), forest, this.compared, this.colouring, (key) => this.jump(key));
     this.listen();
-    this.recolour();
     this.listCriticalPath();
     this.section.dataset.ready = Math.round(performance.now() - begun);
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); // the first picture, before the rest is read
     this.now.commands = await embedded(`commands-${this.number}`);
     this.section.dataset.complete = Math.round(performance.now() - begun);
     this.recall();
     if ($(".search", this.section).value) this.search($(".search", this.section).value);
+  }
+
+  // Of before and now: each with half of what is left, if that is enough.
+  fitOnFirstScreen() {
+    const boxes = this.section.querySelectorAll(".lanes");
+    const left = innerHeight - scrollY - $(".stage", this.section).getBoundingClientRect().top - FIRST_SCREEN_MARGIN;
+    const height = left / boxes.length - $(".side", this.section).offsetHeight;
+    for (const box of boxes) box.dataset.height = Math.max(Math.min(box.dataset.height, height), LEAST_TIMELINE);
   }
 
   timelineOf(build, found) {
@@ -86,7 +97,7 @@ class Section {
     });
     on("details.flames", "toggle", () => this.flame.draw());
     on(".flame-by", "change", (event) => {
-      this.flame.colouring.choose(event.target.value);
+      this.flame.scheme = event.target.value;
       this.flame.draw();
     });
     on(".flame-side", "change", (event) => {
@@ -268,7 +279,7 @@ function choose() {
 // On paper everything is dark on white, and as wide as the page.
 function onPaper(printing) {
   document.documentElement.toggleAttribute("data-paper", printing);
-  for (const one of started) for (const timeline of one.timelines ?? []) timeline.resize({ atOnce: true });
+  for (const one of started) for (const timeline of one.timelines ?? []) timeline.onPaper(printing);
 }
 
 addEventListener("hashchange", choose);

@@ -36,37 +36,56 @@ function changeText(row, metric) {
   return changeOf(row.ratio[metric]);
 }
 
-// The rows with what hangs on them: `children` by the parent's key, in each row `total` with all that is below it.
-function asForest(rows, machine) {
-  const keys = new Set(rows.map((row) => row.key));
-  const children = new Map();
-  for (const row of rows) {
-    const parent = keys.has(row.parent) ? row.parent : null;
-    if (!children.has(parent)) children.set(parent, []);
-    children.get(parent).push(row);
+// The rows with what hangs on them, in each row `total` with all that is below it: worked out when it is first asked for.
+class Forest {
+  constructor(rows, machine) {
+    this.rows = rows;
+    this.machine = machine;
   }
-  const order = [...(children.get(null) ?? [])];
-  for (const row of order) order.push(...(children.get(row.key) ?? [])); // grows while it is gone through
-  for (const row of order.reverse()) {
-    const total = (side) => {
-      const parts = [row[side], ...(children.get(row.key) ?? []).map((child) => child.total[side])].filter(Boolean);
-      if (!parts.length) return null;
-      const sum = (metric) => parts.reduce((all, part) => all + (part[metric] ?? 0), 0);
-      return { ...row[side], cpu: sum("cpu"), count: sum("count") };
-    };
-    const [before, now] = [total("before"), total("now")];
-    const cpu = before?.cpu > 0 && now ? now.cpu / before.cpu / (machine.cpu ?? 1) : null;
-    row.total = { ...row, before, now, ratio: { ...row.ratio, cpu } };
+
+  get byKey() {
+    return (this.keys ??= new Map(this.rows.map((row) => [row.key, row])));
   }
-  return children;
+
+  // Of the row with that key; of null those that hang on none.
+  below(key) {
+    this.children ??= this.grown();
+    return this.children.get(key) ?? [];
+  }
+
+  above(row) {
+    return this.byKey.get(row.parent);
+  }
+
+  grown() {
+    const children = new Map([[null, []]]);
+    for (const row of this.rows) {
+      const parent = this.byKey.has(row.parent) ? row.parent : null;
+      if (!children.has(parent)) children.set(parent, []);
+      children.get(parent).push(row);
+    }
+    const order = [...children.get(null)];
+    for (const row of order) order.push(...(children.get(row.key) ?? [])); // grows while it is gone through
+    for (const row of order.reverse()) {
+      const total = (side) => {
+        const parts = [row[side], ...(children.get(row.key) ?? []).map((child) => child.total[side])].filter(Boolean);
+        if (!parts.length) return null;
+        const sum = (metric) => parts.reduce((all, part) => all + (part[metric] ?? 0), 0);
+        return { ...row[side], cpu: sum("cpu"), count: sum("count") };
+      };
+      const [before, now] = [total("before"), total("now")];
+      const cpu = before?.cpu > 0 && now ? now.cpu / before.cpu / (this.machine.cpu ?? 1) : null;
+      row.total = { ...row, before, now, ratio: { ...row.ratio, cpu } };
+    }
+    return children;
+  }
 }
 
 class NodeTable {
-  constructor(table, status, rows, children, compared, onJump) {
+  constructor(table, status, forest, compared, onJump) {
     this.table = table;
     this.status = status;
-    this.rows = rows;
-    this.children = children;
+    this.forest = forest;
     this.onJump = onJump;
     const heads = [...table.tHead.rows[0].cells].map((cell) => cell.dataset.column);
     this.columns = COLUMNS.filter((column) => heads.includes(column.name));
@@ -74,14 +93,9 @@ class NodeTable {
     this.descending = true;
     this.filter = "";
     this.asTree = false;
-    this.expanded = new Set();
+    this.expanded = null; // keys, once the tree has been looked at
+    this.compared = compared;
     this.limit = ROWS_AT_ONCE;
-    const byKey = new Map(rows.map((row) => [row.key, row]));
-    for (const row of children.get(null) ?? []) this.expanded.add(row.key);
-    for (const row of rows) {
-      if (!row.finding && !(compared && row.kind)) continue;
-      for (let above = byKey.get(row.parent); above; above = byKey.get(above.parent)) this.expanded.add(above.key);
-    }
     for (const header of table.tHead.rows[0].cells) this.makeSortable(header);
     this.fill();
   }
@@ -104,8 +118,10 @@ class NodeTable {
     const { sort } = this.columns.find((column) => column.name === this.order);
     const sign = this.descending ? -1 : 1;
     return (a, b) => {
-      const [one, other] = [this.figures(a), this.figures(b)];
-      const [x, y] = [sort(one), sort(other)];
+      const one = this.figures(a);
+      const other = this.figures(b);
+      const x = sort(one);
+      const y = sort(other);
       const byCost = (other.now?.cpu ?? 0) - (one.now?.cpu ?? 0);
       return sign * (x < y ? -1 : x > y ? 1 : 0) || byCost || (a.key < b.key ? -1 : 1);
     };
@@ -119,18 +135,27 @@ class NodeTable {
   visible() {
     const wanted = this.filter.toLowerCase();
     const matching = (row) => !wanted || row.key.toLowerCase().includes(wanted);
-    if (!this.asTree || wanted) return this.rows.filter(matching).sort(this.compare()).map((row) => [row, 0]);
+    if (!this.asTree || wanted) return this.forest.rows.filter(matching).sort(this.compare()).map((row) => [row, 0]);
     const shown = [];
     const compare = this.compare();
-    const waiting = (this.children.get(null) ?? []).slice().sort(compare).reverse().map((row) => [row, 0]);
+    const sorted = (key) => this.forest.below(key).slice().sort(compare).reverse();
+    const waiting = sorted(null).map((row) => [row, 0]);
+    this.expanded ??= this.downToTheFindings();
     while (waiting.length) {
       const [row, depth] = waiting.pop();
       shown.push([row, depth]);
-      if (!this.expanded.has(row.key)) continue;
-      const below = (this.children.get(row.key) ?? []).slice().sort(compare).reverse();
-      for (const child of below) waiting.push([child, depth + 1]);
+      if (this.expanded.has(row.key)) for (const child of sorted(row.key)) waiting.push([child, depth + 1]);
     }
     return shown;
+  }
+
+  downToTheFindings() {
+    const open = new Set(this.forest.below(null).map((row) => row.key));
+    for (const row of this.forest.rows) {
+      if (!row.finding && !(this.compared && row.kind)) continue;
+      for (let above = this.forest.above(row); above; above = this.forest.above(above)) open.add(above.key);
+    }
+    return open;
   }
 
   fill() {
@@ -171,7 +196,7 @@ class NodeTable {
   keyCell(row, depth) {
     const cell = element("th", { scope: "row", class: "key", style: depth ? `padding-left:${depth * 1.2 + 0.5}em` : null });
     const text = this.asTree && !this.filter ? shortOf(row.key) : row.key;
-    if (this.asTree && !this.filter && this.children.has(row.key)) {
+    if (this.asTree && !this.filter && this.forest.below(row.key).length) {
       const open = this.expanded.has(row.key);
       const toggle = () => {
         if (open) this.expanded.delete(row.key);

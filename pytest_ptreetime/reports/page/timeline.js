@@ -2,9 +2,34 @@
 
 const ROW_HEIGHT = 18;
 const USAGE_HEIGHT = 44;
+const USAGE_SHOWN = 4; // times the processors: what waits beyond that is said, not drawn
 const AXIS_HEIGHT = 18;
+const PAPER_HEIGHT = 560; // pixels: a page in landscape
+const APART = 0.5; // pixels between two bars that are wide enough
 const LABEL_FROM = 28; // pixels of width from which a bar has its name on it
 const LINES = ["memory", "text", "muted", "line", "surface", "critical", "selected", "busy", "waiting", "match", "bar-text", "bad", "good"];
+
+// Rectangles at one height, from left to right: those of one colour that touch are drawn as one, which is most of the time.
+class Run {
+  constructor(context, y, height) {
+    Object.assign(this, { context, y, height, left: 0, right: 0, colour: null, alpha: 1 });
+  }
+
+  add(left, right, colour, alpha) {
+    if (colour !== this.colour || alpha !== this.alpha || left - this.right >= APART) {
+      this.end();
+      Object.assign(this, { left, colour, alpha });
+    }
+    this.right = right;
+  }
+
+  end() {
+    if (this.colour === null) return;
+    this.context.globalAlpha = this.alpha;
+    this.context.fillStyle = this.colour;
+    this.context.fillRect(this.left, this.y, this.right - this.left, this.height);
+  }
+}
 
 class Timeline {
   // `actions` are what the page does: select(index, options), hover(index, event), escape().
@@ -63,6 +88,13 @@ class Timeline {
     else this.draw();
   }
 
+  // What a page has no room for is not on paper: there is nothing to scroll.
+  onPaper(printing) {
+    if (printing) this.heightOnScreen = this.box.style.height;
+    this.box.style.height = printing ? `${Math.min(this.top + this.build.rows * ROW_HEIGHT + 6, PAPER_HEIGHT)}px` : this.heightOnScreen;
+    this.resize({ atOnce: true });
+  }
+
   draw() {
     if (this.pending) return;
     this.pending = true;
@@ -107,6 +139,9 @@ class Timeline {
     const row = build.rowIndex[rowNumber];
     const y = this.top + rowNumber * ROW_HEIGHT - this.scroll;
     const perPixel = (to - from) / width;
+    const bars = new Run(context, y + 1, ROW_HEIGHT - 2);
+    const path = new Run(context, y + ROW_HEIGHT - 4, 3);
+    const labelled = [];
     let painted = -1; // the last pixel column that has something in it
     for (let i = firstEndingAfter(build, row, from); i < row.length; i++) {
       const index = row[i];
@@ -121,17 +156,16 @@ class Timeline {
       }
       painted = Math.floor(right - 1);
       const wide = right - left >= 3;
-      const faded = this.faded(index);
-      if (faded) context.globalAlpha = 0.2;
-      context.fillStyle = this.matches.has(index) ? colours.match : this.bars[this.codes[index]];
-      context.fillRect(left, y + 1, right - left - (wide ? 0.5 : 0), ROW_HEIGHT - 2);
-      if (build.critical[index]) {
-        context.fillStyle = colours.critical;
-        context.fillRect(left, y + ROW_HEIGHT - 4, right - left, 3);
-      }
-      if (right - left >= LABEL_FROM) this.label(index, left, right, y);
-      if (faded) context.globalAlpha = 1;
+      const alpha = this.faded(index) ? 0.2 : 1;
+      const colour = this.matches.has(index) ? colours.match : this.bars[this.codes[index]];
+      bars.add(left, right - (wide ? APART : 0), colour, alpha);
+      if (build.critical[index]) path.add(left, right, colours.critical, alpha);
+      if (right - left >= LABEL_FROM) labelled.push([index, left, right, alpha]);
     }
+    bars.end();
+    path.end();
+    for (const [index, left, right, alpha] of labelled) this.label(index, left, right, y, alpha);
+    context.globalAlpha = 1;
   }
 
   faded(index) {
@@ -139,12 +173,15 @@ class Timeline {
     return this.matches.size > 0 && !this.matches.has(index);
   }
 
-  label(index, left, right, y) {
+  // Without directories where there is no room for them, then cut.
+  label(index, left, right, y, alpha) {
     const { context } = this;
     const room = right - left - 6;
-    let text = this.build.labelOf(index);
     const most = Math.floor(room / 5.5);
+    let text = this.build.labelOf(index);
+    if (text.length > most) text = text.replace(/\S*\/(?=\S)/g, "");
     if (text.length > most) text = most > 1 ? `${text.slice(0, most - 1)}…` : "";
+    context.globalAlpha = alpha;
     context.fillStyle = this.colours["bar-text"];
     context.fillText(text, left + 3, y + ROW_HEIGHT / 2 - 1, room);
   }
@@ -219,11 +256,13 @@ class Timeline {
       values.push([x, busy, waiting]);
       most = Math.max(most, busy + waiting);
     }
-    const scale = (USAGE_HEIGHT - 14) / most;
+    const shown = Math.min(most, build.cpus ? USAGE_SHOWN * build.cpus : most);
+    const scale = (USAGE_HEIGHT - 14) / shown;
+    const bar = (x, amount) => context.fillRect(x, bottom - Math.min(amount, shown) * scale, 2, Math.min(amount, shown) * scale);
     context.fillStyle = colours.waiting;
-    for (const [x, busy, waiting] of values) context.fillRect(x, bottom - (busy + waiting) * scale, 2, waiting * scale);
+    for (const [x, busy, waiting] of values) bar(x, busy + waiting);
     context.fillStyle = colours.busy;
-    for (const [x, busy] of values) context.fillRect(x, bottom - busy * scale, 2, busy * scale);
+    for (const [x, busy] of values) bar(x, busy);
     if (!build.cpus) return;
     const y = Math.round(bottom - build.cpus * scale) + 0.5;
     context.strokeStyle = context.fillStyle = colours.text;
@@ -233,7 +272,8 @@ class Timeline {
     context.lineTo(width, y);
     context.stroke();
     context.setLineDash([]);
-    context.fillText(`${build.cpus} CPUs`, 4, y - 6);
+    const cut = most > shown ? `, up to ${Math.round(most - build.cpus)} more wanted` : "";
+    context.fillText(`${build.cpus} CPUs${cut}`, 4, y - 6);
   }
 
   paintMemory() {
@@ -244,7 +284,10 @@ class Timeline {
     context.strokeStyle = context.fillStyle = colours.memory;
     context.lineWidth = 1.5;
     context.beginPath();
-    memory.most(view.from, view.to, Math.ceil(width / 2)).forEach((sum, column) => context.lineTo(2 * column, bottom - sum * scale));
+    const end = this.x(this.build.span);
+    memory.most(view.from, view.to, Math.ceil(width / 2)).forEach((sum, column) => {
+      if (2 * column <= end) context.lineTo(2 * column, bottom - sum * scale);
+    });
     context.stroke();
     context.textAlign = "right";
     context.fillText(`at most ${bytes(memory.peak)}`, width - 4, this.axis + 6);

@@ -1,14 +1,11 @@
 // Busy and waiting processors over time. A process's times are known as sums only: they are spread over its life.
 class Utilisation {
   constructor(build) {
-    const known = [];
-    for (let i = 0; i < build.count; i++) {
-      const spent = build.numbers.cpu[i] !== null || build.numbers.run_delay[i] !== null;
-      if (spent && build.end[i] > build.start[i]) known.push(i);
-    }
-    const begins = Int32Array.from(known).sort((a, b) => build.start[a] - build.start[b]);
-    const ends = Int32Array.from(known).sort((a, b) => build.end[a] - build.end[b]);
-    const steps = known.length * 2;
+    const { cpu, run_delay } = build.numbers;
+    const known = (i) => (cpu[i] !== null || run_delay[i] !== null) && build.end[i] > build.start[i];
+    const begins = build.byStart.filter(known);
+    const ends = build.byEnd.filter(known);
+    const steps = begins.length * 2;
     this.known = steps > 0;
     this.time = new Float64Array(steps);
     this.busy = { rate: new Float64Array(steps), sum: new Float64Array(steps), of: build.numbers.cpu };
@@ -45,11 +42,10 @@ class Utilisation {
 // What all processes can have held together: at any moment the sum of the peaks of those alive, an upper bound.
 class MemoryOverTime {
   constructor(build) {
-    const known = [];
-    for (let i = 0; i < build.count; i++) if (build.numbers.max_rss[i] !== null && build.end[i] > build.start[i]) known.push(i);
-    const begins = Int32Array.from(known).sort((a, b) => build.start[a] - build.start[b]);
-    const ends = Int32Array.from(known).sort((a, b) => build.end[a] - build.end[b]);
-    const steps = known.length * 2;
+    const known = (i) => build.numbers.max_rss[i] !== null && build.end[i] > build.start[i];
+    const begins = build.byStart.filter(known);
+    const ends = build.byEnd.filter(known);
+    const steps = begins.length * 2;
     this.time = new Float64Array(steps);
     this.sum = new Float64Array(steps); // from that time on
     for (let i = 0, begun = 0, ended = 0, sum = 0; i < steps; i++) {
