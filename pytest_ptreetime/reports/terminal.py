@@ -207,11 +207,12 @@ def _verdict(measurement: Measurement, colour: bool) -> str:
 
 def _machine(session: SessionResult, width: int) -> str:
     host = session.host
+    tracers = {m.tracer_explained: None for m in session.measurements if m.tracer_explained not in ("", m.tracer)}
     facts = [
         f"machine {session.machine}: {host.cpu_count} x {host.cpu_model}, {amount(host.memory_bytes, 'B')}",
         f"{host.os}, {host.kernel}",
         *(f"{key}: {value}" for key, value in session.machine_info.items()),
-        *dict.fromkeys(f"traced by {m.tracer_explained}" for m in session.measurements if m.tracer_explained != m.tracer),
+        *(f"traced by {tracer}" for tracer in tracers),
     ]
     if session.commit is not None:
         facts.append(f"commit {session.commit}")
