@@ -40,8 +40,8 @@ JOBS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"GITLAB_CI": "true", "CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"},
     ),
     "jenkins": (
-        {"CHANGE_TARGET": "main", "CHANGE_ID": "1", "STORE": "../store"},
-        {"BRANCH_NAME": "main", "STORE": "../store"},
+        {"CHANGE_TARGET": "main", "CHANGE_ID": "1", "JOB_NAME": "team/project/PR-1", "HOME": ".."},
+        {"BRANCH_NAME": "main", "JOB_NAME": "team/project/main", "HOME": ".."},
     ),
 }
 
@@ -170,7 +170,9 @@ class TestAction:
     def test_with_a_store_saves_for_a_push_and_compares_for_a_change(self, job: Job) -> None:
         change, push = JOBS["github-actions"]
         assert "There is no baseline yet" in self.run(job, change, tests="perf", store=".ptreetime")
-        assert "baseline saved in" in self.run(job, push, tests="perf", store=".ptreetime")
+        said = self.run(job, push, tests="perf", store=".ptreetime")
+        assert "baseline saved in" in said
+        assert "1 of 1 sessions kept" in said
         said = self.run(job, change, tests="perf", store=".ptreetime")
         assert "There is no baseline yet" not in said
         assert "1 passed" in said

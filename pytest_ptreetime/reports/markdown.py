@@ -123,8 +123,9 @@ def _details(measurement: Measurement) -> Iterator[str]:
     for note in dict.fromkeys(notes):
         yield from ("", _text(note))
     if measurement.accept is not None:
-        words, command = measurement.accept
-        yield from ("", _text(words), "", f"<pre>{_text(command)}</pre>")
+        words, *command = measurement.accept
+        yield from ("", _text(words))
+        yield from (line for text in command for line in ("", f"<pre>{_text(text)}</pre>"))
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_from: int | None = None) -> list[str]:

@@ -70,7 +70,7 @@ class Measurement:
     outline: Outline | None = None
     outline_keys: list[str] = field(default_factory=list)
     told: bool = False
-    accept: tuple[str, str] | None = None
+    accept: tuple[str, ...] | None = None
 
     @cached_property
     def trees(self) -> list[ProcessTree]:

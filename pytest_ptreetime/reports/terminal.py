@@ -246,13 +246,11 @@ def failure_text(
     return "\n\n".join(filter(None, parts))
 
 
-def how_to_accept(measurement: Measurement, settings: Settings, node_id: str) -> tuple[str, str]:
-    """In words, and the exact command, how what was measured becomes the new normal."""
+def how_to_accept(measurement: Measurement, settings: Settings, node_id: str) -> tuple[str, ...]:
+    """In words, and by the exact command where it takes one, how what was measured becomes the new normal."""
     if measurement.baseline_rounds:
-        words, flags = "commit it, and compare with a revision that has it", ["--ptreetime-against", "HEAD"]
-    else:
-        words, flags = "save it as a baseline", settings.saving_flags
-    return f"To accept it, {words}:", shlex.join(["pytest", *flags, shown(node_id)])
+        return ("To accept it, commit and merge it: what follows is compared with a revision that has it.",)
+    return "To accept it, save it as a baseline:", shlex.join(["pytest", *settings.saving_flags, shown(node_id)])
 
 
 def findings_table(findings: Sequence[Finding], *, width: int) -> str:

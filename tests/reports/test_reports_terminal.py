@@ -105,7 +105,14 @@ def test_narrow_summary_gives_up_figures_before_names_and_changes(regressed: Ses
 
 def test_failure_of_an_interleaved_comparison_is_accepted_by_another_revision(regressed: SessionResult) -> None:
     interleaved = replace(regressed.measurements[0], baseline_rounds=rounds())
-    assert how_to_accept(interleaved, Settings(), "x")[1] == "pytest --ptreetime-against HEAD x"
+    (words,) = how_to_accept(interleaved, Settings(), "x")  # no command: comparing with HEAD would compare nothing
+    assert "merge it" in words
+    assert failure_text(replace(interleaved, accept=(words,))).endswith(words)
+    for name in ("markdown", "html"):
+        out = io.BytesIO()
+        accepted = replace(interleaved, accept=(words,))
+        find_report(name).render(replace(regressed, measurements=[accepted]), out)
+        assert "merge it" in out.getvalue().decode()
 
 
 def test_quiet_summary_leaves_out_what_needs_no_attention(regressed: SessionResult) -> None:
