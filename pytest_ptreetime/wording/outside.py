@@ -42,6 +42,13 @@ def outside_in_words(trees: Sequence[ProcessTree]) -> list[str]:
         elif socket is None and seconds >= LEAST_PART_GUESSED * cpu and len(values) == len(trees):
             told.append(
                 f"{name}, outside the tree, used {amount(seconds, 's')} of cpu meanwhile. It waits for connections: "
-                "it may have worked for the build, and no figure has that (the tracer ebpf sees who connects)"
+                f"it may have worked for the build, and no figure has that ({_remedy(trees[0])})"
             )
     return told[:MOST_TOLD]
+
+
+def _remedy(tree: ProcessTree) -> str:
+    """What would tell who worked for the build."""
+    if tree.tracer == "ebpf":  # which sees it on most machines
+        return "ebpf would see who connects if root mounted tracefs at /sys/kernel/tracing"
+    return "the tracer ebpf sees who connects"

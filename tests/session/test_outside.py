@@ -136,6 +136,9 @@ def test_without_ebpf_there_is_a_hint_of_who_may_have_worked(serve: Serve) -> No
     assert server.cpu >= 0.95 * 2 * WORK
     (said,) = [line for line in outside_in_words([tree]) if "compile_server.py" in line]
     assert "may have worked for the build" in said
+    assert "the tracer ebpf sees" in said
+    tree.tracer = "ebpf"  # to which the kernel shows nothing
+    assert any("tracefs" in line and "compile_server.py" in line for line in outside_in_words([tree]))
 
 
 def test_sccache_is_named_with_its_compilers(
