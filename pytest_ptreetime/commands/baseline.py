@@ -16,17 +16,18 @@ import csv
 import sys
 from pathlib import Path
 
-from tabulate import tabulate
-
 from pytest_ptreetime.baselines.store import DEFAULT_HISTORY, Baseline, Store
 from pytest_ptreetime.commands.option_values import value_of
 from pytest_ptreetime.commands.stored_baselines import add_store_arguments, chosen_baselines
+from pytest_ptreetime.commands.terminal_width import width
 from pytest_ptreetime.decision.typical import typical
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.values import parse_natural
+from pytest_ptreetime.reports.fitted_names import wrapped
+from pytest_ptreetime.reports.process_tables import table_with_names
 from pytest_ptreetime.reports.results import whole_of
 from pytest_ptreetime.system.figures import amount, counted
-from pytest_ptreetime.system.untrusted_text import shown
+from pytest_ptreetime.system.untrusted_text import middle, shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,17 +84,18 @@ def _show(baselines: list[Baseline], options: argparse.Namespace) -> None:
         last = baseline.sessions[-1] if baseline.sessions else None
         rows.append(
             [
-                baseline.test,
-                len(baseline.sessions),
+                f"{len(baseline.sessions)}",
                 last.time if last else "-",
                 (last.commit or "-")[:9] if last else "-",
-                last.rounds if last else "-",
-                len(last.columns.keys) if last else "-",
+                f"{last.rounds}" if last else "-",
+                f"{len(last.columns.keys)}" if last else "-",
                 baseline.pinned[:8] if baseline.pinned else "-",
                 f"{baseline.host.cpu_model}, {baseline.host.cpu_count} CPUs",
             ]
         )
-    print(tabulate(rows, headers=["test", "sessions", "last", "commit", "rounds", "keys", "pinned", "machine"]))
+    heads = ["test", "sessions", "last", "commit", "rounds", "keys", "pinned", "machine"]
+    tests = [shown(baseline.test) for baseline in baselines]
+    print(table_with_names(heads, tests, rows, width=width(), fit=middle, expendable=(5, 4, 6, 7, 3)))
 
 
 def _sessions(baseline: Baseline) -> str:
@@ -102,15 +104,17 @@ def _sessions(baseline: Baseline) -> str:
     rows = []
     for session in baseline.sessions:
         wall, cpu = (amount(whole_of(typical([session.profiles()])).get(metric), "s") for metric in ("wall", "cpu"))
-        pinned = "pinned" if session.session == baseline.pinned else ""
+        pinned = "yes" if session.session == baseline.pinned else ""
         commit = (session.commit or "-")[:9]
-        rows.append(
-            [session.session[:8], session.time, commit, session.rounds, session.tracer or "-", wall, cpu, pinned]
-        )
-    title = f"{shown(baseline.test)} on {host.cpu_model}, {host.cpu_count} CPUs, {amount(host.memory_bytes, 'B')}"
-    heads = ["session", "time", "commit", "rounds", "tracer", "wall", "cpu", ""]
-    table = tabulate(rows, headers=heads, disable_numparse=True, colalign=["left"] * 5 + ["right"] * 2 + ["left"])
-    return f"{title}, {host.kernel}\n{table}"
+        rows.append([session.time, commit, f"{session.rounds}", session.tracer or "-", wall, cpu, pinned])
+    machine = f"{host.cpu_model}, {host.cpu_count} CPUs, {amount(host.memory_bytes, 'B')}, {host.kernel}"
+    title = "\n".join(wrapped([f"{baseline.test} on {machine}"], width()))
+    heads = ["session", "time", "commit", "rounds", "tracer", "wall", "cpu", "pinned"]
+    if baseline.pinned is None:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    ids = [session.session[:8] for session in baseline.sessions]
+    table = table_with_names(heads, ids, rows, width=width(), expendable=(4, 3))
+    return f"{title}\n{table}"
 
 
 def _pin(baselines: list[Baseline], options: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ from pytest_ptreetime.decision.history import History, Point, history_of
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.values import parse_metric, parse_positive
 from pytest_ptreetime.reports import write_file
+from pytest_ptreetime.reports.fitted_names import wrapped
 from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.system.untrusted_text import shown
 
@@ -57,8 +58,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for number, (name, history) in enumerate(histories):
         first, last = history.points[0], history.points[-1]
-        print("\n" * bool(number) + f"{shown(name)}: {counted(len(history.points), 'session')}", end="")
-        print(f", {first.name} to {last.name}")
+        title = f"{name}: {counted(len(history.points), 'session')}, {first.name} to {last.name}"
+        print("\n" * bool(number) + "\n".join(wrapped([title], width())))
         print(history_table(history, width=width(), limit=options.limit))
     return 0
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pytest_ptreetime.system.untrusted_text import clip, shown
 
-__all__ = ["fitted", "least_room", "without_path", "wrapped"]
+__all__ = ["fitted", "least_room", "without_directories", "without_path", "wrapped"]
 
 _INDENT = "  "  # of a sentence's further lines
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[mµ]?s|[KMG]?i?B)(?![\w.]))")
@@ -23,6 +23,11 @@ def without_path(key: str) -> str:
     if not bracket and " " in key:
         return key
     return path.rpartition("/")[2] + bracket + arguments
+
+
+def without_directories(label: str) -> str:
+    """``cc1 …/lvm.c`` of ``cc1 src/lvm.c``."""
+    return _DIRECTORIES.sub("…/", label)
 
 
 def fitted(key: str, room: int) -> str:
@@ -57,7 +62,7 @@ def wrapped(sentences: Iterable[str], width: int) -> list[str]:
 def _shorter(key: str) -> list[str]:
     """From the whole to the file's name alone."""
     label = without_path(key)
-    brief = _DIRECTORIES.sub("…/", label)
+    brief = without_directories(label)
     words = re.split(r"[\s\[\]]+", brief.rstrip("]"))
     program, files = words[0], [word for word in words[1:] if word and not word.startswith("-")]
     file = files[0].removeprefix("…/") if files else program

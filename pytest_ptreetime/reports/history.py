@@ -56,7 +56,9 @@ def history_table(history: History, *, width: int = 80, limit: int = 20) -> str:
         first, last = series.known[0], series.known[-1]
         before, now = amounts([first, last], unit)
         rows.append([sparkline(series.values), before, now, change(ratio_of(first, last)), since(history, series)])
-    heads = [history.metric, "sessions", "first", "last", "change", ""]
+    heads = [history.metric, "sessions", "first", "last", "change", "changed"]
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
     names = [shown(series.key) for series in told]
     table = table_with_names(heads, names, rows, width=width, expendable=(2, 3))
     rest = len(history.series) - len(told)

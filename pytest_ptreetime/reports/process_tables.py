@@ -68,14 +68,15 @@ def table_with_names(
     :param expendable: columns to leave out, in this order, before any name is cut inside a file's name.
     """
     gone: set[int] = set()
+    least = len(headers[0]) + _HEADER_PADDING
     for column in expendable:
-        if _room_for_names(headers, figures, width, gone) >= least_room(names):
+        if _room_for_names(headers, figures, width, gone) >= max(least_room(names), least):
             break
         gone.add(column)
     kept = [column for column in range(1, len(headers)) if column not in gone]
     headers = [headers[0], *(headers[column] for column in kept)]
     figures = [[row[column - 1] for column in kept] for row in figures]
-    room = _room_for_names(headers, figures, width, ())
+    room = max(_room_for_names(headers, figures, width, ()), least)
     rows = [[fit(name, room), *row] for name, row in zip(names, figures, strict=True)]
     return tabulate(
         rows,
@@ -96,7 +97,7 @@ def _room_for_names(
         for column in range(1, len(headers))
         if column not in without
     )
-    return max(width - taken, widths[0])
+    return width - taken
 
 
 def visible_length(text: str) -> int:

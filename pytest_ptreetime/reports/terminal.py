@@ -177,7 +177,8 @@ def _found(measurement: Measurement, width: int, verbosity: int) -> list[str]:
     if comparison is None:
         return wrapped(urgent, width)
     if comparison.findings or comparison.verdict != "ok" or verbosity > 0:
-        first, more = [_in_few_lines(measurement, width)], untold_changes(comparison)
+        told = _in_few_lines(measurement, width).removeprefix(f"{measurement.verdict}: ")  # the title has that
+        first, more = [told], untold_changes(comparison)
     else:
         first, more = [], changes_in_words(comparison)
     more += [finding_sentence(finding) for finding in comparison.contentions]

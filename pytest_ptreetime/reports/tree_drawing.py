@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_ptreetime.keys.brief import brief
+from pytest_ptreetime.reports.fitted_names import without_directories
 from pytest_ptreetime.reports.terminal_colours import paint
 from pytest_ptreetime.system.figures import amount, seconds
 from pytest_ptreetime.system.untrusted_text import clip, middle, shell_line, shown
@@ -19,6 +20,7 @@ FOLD_FROM = 3  # two equal siblings are still read faster one by one
 COSTLY_PART = 0.02  # of the build's processor time: what used more, with all below, stands alone
 COSTLY_FACTOR, LEAST_COSTLY_PART = 3.0, 0.002  # so does what used so many times its group's median, unless it is tiny
 WIDE = 100  # columns from which the lags have a place beside the tree
+NARROW = 80  # columns below which user and sys have none: their sum has
 
 #: By name the key of a sort; the totals are processor time with everything below, by the nodes' identity.
 SORT_ORDERS: dict[str, Callable[[ProcessNode, Mapping[int, float]], tuple[float, str]]] = {
@@ -60,7 +62,8 @@ def draw_tree(
     :param depth: how many levels below the root to show.
     :param min_time: leave out what took less wall time, in seconds; its number and sum are shown.
     """
-    metrics = ["wall", "user", "sys", *(["startlag", "exitlag"] if width >= WIDE else [])]
+    metrics = ["wall", "user", "sys", "startlag", "exitlag"]
+    metrics = metrics if width >= WIDE else metrics[:3] if width >= NARROW else ["wall", "cpu"]
     critical = {id(node) for node in tree.critical_path()}
     top = tree.root if root is None else root
     header = " ".join(f"{metric:>9}" for metric in metrics) + "  process (* critical path)"
@@ -82,7 +85,8 @@ def _label(line: Line, critical: set[int], room: int) -> str:
         return f"({len(line.nodes)} more{', some of them critical' if some_critical else ''})"
     node = line.nodes[0]
     if len(line.nodes) > 1:
-        return f"{shown(node.name or '?')} x {len(line.nodes)}{_spread(line.nodes)}"
+        text = f"{shown(node.name or '?')} x {len(line.nodes)}"
+        return next((f"{text}{told}" for told in _spreads(line.nodes) if len(text) + len(told) <= room), text)
     marks = []
     if node.exit_code:
         marks.append(f"exit {node.exit_code}")
@@ -99,14 +103,17 @@ def _label(line: Line, critical: set[int], room: int) -> str:
     if len(whole) <= room or not node.args:
         return whole
     words = shown(brief(node.name or "?", node.args)).removeprefix(name)
-    return f"{name}{note}{middle(words, max(room - len(name) - len(note) - 2, 1))} …"
+    left = max(room - len(name) - len(note) - 2, 1)
+    return f"{name}{note}{words if len(words) <= left else middle(without_directories(words), left)} …"
 
 
-def _spread(nodes: Sequence[ProcessNode]) -> str:
+def _spreads(nodes: Sequence[ProcessNode]) -> list[str]:
+    """What a group's processes took, the longest wording first."""
     walls = [node.wall for node in nodes if node.wall is not None]
     if not walls:
-        return ""
-    return f" (median {amount(statistics.median(walls), 's')}, most {amount(max(walls), 's')})"
+        return []
+    most = f"most {amount(max(walls), 's')})"
+    return [f" (median {amount(statistics.median(walls), 's')}, {most}", f" ({most}"]
 
 
 def _lines(

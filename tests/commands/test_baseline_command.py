@@ -57,6 +57,16 @@ def test_show_lists_every_test_with_its_sessions(capsys: pytest.CaptureFixture[s
     assert ALL not in ptreetime(capsys, "show", "clean")
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_show_fits_the_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", f"{columns}")
+    for lines in (ptreetime(capsys, "show").splitlines(), ptreetime(capsys, "show", "clean").splitlines()):
+        assert max(map(len, lines)) <= columns
+    assert CLEAN in ptreetime(capsys, "show")
+
+
 def test_show_of_a_test_lists_its_sessions_with_what_pin_takes(
     capsys: pytest.CaptureFixture[str], store: Store
 ) -> None:
@@ -74,7 +84,7 @@ def test_show_of_a_test_lists_its_sessions_with_what_pin_takes(
         "s",
         "600",
         "ms",
-        "pinned",
+        "yes",
     ]
     assert len(rows) == 4
 

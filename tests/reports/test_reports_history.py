@@ -45,6 +45,13 @@ def test_table_fits_a_narrow_terminal_and_says_what_is_left_out() -> None:
     assert lines[-1] == "(2 more)"
 
 
+def test_table_has_no_column_for_changes_that_are_not_there() -> None:
+    flat = History("cpu", POINTS, [Series("(the build)", list(FLAT))])
+    head, *_ = history_table(flat, width=120).splitlines()
+    assert head.split() == ["cpu", "sessions", "first", "last", "change"]
+    assert history_table(HISTORY, width=120).splitlines()[0].split()[-1] == "changed"
+
+
 def test_page_has_a_plot_each_with_commits_and_the_change() -> None:
     page = history_page([("test_clean", HISTORY)], limit=10)
     assert page.count("<svg") == 4

@@ -89,6 +89,17 @@ def test_what_the_failure_has_told_is_not_repeated_in_the_summary(regressed: Ses
     assert "The end of the build waited for (the critical path): cc1 c.c" in verbose
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_tree_in_little_room_cuts_no_file_s_name_and_no_group_s_longest(width: int) -> None:
+    sources = [f"source/networking/transport/pool_{n}.c" for n in range(10, 90)]
+    drawing = draw_tree(build(sources).tree(), width=width).splitlines()
+    assert max(map(len, drawing)) <= width
+    (group,) = (line for line in drawing if " cc1 x " in line)
+    assert "most 110 ms)" in group
+    for line in drawing:
+        assert ".c" not in line or re.search(r"[/ ]pool_\d\d\.c", line), line
+
+
 @pytest.mark.parametrize("name", ["as objects/module0/file42.o", "ninja/gcc/as[objects/module0/file42.o]"])
 def test_name_in_little_room_loses_directories_before_its_program(name: str) -> None:
     assert fitted(name, 100) == name
