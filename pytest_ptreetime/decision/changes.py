@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+
+import msgspec
 
 from pytest_ptreetime.decision.finding import Change, CommandDifference, CountKind, Finding
 from pytest_ptreetime.decision.profile import Identity
@@ -26,7 +30,7 @@ def changes_of(
     """
     names = {key: (identities.get(key) or Identity.of_key(key)).name for key in {*commands, *parents.values()}}
     minor = [finding for finding in differences if not finding.matters]
-    changes = _changed_commands(commands, names, parents)
+    changes = _changed_commands(commands, names, parents, identities)
     changes += [
         Change("wrapper", group[0].program, len(group), findings=group)
         for group in _of_one_program(f for f in minor if f.level)
@@ -38,16 +42,35 @@ def changes_of(
 
 
 def _changed_commands(
-    commands: Mapping[str, CommandDifference], names: Mapping[str, str], parents: Mapping[str, str]
+    commands: Mapping[str, CommandDifference],
+    names: Mapping[str, str],
+    parents: Mapping[str, str],
+    identities: Mapping[str, Identity],
 ) -> list[Change]:
-    counts: dict[tuple[str, CommandDifference], int] = {}
+    groups: dict[tuple[str, CommandDifference], list[CommandDifference]] = {}
     for key, difference in commands.items():
         parent = parents.get(key)
         if parent is None or parent not in commands or not is_driver(names[parent]):
-            group = names[key], difference
-            counts[group] = counts.get(group, 0) + 1
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return [Change("command", program, count, difference) for (program, difference), count in ordered]
+            subject = identities[key].subject if key in identities else ""
+            groups.setdefault((names[key], _of_any_file(difference, subject)), []).append(difference)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    return [
+        Change("command", program, len(members), general if len(set(members)) > 1 else members[0])
+        for (program, general), members in ordered
+    ]
+
+
+def _of_any_file(difference: CommandDifference, subject: str) -> CommandDifference:
+    """``difference`` with ``*`` for the name of the file that the program works on: ``@a.o.rsp`` is ``@*.o.rsp``."""
+    names = {PurePosixPath(file).name.partition(".")[0] for file in subject.split(" ")} - {""}
+    if not any(name in word for name in names for pair in difference.parts for word in pair if word is not None):
+        return difference
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)")
+    parts = tuple(
+        (old if old is None else pattern.sub("*", old), new if new is None else pattern.sub("*", new))
+        for old, new in difference.parts
+    )
+    return msgspec.structs.replace(difference, parts=parts)
 
 
 def _of_one_program(findings: Iterable[Finding]) -> list[list[Finding]]:

@@ -107,8 +107,8 @@ def _count_in_words(finding: Finding) -> str:
 
 
 def cost_in_words(finding: Finding) -> str:
-    """``: +0.12 s of processor time, 2 % of the build``; nothing where the cost is not known."""
-    if finding.cost is None or finding.cost_metric is None:
+    """``: +0.12 s of processor time, 2 % of the build``; nothing where the cost is not known, or its driver's."""
+    if not finding.cost or finding.cost_metric is None:
         return ""
     what = "processor time" if finding.cost_metric == "cpu" else f"{finding.cost_metric} time"
     of_build = "" if finding.part is None else f", {_of_build(finding.part)}"
@@ -118,9 +118,9 @@ def cost_in_words(finding: Finding) -> str:
 def together_in_words(findings: Sequence[Finding], name: str, verb: str) -> str:
     """``12 x echo are new: +18 ms of processor time, 2 % of the build``."""
     text = f"{len(findings)} x {name} {verb}"
-    if findings[0].cost_metric is None:
-        return text
     cost = sum(finding.cost or 0.0 for finding in findings)
+    if not cost or findings[0].cost_metric is None:
+        return text
     of_build = sum(finding.part or 0.0 for finding in findings)
     return f"{text}: {signed(cost, 's')} of processor time, {_of_build(of_build)}"
 

@@ -38,6 +38,14 @@ def test_added_define_is_a_note_that_counts_the_drivers_and_the_verdict_is_ok() 
     assert comparison.sentence.startswith("command changed: 21 x gcc, + -DVERSION=123; no change; ")
 
 
+def test_change_that_has_the_name_of_each_file_in_it_is_one_change() -> None:
+    now = build(("-O1",))
+    for number in range(21):
+        now.identities[f"make/gcc[f{number}.c]"] = Identity("gcc", f"f{number}.c", (f"@out/f{number}.o.rsp",))
+    told = changes_in_words(compared(build(("-O1",)), now))
+    assert told == ["command changed: 21 x gcc, + @out/*.o.rsp, - -O1, - -c, - *.c"]
+
+
 def test_moved_option_and_another_temporary_file_are_no_change() -> None:
     now = build(("-O1", "-g"))
     now.identities["make/gcc/cc1[f0.c]"] = Identity(
