@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -37,37 +38,37 @@ def quiet(random: Generator, rounds: int, nodes: int) -> Array:
 
 def spikes(part: float, slower: tuple[float, float] = SLOWER) -> Disturbance:
     """A sibling core that comes and goes: of all values this part is slower."""
+    return partial(_spikes, part, slower)
 
-    def disturb(random: Generator, rounds: int, nodes: int) -> Array:
-        hit = random.random((rounds, nodes)) < part
-        return np.where(hit, np.log1p(random.uniform(*slower, (rounds, nodes))), 0.0)
 
-    return disturb
+def _spikes(part: float, slower: tuple[float, float], random: Generator, rounds: int, nodes: int) -> Array:
+    hit = random.random((rounds, nodes)) < part
+    return np.where(hit, np.log1p(random.uniform(*slower, (rounds, nodes))), 0.0)
 
 
 def bursts(a_round: float, length: float) -> Disturbance:
     """So many bursts a round, each over a run of neighbours of this mean length (a part of the build)."""
+    return partial(_bursts, a_round, length)
 
-    def disturb(random: Generator, rounds: int, nodes: int) -> Array:
-        added = np.zeros((rounds, nodes))
-        for row in added:
-            for _ in range(random.poisson(a_round)):
-                start = random.integers(nodes)
-                end = start + 1 + int(random.exponential(length * nodes))
-                row[start:end] = np.maximum(row[start:end], np.log1p(random.uniform(*SLOWER)))
-        return added
 
-    return disturb
+def _bursts(a_round: float, length: float, random: Generator, rounds: int, nodes: int) -> Array:
+    added = np.zeros((rounds, nodes))
+    for row in added:
+        for _ in range(random.poisson(a_round)):
+            start = random.integers(nodes)
+            end = start + 1 + int(random.exponential(length * nodes))
+            row[start:end] = np.maximum(row[start:end], np.log1p(random.uniform(*SLOWER)))
+    return added
 
 
 def bad_round(chance: float) -> Disturbance:
     """A round is bad with this chance: each of its processes is up to 45 % slower, some not at all."""
+    return partial(_bad_round, chance)
 
-    def disturb(random: Generator, rounds: int, nodes: int) -> Array:
-        bad = random.random(rounds) < chance
-        return np.where(bad[:, None], np.log1p(random.uniform(0.0, SLOWER[1], (rounds, nodes))), 0.0)
 
-    return disturb
+def _bad_round(chance: float, random: Generator, rounds: int, nodes: int) -> Array:
+    bad = random.random(rounds) < chance
+    return np.where(bad[:, None], np.log1p(random.uniform(0.0, SLOWER[1], (rounds, nodes))), 0.0)
 
 
 def one_bad_round_of_five(random: Generator, rounds: int, nodes: int) -> Array:
@@ -82,12 +83,12 @@ def one_bad_round_of_five(random: Generator, rounds: int, nodes: int) -> Array:
 
 def drift(total: float) -> Disturbance:
     """A machine that slows down steadily over the session, by up to this either way; nodes follow by 0.7 to 1.3."""
+    return partial(_drift, total)
 
-    def disturb(random: Generator, rounds: int, nodes: int) -> Array:
-        way = np.linspace(0.0, random.uniform(-total, total), rounds)
-        return np.asarray(way[:, None] * random.uniform(0.7, 1.3, nodes))
 
-    return disturb
+def _drift(total: float, random: Generator, rounds: int, nodes: int) -> Array:
+    way = np.linspace(0.0, random.uniform(-total, total), rounds)
+    return np.asarray(way[:, None] * random.uniform(0.7, 1.3, nodes))
 
 
 @dataclass(frozen=True)
