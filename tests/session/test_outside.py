@@ -114,10 +114,11 @@ def test_server_that_the_build_starts_is_in_the_tree_and_later_outside_of_it(
     build = Build(["/bin/sh", "-c", script, sys.executable, SERVER])
     first = run_once(build, ebpf, capture=True).tree
     try:
-        assert first.outside == []
         (living,) = [node for node in first if node.still_running]
         second = run_once(build, ebpf, capture=True).tree
-        assert [process.pid for process in second.outside] == [living.pid]
+        # a hint, where the kernel shows no connections, names others of this machine too
+        assert living.pid not in [process.pid for process in first.outside]
+        assert living.pid in [process.pid for process in second.outside]
     finally:
         for node in first:
             if node.still_running:
@@ -173,12 +174,12 @@ def test_recording_and_summary_have_it_and_a_comparison_says_where_it_changed(se
     address = serve("sock")
     before, now = rounds_of(address, 0.1, ebpf), rounds_of(address, 0.5, ebpf)
     session = from_recordings([Recording.from_bytes(done.recording.to_bytes()) for done in now], name="build")
-    (warning,) = session.measurements[0].warnings
-    assert "compile_server.py, outside the tree, used " in warning
+    # a hint, where the kernel shows no connections, names others of this machine too
+    assert any("compile_server.py, outside the tree, used " in said for said in session.measurements[0].warnings)
     sides = [[Profile.from_tree(done.tree) for done in side] for side in (before, now)]
     comparison: Comparison = evaluate(session.measurements[0], [sides[0]], sides[1], paired=True)
-    (said,) = [line for line in changes_in_words(comparison) if "outside the tree" in line]
-    assert "compile_server.py used " in said
+    (said,) = [line for line in changes_in_words(comparison) if "compile_server.py used " in line]
+    assert "outside the tree" in said
     assert " of cpu, " in said
     same = evaluate(session.measurements[0], [sides[0]], sides[0], paired=True)
-    assert not any("outside the tree" in line for line in changes_in_words(same))
+    assert not any("compile_server.py" in line for line in changes_in_words(same))
