@@ -22,6 +22,7 @@ from pytest_ptreetime.system.untrusted_text import shown
 _NEXT = {
     "html": "open it in a browser",
     "chrome-trace": "open it in https://ui.perfetto.dev or chrome://tracing",
+    "perfetto": "open it in https://ui.perfetto.dev",
     "folded": "flamegraph.pl or speedscope draws it",
     "folded-cpu": "flamegraph.pl or speedscope draws it",
     "folded-diff": "flamegraph.pl draws the differential flame graph",

@@ -16,6 +16,7 @@ import msgspec
 
 from pytest_ptreetime.metrics import MAIN
 from pytest_ptreetime.reports.results import whole_of
+from pytest_ptreetime.system.figures import counted
 from pytest_ptreetime.system.untrusted_text import shown
 from pytest_ptreetime.wording.measurements import label_of
 
@@ -45,7 +46,7 @@ class GithubActionBenchmarkReport:
                             "unit": _UNITS[metric.unit],
                             "value": round(measurement.whole[metric.name], 6),
                             "range": f"{low:.6g} to {high:.6g}",
-                            "extra": f"{len(measurement.rounds)} rounds, verdict {measurement.verdict}",
+                            "extra": f"{counted(len(measurement.rounds), 'round')}, verdict {measurement.verdict}",
                         }
                     )
         out.write(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
