@@ -17,6 +17,7 @@ from pytest_ptreetime.commands.terminal_width import colour, width
 from pytest_ptreetime.errors import UsageError
 from pytest_ptreetime.options.values import parse_least_seconds, parse_natural, parse_substitution
 from pytest_ptreetime.recording.recording import Recording
+from pytest_ptreetime.reports.fitted_names import wrapped
 from pytest_ptreetime.reports.process_tables import aggregate_table
 from pytest_ptreetime.reports.tree_drawing import SORT_ORDERS, draw_tree
 from pytest_ptreetime.system.garbage_collection import without_collector
@@ -78,10 +79,11 @@ def run(options: argparse.Namespace) -> int:
             print()
     print(aggregate_table([root for _, root in roots], width=width()))
     for path, tree in zip(options.paths, trees, strict=True):
-        for said in outside_in_words([tree]):
-            print(f"\n{shown(path)}: {shown(said)}")
+        said = [f"{path}: {each}" for each in outside_in_words([tree])]
         if tree.incomplete_reason is not None:
-            print(f"\n{shown(path)} is not complete: {shown(tree.incomplete_reason)}")
+            said.append(f"{path} is not complete: {tree.incomplete_reason}")
+        for each in said:
+            print("", *wrapped([each], width()), sep="\n")
     if options.gen_report:
         _write_report(options, recordings, trees, [root for _, root in roots])
     return 0

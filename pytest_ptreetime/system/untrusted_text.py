@@ -62,11 +62,16 @@ def clip(text: str, width: int) -> str:
 
 
 def middle(text: str, width: int) -> str:
-    """As :func:`clip`, but both ends stay: a key's root and its file are what tells it from others."""
+    """As :func:`clip`, but both ends stay: a key's root and its file are what tells it from others.
+
+    The end begins with a word or a directory, if one begins in its first half: a file's name is whole or left out.
+    """
     if len(text) <= width:
         return text
-    tail = max((width - 1) * 2 // 3, 0)
-    return text[: max(width - 1 - tail, 0)] + "…" + (text[-tail:] if tail else "")
+    end = max((width - 1) * 2 // 3, 0)
+    tail = text[-end:] if end else ""
+    begin = re.search(r"[\s/]", tail[: end // 2])
+    return text[: max(width - 1 - end, 0)] + "…" + (tail[begin.start() :] if begin else tail)
 
 
 def shell_line(args: Iterable[str]) -> str:
