@@ -24,7 +24,7 @@ ROUNDS = 5
 TEST = "test_build_performance.py::test_clean_build_compiles_each_source_once_and_links_once"
 CHROMIUM_FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1400,900",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1400,990",
 ]  # fmt: skip
 
 

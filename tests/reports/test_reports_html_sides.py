@@ -243,6 +243,24 @@ def test_flame_graph_is_coloured_by_change_and_zooms(opened: Opened) -> None:
     assert page.get_attribute(f'.frame[aria-label^="cc1 {SLOW}:"]', "class") == "frame bar-0"
 
 
+def test_lane_of_the_finding_is_seen_at_once_however_many_there_are(browser: Any, tmp_path: Path) -> None:
+    wide = [f"{n}.c" for n in range(64)]
+    scales = (1.0, 1.001, 0.999, 1.002, 0.998)
+    before = [build(wide, jobs=32, scale=scale) for scale in scales]
+    now = [build(wide, jobs=32, scale=scale, slow={"30.c": 4.0}) for scale in scales]
+    result = session(measurement(now=now, before=before))
+    opened = Opened(browser, write_report(find_report("html"), result, tmp_path / "report.html"), viewport=WINDOW)
+    page = opened.ready()
+    opened.drawn()
+    at_once = page.evaluate("() => document.querySelector('.lanes.now').scrollTop")
+    assert at_once > 500
+    page.click("text=Show it")
+    opened.drawn()
+    assert page.evaluate("() => document.querySelector('.lanes.now').scrollTop") == at_once
+    page.close()
+    assert opened.complaints == []
+
+
 def test_lanes_beyond_the_window_scroll_with_a_bar_of_their_own(browser: Any, tmp_path: Path) -> None:
     wide = [f"{n}.c" for n in range(64)]
     result = from_recordings([build(wide, jobs=32)], name="wide")

@@ -1,7 +1,7 @@
 // Brings a section of the page to life when it is first looked at: timelines, search, details, table, links between them.
 
 const FIRST_SCREEN_MARGIN = 12; // pixels
-const LEAST_TIMELINE = 140; // pixels: the processors and four lanes
+const LEAST_TIMELINE = 180; // pixels: the processors and six lanes
 
 class Section {
   constructor(section) {

@@ -63,6 +63,7 @@ class Timeline {
     });
     listen(this);
     this.resize();
+    if (this.found.length) this.reveal(this.found[0][0]);
   }
 
   recolour() {
@@ -294,15 +295,18 @@ class Timeline {
     context.textAlign = "left";
   }
 
-  // Scrolls so that the process is seen; -1 for none.
+  // -1 for none.
   select(index) {
     this.selected = index;
-    if (index >= 0) {
-      const y = this.build.row[index] * ROW_HEIGHT;
-      const room = this.height - this.top;
-      if (y < this.scroll || y + ROW_HEIGHT > this.scroll + room) this.box.scrollTop = y - room / 2;
-    }
+    if (index >= 0) this.reveal(index);
     this.draw();
+  }
+
+  // Scrolls so that the process's lane is seen.
+  reveal(index) {
+    const y = this.build.row[index] * ROW_HEIGHT;
+    const room = this.height - this.top;
+    if (y < this.scroll || y + ROW_HEIGHT > this.scroll + room) this.box.scrollTop = y - room / 2;
   }
 
   pointed(event) {
