@@ -243,6 +243,34 @@ def test_flame_graph_is_coloured_by_change_and_zooms(opened: Opened) -> None:
     assert page.get_attribute(f'.frame[aria-label^="cc1 {SLOW}:"]', "class") == "frame bar-0"
 
 
+def test_critical_path_is_drawn_on_bars_that_are_too_thin_for_names(browser: Any, tmp_path: Path) -> None:
+    uneven = {f"{n}.c": 1 + n * 7919 % 13 / 40 for n in range(3000)}  # so that the path goes from lane to lane
+    recording = build(list(uneven), slow=uneven, jobs=4)
+    tree = recording.tree()
+    result = from_recordings([recording], name="thin")
+    opened = Opened(browser, write_report(find_report("html"), result, tmp_path / "report.html"), viewport=WINDOW)
+    page = opened.ready()
+    opened.drawn()
+    marked = page.evaluate(
+        """() => { // by column of pixels how many are of the critical path's colour, those of make not counted
+          const canvas = document.querySelector(".lanes.now canvas");
+          const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const found = new Array(width).fill(0);
+          for (let y = 90; y < height; y++) for (let x = 0; x < width; x++) {
+            const i = 4 * (y * width + x);
+            if (data[i] === 0x32 && data[i + 1] === 0x38 && data[i + 2] === 0x3f) found[x]++;
+          }
+          return found;
+        }"""
+    )
+    compiles = [node for node in tree.critical_path() if node.name == "gcc"]
+    middles = [(one.start_ns - tree.root.start_ns) / 1e9 + (one.wall or 0.0) / 2 for one in compiles]
+    columns = [int(middle / (tree.wall or 1.0) * len(marked)) for middle in middles]
+    drawn = [marked[column] >= 9 for column in columns]  # three pixels each: the shell, gcc, cc1 or as
+    assert sum(drawn) >= 0.9 * len(drawn)
+    page.close()
+
+
 def test_lane_of_the_finding_is_seen_at_once_however_many_there_are(browser: Any, tmp_path: Path) -> None:
     wide = [f"{n}.c" for n in range(64)]
     scales = (1.0, 1.001, 0.999, 1.002, 0.998)

@@ -10,24 +10,23 @@ const LABEL_FROM = 28; // pixels of width from which a bar has its name on it
 const LINES = ["memory", "text", "muted", "line", "surface", "critical", "selected", "busy", "waiting", "match", "bar-text", "bad", "good"];
 
 // Rectangles at one height, from left to right: those of one colour that touch are drawn as one, which is most of the time.
-class Run {
+class Strip {
   constructor(context, y, height) {
-    Object.assign(this, { context, y, height, left: 0, right: 0, colour: null, alpha: 1 });
+    Object.assign(this, { context, y, height, pieces: [] });
   }
 
   add(left, right, colour, alpha) {
-    if (colour !== this.colour || alpha !== this.alpha || left - this.right >= APART) {
-      this.end();
-      Object.assign(this, { left, colour, alpha });
-    }
-    this.right = right;
+    const last = this.pieces.at(-1);
+    if (last && colour === last.colour && alpha === last.alpha && left - last.right < APART) last.right = right;
+    else this.pieces.push({ left, right, colour, alpha });
   }
 
-  end() {
-    if (this.colour === null) return;
-    this.context.globalAlpha = this.alpha;
-    this.context.fillStyle = this.colour;
-    this.context.fillRect(this.left, this.y, this.right - this.left, this.height);
+  paint() {
+    for (const { left, right, colour, alpha } of this.pieces) {
+      this.context.globalAlpha = alpha;
+      this.context.fillStyle = colour;
+      this.context.fillRect(left, this.y, right - left, this.height);
+    }
   }
 }
 
@@ -140,8 +139,8 @@ class Timeline {
     const row = build.rowIndex[rowNumber];
     const y = this.top + rowNumber * ROW_HEIGHT - this.scroll;
     const perPixel = (to - from) / width;
-    const bars = new Run(context, y + 1, ROW_HEIGHT - 2);
-    const path = new Run(context, y + ROW_HEIGHT - 4, 3);
+    const bars = new Strip(context, y + 1, ROW_HEIGHT - 2);
+    const path = new Strip(context, y + ROW_HEIGHT - 4, 3);
     const labelled = [];
     let painted = -1; // the last pixel column that has something in it
     for (let i = firstEndingAfter(build, row, from); i < row.length; i++) {
@@ -163,8 +162,8 @@ class Timeline {
       if (build.critical[index]) path.add(left, right, colours.critical, alpha);
       if (right - left >= LABEL_FROM) labelled.push([index, left, right, alpha]);
     }
-    bars.end();
-    path.end();
+    bars.paint();
+    path.paint();
     for (const [index, left, right, alpha] of labelled) this.label(index, left, right, y, alpha);
     context.globalAlpha = 1;
   }
