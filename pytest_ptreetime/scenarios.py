@@ -29,6 +29,7 @@ from pathlib import Path
 
 from pytest_ptreetime.errors import ScenarioError, UsageError
 from pytest_ptreetime.system.os_errors import os_errors_as
+from pytest_ptreetime.system.termination import sigterm_raises
 
 __all__ = ["Occasion", "Step", "clean", "edit", "touch", "warm_cache"]
 
@@ -165,6 +166,10 @@ class _Edit(Step):
 
     @contextmanager
     def around(self, occasion: Occasion) -> Iterator[None]:
+        with sigterm_raises():
+            yield from self._changed(occasion)
+
+    def _changed(self, occasion: Occasion) -> Iterator[None]:
         file = _file(occasion.directory, self.path, "edit", allow_missing=True)
         with os_errors_as(ScenarioError, f"edit() can't change {file}"):
             _restore_after_a_kill(file)

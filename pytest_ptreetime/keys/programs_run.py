@@ -122,7 +122,7 @@ def explained(op: str, left: object, right: object, *, verbose: bool = False) ->
 
 
 def _listed(title: str, labels: Iterable[str], verbose: bool) -> list[str]:
-    counts = Counter(labels)
+    counts = Counter(sorted(labels))  # those of a set have no order
     items = [f"{label} ({number} times)" if number > 1 else label for label, number in counts.items()] or ["nothing"]
     if verbose:
         return [f"{title}:", *(f"  {item}" for item in items)]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 
 from pytest_ptreetime.recording.events import Event
+from pytest_ptreetime.system.termination import Terminated
 from pytest_ptreetime.tracers.launch import Launched
 
 __all__ = ["Wait"]
@@ -32,13 +33,15 @@ class Wait:
         """Return when the build has ended.
 
         A first KeyboardInterrupt is left to the build, which got its own from the terminal; a second one ends it; a
-        third is raised.
+        third is raised. SIGTERM, where it is raised, the build has not got: it ends the build.
         """
         try:
             self.until_ended()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as first:
             self.interrupted = True
             try:
+                if isinstance(first, Terminated):
+                    self.end_tree()
                 self.until_ended()
             except KeyboardInterrupt:
                 self.end_tree()
