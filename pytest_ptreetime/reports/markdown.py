@@ -30,6 +30,7 @@ __all__ = ["MarkdownReport", "append_step_summary", "workflow_commands"]
 SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 LONGEST_SUMMARY = 1 << 20  # bytes; GitHub drops a longer one as a whole
 FINDINGS_SHOWN = 20
+LONGEST_IN_ONE_LINE = 30  # characters of a name in a table: six columns have to fit 980 pixels
 _SIGNS = {"regression": "❌", "improvement": "🚀", "ok": "✅", "inconclusive": "❔", "no-baseline": "⬜"}
 
 
@@ -80,7 +81,7 @@ def _document(session: SessionResult) -> str:
     for measurement in session.measurements:
         now, before = measurement.whole, measurement.whole_before or {}
         changes = Changes(measurement.comparison)
-        row = [f"{_SIGNS.get(measurement.verdict, '')} {measurement.verdict}", _code(measurement.name)]
+        row = [f"{_SIGNS.get(measurement.verdict, '')}&nbsp;{measurement.verdict}", _code(measurement.name)]
         for metric in ("wall", "cpu"):
             old, new = amounts([before.get(metric), now.get(metric)], "s")
             moved = changes.of_build(measurement, metric)
@@ -131,7 +132,8 @@ def _details(measurement: Measurement) -> Iterator[str]:
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers_from: int | None = None) -> list[str]:
     limit = len(headers) if numbers_from is None else numbers_from
     rules = ["---" if column < limit else "---:" for column in range(len(headers))]
-    return [f"| {' | '.join(cells)} |" for cells in (headers, rules, *rows)]
+    whole = [[*row[:limit], *(cell.replace(" ", "&nbsp;") for cell in row[limit:])] for row in rows]
+    return [f"| {' | '.join(cells)} |" for cells in (headers, rules, *whole)]
 
 
 def _text(text: str) -> str:
@@ -140,7 +142,11 @@ def _text(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    return f"<code>{_text(text)}</code>"
+    """``text`` as code; a long one may go on in the next line after ``_``, ``/`` and ``::``, for the table to fit."""
+    code = _text(text)
+    if len(text) > LONGEST_IN_ONE_LINE:
+        code = re.sub(r"(&#95;|/|&#58;(?!&#58;))", r"\1<wbr>", code)
+    return f"<code>{code}</code>"
 
 
 def _command_text(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -253,6 +254,18 @@ def test_markdown_shows_names_as_text_whatever_they_are(regressed: SessionResult
     assert "<script" not in row
     assert "@" not in row
     assert "`" not in row
+
+
+def test_long_name_may_be_broken_in_markdown_s_tables_but_not_inside_a_word() -> None:
+    long = measurement("tests.test_clean::build_compiles_each_source_once", now=rounds(count=1))
+    out = io.BytesIO()
+    find_report("markdown").render(session(long), out)
+    row = next(line for line in out.getvalue().decode().splitlines() if "compiles" in line)
+    (code,) = re.findall("<code>(.*)</code>", row)
+    assert html.unescape(code.replace("<wbr>", "")) == long.name
+    assert [html.unescape(piece) for piece in code.split("<wbr>")] == [
+        "tests.test_", "clean::", "build_", "compiles_", "each_", "source_", "once",
+    ]  # fmt: skip
 
 
 def test_step_summary_is_added_where_github_asks_for_it(tmp_path: Path, regressed: SessionResult) -> None:
