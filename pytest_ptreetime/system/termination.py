@@ -1,4 +1,4 @@
-"""SIGTERM where something has to be undone: a job that CI cancels or ``timeout`` ends gets it, and Python dies of it."""
+"""SIGTERM where something has to be undone: a job that CI or ``timeout`` ends gets it, and Python dies of it."""
 
 from __future__ import annotations
 
