@@ -10,9 +10,7 @@ import numpy.typing as npt
 from pytest_ptreetime.decision.disturbances import Disturbances
 from pytest_ptreetime.decision.host_speed import CalibrationShift, CommonShift
 from pytest_ptreetime.decision.samples import ENOUGH_FOR_SPREAD, Samples
-from pytest_ptreetime.decision.statistics import (
-    two_sided_quantile,
-)
+from pytest_ptreetime.decision.statistics import matching_df, two_sided_quantile
 
 __all__ = [
     "STEADY_DOUBT",
@@ -23,6 +21,7 @@ __all__ = [
     "unmoved_in_doubt",
     "with_common_shift",
     "with_error_of_median",
+    "with_reach",
     "with_spread",
 ]
 
@@ -47,6 +46,11 @@ OPEN_ERRORS = 2.0
 NO_ERROR = 1e-12
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
 STATED_BETWEEN_NODES = 20
+#: From so many effects in one direction on they say how far out noise reaches, but not further than Student's t with so
+#: few degrees of freedom. Of n draws the second largest is about as far out as this part of n.
+FEWEST_OF_A_SIDE = 20
+LEAST_DF = 2.5
+SECOND_OF_ALL = 1.5
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Effects:
 
     effects: Array
     errors: Array
-    df: float
+    #: Degrees of freedom of the errors, of all nodes or one for each.
+    df: float | Array
     thresholds: Array
     common: CommonShift
     #: The reference nodes; None where there are too few.
@@ -99,6 +104,7 @@ class Effects:
             self,
             effects=self.effects[chosen],
             errors=self.errors[chosen],
+            df=np.broadcast_to(self.df, chosen.shape)[chosen],
             thresholds=thresholds[chosen],
             references=None if self.references is None else self.references[chosen],
             round_noise=self.round_noise[chosen],
@@ -190,6 +196,26 @@ def with_spread(result: Effects, within: Array, between: Array) -> Effects:
     return replace(result, errors=np.sqrt(within + factor * between))
 
 
+def with_reach(result: Effects) -> Effects:
+    """Nor does it say how far out that noise reaches: as far as the effects in the other direction do.
+
+    Noise reaches as far on both sides, a change is on one. The degrees of freedom of one side are those with which
+    Student's t is as far out as the second largest effect of the other.
+    """
+    if result.references is None or np.count_nonzero(result.references) < ENOUGH_FOR_SPREAD:
+        return result
+    statistics = (result.effects / result.errors)[result.references]
+    faster, slower = -statistics[statistics < 0], statistics[statistics > 0]
+    return replace(result, df=np.where(result.effects > 0, _reaching(faster, result.df), _reaching(slower, result.df)))
+
+
+def _reaching(sizes: Array, df: float | Array) -> float | Array:
+    if len(sizes) < FEWEST_OF_A_SIDE:
+        return df
+    second = float(np.partition(sizes, -2)[-2])
+    return max(matching_df(second, SECOND_OF_ALL / len(sizes), float(np.max(df))), LEAST_DF)
+
+
 def inflated(result: Effects) -> Effects:
     """Where all nodes scatter more than their errors say, today is noisier than the baseline was: widen the errors.
 
@@ -199,7 +225,7 @@ def inflated(result: Effects) -> Effects:
     if result.references is None or np.count_nonzero(result.references) < ENOUGH_FOR_SPREAD:
         return result
     typical = float(np.median(np.abs(result.effects[result.references]) / result.errors[result.references]))
-    inflation = max(1.0, typical / float(two_sided_quantile(0.5, result.df)))
+    inflation = max(1.0, typical / float(two_sided_quantile(0.5, float(np.median(result.df)))))
     return replace(result, errors=result.errors * inflation, inflation=inflation)
 
 
@@ -213,5 +239,5 @@ def with_common_shift(result: Effects) -> Effects:
         effects=result.effects + result.common.build,
         disturbances=result.disturbances and result.disturbances.shifted(result.common.build),
         errors=errors,
-        df=min(result.df, result.common.df),
+        df=np.minimum(result.df, result.common.df),
     )

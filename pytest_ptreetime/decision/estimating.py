@@ -27,6 +27,7 @@ from pytest_ptreetime.decision.effects import (
     unmoved_in_doubt,
     with_common_shift,
     with_error_of_median,
+    with_reach,
     with_spread,
 )
 from pytest_ptreetime.decision.host_speed import CalibrationShift, CommonShift
@@ -46,6 +47,10 @@ Mask = npt.NDArray[np.bool_]
 
 #: A round that is slow by this part of a shift of the whole build may be slow for the same reason.
 MOST_OF_THE_WAY = 0.7
+#: With fewer rounds on a side none of them is an outlier that could be told, and what disturbs a machine for a while is
+#: in the noise: it reaches as far as Student's t with so few degrees of freedom. Two sessions tell by themselves.
+FEWEST_FOR_OUTLIERS = 3
+FAR_REACHING_DF = 3.0
 #: Nodes of so many grains of their metric tell whether the shift of most nodes is one of all.
 SIZEABLE_GRAINS = 4
 
@@ -141,7 +146,8 @@ def effects_since(
         stated_between += np.maximum(HOST_NOISE**2, within)
     noise_between = NoiseBetweenSessions.of(stored, within, counts[: len(sessions)], log_sizes, stated_between)
     if len(sessions) == 1 and planned is None:
-        noise_between = replace(noise_between, df=min(noise_between.df, shrunk_df))
+        most = FAR_REACHING_DF if counts.min() < FEWEST_FOR_OUTLIERS else shrunk_df
+        noise_between = replace(noise_between, df=min(noise_between.df, shrunk_df, most))
 
     def against(of: slice, reference_rounds: float, variance: Array, shift: CommonShift) -> Effects:
         effects = locations[len(sessions)] - np.mean(locations[of], axis=0)
@@ -160,7 +166,7 @@ def effects_since(
             both = np.maximum(within * (1 / reference_rounds + 1 / counts[1]), grain)
             if planned is not None:
                 return replace(result, errors=np.sqrt(both + 2 * stated_between))
-            result = with_spread(result, both, 2 * stated_between)
+            result = with_reach(with_spread(result, both, 2 * stated_between))
         if suspected is not None:
             result = changed_in_doubt(result, suspected, calibration, shift.total if steady is not None else 0.0)
         if steady is not None:

@@ -14,6 +14,7 @@ __all__ = [
     "detectable_effect",
     "huber_location",
     "leave_one_out",
+    "matching_df",
     "median_of_rounds",
     "tail_df",
     "treat_p_values",
@@ -154,10 +155,10 @@ def tail_df(statistics: Array, df: float) -> float:
     depth = min(max(count // 500, min(TAIL_DEPTHS)), max(TAIL_DEPTHS))
     index = min(depth / max(float(np.log(sizes[:depth] / sizes[depth]).sum()), 1e-9), STEEPEST_TAIL)
     reached = float(sizes[depth]) * (depth / count / FAR_OUT) ** (1 / index)
-    return _matching_df(reached, FAR_OUT, df)
+    return matching_df(reached, FAR_OUT, df)
 
 
-def _matching_df(quantile: float, probability: float, df: float) -> float:
+def matching_df(quantile: float, probability: float, df: float) -> float:
     """The degrees of freedom (1 to ``df``) of the t that exceeds ``quantile`` with ``probability``; bisects 1/df."""
     low, high = 1.0 / min(df, MOST_DF), 1.0
     for _ in range(40):

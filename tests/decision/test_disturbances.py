@@ -74,3 +74,22 @@ def test_unchanged_builds_on_a_machine_with_a_busy_sibling_core_have_no_finding(
     for _ in range(10):
         baseline = [session() for _ in range(sessions or 1)]
         assert compare(baseline, session(), paired=not sessions, metrics=["cpu"]).findings == []
+
+
+@pytest.mark.parametrize("seed", [2, 4, 6, 8, 10, 16])
+def test_one_stored_session_accuses_nobody_where_a_fifth_of_the_values_are_slow(seed: int) -> None:
+    """Medians of five rounds have three slow ones by chance, in either direction."""
+
+    def session(seed: int) -> list[Profile]:
+        own = 0.005 * np.random.default_rng(1000 + seed).standard_normal(NODES)
+        names = [f"n{number}" for number in range(NODES)]
+        amounts = np.geomspace(0.05, 1, NODES) * np.exp(rounds_of(0.2, seed) + own)
+        return [
+            Profile(
+                {name: {"count": 1.0, "cpu": value} for name, value in zip(names, row, strict=True)},
+                dict.fromkeys(names),
+            )
+            for row in amounts.tolist()
+        ]
+
+    assert compare([session(seed)], session(seed + 1)).causes == []
