@@ -48,6 +48,14 @@ def test_command_has_a_star_for_the_number_of_the_process_and_of_those_above_it(
     assert words(120) == words(588)
 
 
+@pytest.mark.parametrize("drawn", [b"ccXy12Zz", b"ccabcdef", b"ccABCDEF", b"cc123456"])
+def test_assembler_works_on_what_its_driver_does_whatever_name_is_drawn_wherever_tmpdir_is(drawn: bytes) -> None:
+    simulation = Simulation().start().create(1).exec(1, b"gcc", b"-o", b"app", b"app.c")
+    files = [b"/work/tmp/%s.%s" % (drawn, suffix) for suffix in (b"o", b"s")]
+    found = keys(simulation.run(2, b"as", b"--64", b"-o", *files, parent=1).exit(1))
+    assert found == ["make", "make/gcc[app]", "make/gcc/as[app]"]
+
+
 class TestPaths:
     def test_key_is_the_names_from_the_root_and_the_own_arguments(self) -> None:
         simulation = Simulation().start().create(1).exec(1, b"gcc", b"-c", b"a.c").run(2, b"cc1", b"a.c", parent=1)
