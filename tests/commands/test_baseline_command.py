@@ -44,6 +44,12 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is room, every column is shown."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def ptreetime(capsys: pytest.CaptureFixture[str], *args: str, status: int = 0) -> str:
     assert main(["baseline", *args]) == status
     captured = capsys.readouterr()
