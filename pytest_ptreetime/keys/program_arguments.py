@@ -28,7 +28,7 @@ _TEMPORARY = re.compile(
     r"""
     ^ (?: /private )? (?: /tmp | /var/tmp | /dev/shm | /var/folders/[^/]+/[^/]+/T ) / [^/]+ $
     | (?: ^ | / ) cc (?= [a-z]{0,5} [A-Z0-9] ) [A-Za-z0-9]{6} (?: \. [^/]* )? $
-    | ^ / .* / cc [a-z]{6} \. (?: [sio] | ii | res | le | ld | args | ltrans [^/]* ) $  # one in 200 of gcc's
+    | / cc [a-z]{6} \. (?: [sio] | ii | res | le | ld | args | ltrans [^/]* ) $  # one in 200 of gcc's
     | -[0-9a-f]{6,8}\.[os] $
     | (?: ^ | / ) (?: tmp\.[A-Za-z0-9]{6,12} | tmp(?=[a-z_]{0,7}[0-9])[a-z0-9_]{8} ) (?: [./] | $ )
     | (?: ^ | / ) rustc[A-Za-z0-9]{6} /

@@ -14,6 +14,7 @@ from simulated_processes import ROOT, Simulation, simulations
 
 from pytest_ptreetime.errors import NativeHelperMissing, TracerUnavailable, UsageError
 from pytest_ptreetime.keys.keyer import Keyer
+from pytest_ptreetime.keys.program_arguments import is_temporary
 from pytest_ptreetime.keys.subjects import subject
 from pytest_ptreetime.recording.events import Event
 from pytest_ptreetime.session.run import record
@@ -46,6 +47,13 @@ def test_command_has_a_star_for_the_number_of_the_process_and_of_those_above_it(
 
     assert words(588) == ("a", "conf*.file", "--pid=*", "-l559x", "-b1000559")
     assert words(120) == words(588)
+
+
+@pytest.mark.parametrize("drawn", ["ccpcyomq", "ccAb12Cd", "ccABCDEF"])
+def test_gccs_temporary_files_are_known_whatever_name_is_drawn(drawn: str) -> None:
+    assert is_temporary(f"scratch/{drawn}.ltrans0.ltrans.o")
+    assert is_temporary(f"/work/scratch/{drawn}.s")
+    assert not is_temporary("src/ccsource.c")
 
 
 @pytest.mark.parametrize("drawn", [b"ccXy12Zz", b"ccabcdef", b"ccABCDEF", b"cc123456"])
