@@ -52,14 +52,14 @@ def test_command_has_a_star_for_the_number_of_the_process_and_of_those_above_it(
 @pytest.mark.parametrize("drawn", ["ccpcyomq", "ccAb12Cd", "ccABCDEF"])
 def test_gccs_temporary_files_are_known_whatever_name_is_drawn(drawn: str) -> None:
     assert is_temporary(f"scratch/{drawn}.ltrans0.ltrans.o")
-    assert is_temporary(f"/work/scratch/{drawn}.s")
+    assert is_temporary(f"/builds/scratch/{drawn}.s")
     assert not is_temporary("src/ccsource.c")
 
 
 @pytest.mark.parametrize("drawn", [b"ccXy12Zz", b"ccabcdef", b"ccABCDEF", b"cc123456"])
 def test_assembler_works_on_what_its_driver_does_whatever_name_is_drawn_wherever_tmpdir_is(drawn: bytes) -> None:
     simulation = Simulation().start().create(1).exec(1, b"gcc", b"-o", b"app", b"app.c")
-    files = [b"/work/tmp/%s.%s" % (drawn, suffix) for suffix in (b"o", b"s")]
+    files = [b"/builds/tmp/%s.%s" % (drawn, suffix) for suffix in (b"o", b"s")]
     found = keys(simulation.run(2, b"as", b"--64", b"-o", *files, parent=1).exit(1))
     assert found == ["make", "make/gcc[app]", "make/gcc/as[app]"]
 
