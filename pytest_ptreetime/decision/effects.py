@@ -78,6 +78,11 @@ class Effects:
     #: Where in them these nodes are.
     positions: Mask | None = None
 
+    @property
+    def typical_df(self) -> float:
+        """The degrees of freedom of most nodes."""
+        return float(np.median(self.df))
+
     def with_exact(self, samples: Samples) -> Effects:
         """With no error at all where the counts of all rounds agree."""
         if not samples.exact.any():
@@ -206,14 +211,15 @@ def with_reach(result: Effects) -> Effects:
         return result
     statistics = (result.effects / result.errors)[result.references]
     faster, slower = -statistics[statistics < 0], statistics[statistics > 0]
-    return replace(result, df=np.where(result.effects > 0, _reaching(faster, result.df), _reaching(slower, result.df)))
+    df = result.typical_df
+    return replace(result, df=np.where(result.effects > 0, _reaching(faster, df), _reaching(slower, df)))
 
 
-def _reaching(sizes: Array, df: float | Array) -> float | Array:
+def _reaching(sizes: Array, df: float) -> float:
     if len(sizes) < FEWEST_OF_A_SIDE:
         return df
     second = float(np.partition(sizes, -2)[-2])
-    return max(matching_df(second, SECOND_OF_ALL / len(sizes), float(np.max(df))), LEAST_DF)
+    return max(matching_df(second, SECOND_OF_ALL / len(sizes), df), LEAST_DF)
 
 
 def inflated(result: Effects) -> Effects:
@@ -225,7 +231,7 @@ def inflated(result: Effects) -> Effects:
     if result.references is None or np.count_nonzero(result.references) < ENOUGH_FOR_SPREAD:
         return result
     typical = float(np.median(np.abs(result.effects[result.references]) / result.errors[result.references]))
-    inflation = max(1.0, typical / float(two_sided_quantile(0.5, float(np.median(result.df)))))
+    inflation = max(1.0, typical / float(two_sided_quantile(0.5, result.typical_df)))
     return replace(result, errors=result.errors * inflation, inflation=inflation)
 
 

@@ -146,8 +146,10 @@ def effects_since(
         stated_between += np.maximum(HOST_NOISE**2, within)
     noise_between = NoiseBetweenSessions.of(stored, within, counts[: len(sessions)], log_sizes, stated_between)
     if len(sessions) == 1 and planned is None:
-        most = FAR_REACHING_DF if counts.min() < FEWEST_FOR_OUTLIERS else shrunk_df
-        noise_between = replace(noise_between, df=min(noise_between.df, shrunk_df, most))
+        most = min(noise_between.df, shrunk_df)
+        noise_between = replace(
+            noise_between, df=min(most, FAR_REACHING_DF) if counts.min() < FEWEST_FOR_OUTLIERS else most
+        )
 
     def against(of: slice, reference_rounds: float, variance: Array, shift: CommonShift) -> Effects:
         effects = locations[len(sessions)] - np.mean(locations[of], axis=0)

@@ -215,9 +215,7 @@ def _tested(
 def power_levels(part: Tested, terms: Terms, alpha: float) -> list[PowerLevel]:
     """The effects that would have been found, for the nodes above each size."""
     effects = part.effects
-    found = detectable_effect(
-        effects.errors, float(np.median(effects.df)), effects.thresholds, alpha=alpha, power=POWER
-    )
+    found = detectable_effect(effects.errors, effects.typical_df, effects.thresholds, alpha=alpha, power=POWER)
     found = np.expm1(np.minimum(found + effects.machine_allowance, LARGEST_EFFECT))[part.nodes]
     before, noise = part.before[part.nodes], terms.models[part.metric]
     if noise.unit != "s" or not len(found):

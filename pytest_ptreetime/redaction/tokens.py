@@ -52,10 +52,8 @@ _MIXED = re.compile(
 )
 _RUN = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 _LEAST_RUNS = 0.42  # for each letter; chance makes 0.6 of them, and names with numbers in them fewer
-_LEAST_OF_ONE_CASE = (
-    26  # letters of one case and digits, which are no hash; chance makes 0.4 runs of them for each letter
-)
-_LEAST_RUNS_OF_ONE_CASE = 0.3
+_LEAST_OF_ONE_CASE = 26  # letters of one case and digits, which are no hash
+_LEAST_RUNS_OF_ONE_CASE = 0.3  # for each letter; chance makes 0.4 of them
 _HASH = re.compile(r"[0-9a-fA-F]+|[0-9a-df-np-sv-z]+")  # hexadecimal, or in the base 32 of Nix
 
 _ECHO = r"""\b(?:echo|printf)[ ](?:-n[ ]|["']?%s(?:\\n)?["']?[ ])?"""
