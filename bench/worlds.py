@@ -71,6 +71,15 @@ def _bad_round(chance: float, random: Generator, rounds: int, nodes: int) -> Arr
     return np.where(bad[:, None], np.log1p(random.uniform(0.0, SLOWER[1], (rounds, nodes))), 0.0)
 
 
+def bad_session(chance: float, rounds: float) -> Disturbance:
+    """A session is bad with this chance: then this part of its rounds is."""
+    return partial(_bad_session, chance, rounds)
+
+
+def _bad_session(chance: float, part: float, random: Generator, rounds: int, nodes: int) -> Array:
+    return _bad_round(part if random.random() < chance else 0.0, random, rounds, nodes)
+
+
 def one_bad_round_of_five(random: Generator, rounds: int, nodes: int) -> Array:
     """In each five rounds one is bad."""
     added = np.zeros((rounds, nodes))
@@ -120,6 +129,7 @@ WORLDS = (
     World("bursts, 1 a round over 10 % of the build", bursts(1.0, 0.1)),
     World("bursts, 3 a round over 3 % of the build", bursts(3.0, 0.03)),
     World("a bad round in 5 by chance", bad_round(0.2)),
+    World("a bad session in 3, 7 of 10 rounds bad", bad_session(0.33, 0.7)),
     World("one bad round of 5", one_bad_round_of_five),
     World("drift by up to 10 %", drift(0.10)),
 )

@@ -46,6 +46,10 @@ OPEN_ERRORS = 2.0
 NO_ERROR = 1e-12
 #: How many nodes the stated variance between sessions weighs as much as, against the spread over nodes.
 STATED_BETWEEN_NODES = 20
+#: The standard error of the median size of n normal values, as a part of that median, times the root of n; today is
+#: noisier than the errors say where the median is larger by so many of these standard errors.
+ERROR_OF_MEDIAN = 1.17
+NOISIER_ERRORS = 2.0
 #: From so many effects in one direction on they say how far out noise reaches, but not further than Student's t with so
 #: few degrees of freedom. Of n draws the second largest is about as far out as this part of n.
 FEWEST_OF_A_SIDE = 20
@@ -202,7 +206,7 @@ def with_spread(result: Effects, within: Array, between: Array) -> Effects:
 
 
 def with_reach(result: Effects) -> Effects:
-    """Nor does it say how far out that noise reaches: as far as the effects in the other direction do.
+    """Noise of which the baseline says nothing reaches as far out as the effects in the other direction do.
 
     Noise reaches as far on both sides, a change is on one. The degrees of freedom of one side are those with which
     Student's t is as far out as the second largest effect of the other.
@@ -226,13 +230,16 @@ def inflated(result: Effects) -> Effects:
     """Where all nodes scatter more than their errors say, today is noisier than the baseline was: widen the errors.
 
     The median of squares against its expectation, as in B. Devlin and K. Roeder, "Genomic control for association
-    studies", Biometrics 55 (1999); a change of few nodes does not move it. Errors are never narrowed.
+    studies", Biometrics 55 (1999); a change of few nodes does not move it. Errors are never narrowed. How far out such
+    noise reaches the baseline can't say either.
     """
     if result.references is None or np.count_nonzero(result.references) < ENOUGH_FOR_SPREAD:
         return result
+    count = np.count_nonzero(result.references)
     typical = float(np.median(np.abs(result.effects[result.references]) / result.errors[result.references]))
     inflation = max(1.0, typical / float(two_sided_quantile(0.5, result.typical_df)))
-    return replace(result, errors=result.errors * inflation, inflation=inflation)
+    wider = replace(result, errors=result.errors * inflation, inflation=inflation)
+    return with_reach(wider) if inflation > 1.0 + NOISIER_ERRORS * ERROR_OF_MEDIAN / count**0.5 else wider
 
 
 def with_common_shift(result: Effects) -> Effects:

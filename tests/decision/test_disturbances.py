@@ -82,14 +82,34 @@ def test_one_stored_session_accuses_nobody_where_a_fifth_of_the_values_are_slow(
 
     def session(seed: int) -> list[Profile]:
         own = 0.005 * np.random.default_rng(1000 + seed).standard_normal(NODES)
-        names = [f"n{number}" for number in range(NODES)]
-        amounts = np.geomspace(0.05, 1, NODES) * np.exp(rounds_of(0.2, seed) + own)
-        return [
-            Profile(
-                {name: {"count": 1.0, "cpu": value} for name, value in zip(names, row, strict=True)},
-                dict.fromkeys(names),
-            )
-            for row in amounts.tolist()
-        ]
+        return profiles_of(rounds_of(0.2, seed) + own)
 
     assert compare([session(seed)], session(seed + 1)).causes == []
+
+
+@pytest.mark.parametrize("sessions", [3, 10])
+@pytest.mark.parametrize("bad", [3, 4])
+@pytest.mark.parametrize("seed", range(6))
+def test_what_did_not_slow_down_in_bad_rounds_is_not_faster(sessions: int, bad: int, seed: int) -> None:
+    """In most rounds of this session each process is up to 45 % slower, some not at all, as in none of the stored."""
+    random = np.random.default_rng(seed)
+
+    def session(bad: int) -> list[Profile]:
+        logs = 0.01 * random.standard_normal((ROUNDS, NODES)) + 0.005 * random.standard_normal(NODES)
+        logs[:bad] += np.log1p(random.uniform(0.0, 0.45, (bad, NODES)))
+        return profiles_of(logs)
+
+    assert compare([session(0) for _ in range(sessions)], session(bad)).causes == []
+
+
+def profiles_of(logs: Array) -> list[Profile]:
+    """Rounds of a build with processes of 50 ms to 1 s."""
+    names = [f"n{number}" for number in range(NODES)]
+    amounts = np.geomspace(0.05, 1, NODES) * np.exp(logs)
+    return [
+        Profile(
+            {name: {"count": 1.0, "cpu": value} for name, value in zip(names, row, strict=True)},
+            dict.fromkeys(names),
+        )
+        for row in amounts.tolist()
+    ]
