@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pytest_ptreetime.decision import host_speed
 from pytest_ptreetime.decision.disturbances import Disturbances
 from pytest_ptreetime.decision.effects import (
+    BUSY,
     STEADY_DOUBT,
     Effects,
     changed_in_doubt,
@@ -80,6 +81,7 @@ def effects_of_pairs(samples: Samples) -> Effects:
     stated = 2.0 * noise.variance(samples.sizes)
     variances, df, _ = shrink_with_stated_prior(variances, pairs - 1.0, log_sizes, stated)
     variances = np.maximum(variances, 2.0 * least_noise(samples, pairs - 1.0))
+    untold = pairs < FEWEST_FOR_OUTLIERS and chosen is None and noise.follows_machine
     result = Effects(
         location,
         np.sqrt(variances / pairs),
@@ -88,6 +90,7 @@ def effects_of_pairs(samples: Samples) -> Effects:
         common,
         chosen,
         np.sqrt(variances / 2.0),
+        doubt=BUSY if untold else 0.0,
         disturbances=Disturbances.of(
             [samples.logs(before, factors_before)], samples.logs(now, factors_now), samples.sizes
         ),
