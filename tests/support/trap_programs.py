@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from pytest_ptreetime.tree.process_tree import ProcessNode, ProcessTree
 SOURCES = Path(__file__).parents[1] / "programs"
 SKIPPED = 77  # what a trap exits with where the machine does not allow what it wants to do
 
+DEADLINE_SECONDS = 20.0
 # Of the three images of the trap failed-exec, of its forked and of its spawned child: see failed-exec.c.
 FAILED_EXECS = [3, 4, 0, 2, 3]
 
@@ -130,6 +132,13 @@ def assert_lawful(run: Run) -> None:
 def failed_execs(tree: ProcessTree, facts: Any) -> list[int | None]:
     """What a tracer counted where the trap failed-exec has FAILED_EXECS."""
     return [node.failed_execs for name in ("pid", "forked", "spawned") for node in tree if node.pid == facts[name]]
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to pass"
+        time.sleep(0.01)
 
 
 def is_dead(pid: int) -> bool:

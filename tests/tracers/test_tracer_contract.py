@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trap_programs import FAILED_EXECS, Programs, Run, assert_lawful, failed_execs, is_dead, record
+from trap_programs import FAILED_EXECS, Programs, Run, assert_lawful, eventually, failed_execs, is_dead, record
 from working_tracers import working
 
 from pytest_ptreetime.errors import CommandFailed
@@ -518,7 +518,8 @@ def test_timeout_ends_the_whole_tree(tracer: Tracer, programs: Programs, tmp_pat
     assert result.capture.timed_out
     assert_lawful(result)
     assert result.alive() == 0
-    assert is_dead(int((tmp_path / "pid").read_text()))
+    pid = int((tmp_path / "pid").read_text())
+    eventually(lambda: is_dead(pid))
 
 
 def test_progress_counts_processes(tracer: Tracer, programs: Programs) -> None:

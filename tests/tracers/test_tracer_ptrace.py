@@ -11,11 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trap_programs import SKIPPED, Programs, assert_lawful, is_dead, record
+from trap_programs import DEADLINE_SECONDS, SKIPPED, Programs, assert_lawful, eventually, is_dead, record
 from working_tracers import working
 
 from pytest_ptreetime.errors import NativeHelperMissing, RecordingFailed, TracerUnavailable
@@ -23,8 +23,6 @@ from pytest_ptreetime.tracers import Command, recorder_process
 from pytest_ptreetime.tracers.launch import launched
 from pytest_ptreetime.tracers.ptrace import PtraceTracer
 from pytest_ptreetime.tracers.recorder_process import RecorderProcess
-
-DEADLINE_SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +34,6 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
 def tracer() -> Iterator[PtraceTracer]:
     with working(PtraceTracer()) as made:
         yield made
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to pass"
-        time.sleep(0.01)
 
 
 def status_of(pid: int) -> str:
