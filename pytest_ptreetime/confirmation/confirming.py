@@ -1,6 +1,8 @@
 """Each suspect of a comparison is measured alone, until it is decided or the time is spent.
 
-All of them have their first look before any has its second: one that is hard to decide costs the others nothing.
+All of them have their first look before any has its second, and the most suspicious have theirs first: one that is hard
+to decide costs the others nothing. What the first look leaves open is counted before it is measured again: on a busy
+machine times tell little, and instructions are the same as ever.
 """
 
 from __future__ import annotations
@@ -79,10 +81,9 @@ def confirm(
         measured = [_Alone(finding, sides, ERROR / len(suspects), deadline, stack) for finding in suspects]
         try:
             for look_number in range(len(LOOKS)):
-                for number, alone in enumerate(measured, 1):
-                    if alone.decided is None:
-                        on_suspect(alone.finding.label or alone.finding.key, number, len(suspects))
-                        alone.look(look_number)
+                for alone in sorted((one for one in measured if one.decided is None), key=_Alone.chance):
+                    on_suspect(alone.finding.label or alone.finding.key, measured.index(alone) + 1, len(suspects))
+                    alone.look(look_number)
         except KeyboardInterrupt:
             result.interrupted = True
     result.outcomes = {alone.finding.key: alone.decided for alone in measured if alone.decided is not None}
@@ -110,8 +111,13 @@ class _Alone:
         self._replays: Replayer | None = None
         self._samples: tuple[list[float], list[float]] = ([], [])
         self._estimate: Estimate | None = None
+        self._counted: Counted | None = None
         self._cpu = 0.0  # of the process in the build
         self._seconds = 0.0
+
+    def chance(self) -> float:
+        """How likely it is that chance alone made it look slower, as far as is known."""
+        return 1.0 if self._estimate is None else self._estimate.p_value
 
     def look(self, number: int) -> None:
         """Measure as many pairs as the look with this number wants, and decide if they can, or if it is the last."""
@@ -130,6 +136,11 @@ class _Alone:
 
     def _measure(self, number: int) -> None:
         replays = self._opened()
+        if number == 1:
+            counted = self._instructions()
+            if counted is not None and (self._executes_more(counted) or not self._claimed):
+                self._decide()
+                return
         before, after = self._samples
         while len(after) < LOOKS[number]:
             if self._is_late():
@@ -141,7 +152,7 @@ class _Alone:
             [math.log(now / then) for then, now in zip(before, after, strict=True)],
             threshold=math.log1p(self._smallest),
             alpha=spent_at(number, self._alpha),
-            claimed=self.finding.q_value <= ERROR,
+            claimed=self._claimed,
         )
         if self._estimate.verdict is not None or number == len(LOOKS) - 1:
             self._decide()
@@ -156,11 +167,24 @@ class _Alone:
                 self._replays.cpu(side)  # what is read comes into the page cache, and what can't be replayed is known
         return self._replays
 
+    def _instructions(self) -> Counted | None:
+        """Counted once, where there is the time for it; None where they are not known."""
+        if self._counted is None and self._replays is not None and self._has(COUNTING_TIMES * self._cpu):
+            self._counted = count(self._replays)
+        return self._counted
+
+    def _executes_more(self, counted: Counted) -> bool:
+        return counted.ratio - 1 > max(self._smallest, SPREADS * counted.spread)
+
     def _decide(self) -> None:
         done = _outcome(self._samples, self._estimate)
-        counting = COUNTING_TIMES * self._cpu
-        if self._replays is not None and done.outcome != "refuted" and time.monotonic() + counting < self._deadline:
-            _take_count(done, count(self._replays), self._smallest)
+        counted = self._instructions() if done.outcome != "refuted" else None
+        if counted is not None:
+            done.instructions, done.counted_by, done.spread = counted.ratio, counted.by, counted.spread
+            if done.outcome == "undecided" and self._executes_more(counted):
+                done.outcome, done.reason = "confirmed", "by instructions"
+            elif done.outcome == "undecided" and not self._claimed:
+                done.reason = "times vary, and no more instructions are executed"
         self._close(done)
 
     def _close(self, done: Confirmation) -> None:
@@ -168,7 +192,15 @@ class _Alone:
         self._stack.close()
 
     def _is_late(self) -> bool:
-        return time.monotonic() >= self._deadline
+        return not self._has(0.0)
+
+    def _has(self, seconds: float) -> bool:
+        return time.monotonic() + seconds < self._deadline
+
+    @property
+    def _claimed(self) -> bool:
+        """The rounds found it: only certainty lets it go."""
+        return self.finding.q_value <= ERROR
 
     @property
     def _smallest(self) -> float:
@@ -183,15 +215,6 @@ def _suspect(side: CapturedBuild, key: str) -> Suspect:
 def _order(pair: int) -> tuple[int, int]:
     """A B, B A, B A, A B, ...: drifts that are linear or quadratic fall out (the sequence of Thue and Morse)."""
     return (1, 0) if pair.bit_count() % 2 else (0, 1)
-
-
-def _take_count(done: Confirmation, counted: Counted | None, smallest: float) -> None:
-    """Instructions say why; where the times leave it open, they decide it."""
-    if counted is None:
-        return
-    done.instructions, done.counted_by, done.spread = counted.ratio, counted.by, counted.spread
-    if done.outcome == "undecided" and counted.ratio - 1 > max(smallest, SPREADS * counted.spread):
-        done.outcome, done.reason = "confirmed", "by instructions"
 
 
 def _outcome(samples: tuple[list[float], list[float]], estimate: Estimate | None) -> Confirmation:

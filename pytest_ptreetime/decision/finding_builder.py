@@ -143,9 +143,9 @@ def suspected_findings(
         effects = part.effects
         single = upper_tail(effects.effects / effects.errors, effects.df)
         most = effects.effects + two_sided_quantile(2 * SUSPICION, effects.df) * effects.errors
-        likely = (single <= SUSPICION) | ((effects.effects > 0) & (most >= SUSPECTED))
-        likely &= part.nodes & (part.before * np.expm1(np.minimum(most, LARGEST_EFFECT)) >= SUSPECT_PART * whole)
-        order = [n for n in np.argsort(single, kind="stable").tolist() if likely[n]]
+        possible = part.before * np.expm1(np.minimum(most, LARGEST_EFFECT))
+        likely = ((single <= SUSPICION) | (most >= SUSPECTED)) & part.nodes & (possible >= SUSPECT_PART * whole)
+        order = [n for n in np.lexsort((-possible, np.maximum(single, SUSPICION))).tolist() if likely[n]]
         found += _findings_at(np.array(order[: terms.suspects], dtype=np.intp), part, panel, terms, machine["cpu"])
     describe(found, build, panel)
     return sorted(found, key=lambda finding: -(finding.cost or 0.0))[: terms.suspects]

@@ -15,7 +15,7 @@ from trap_programs import Programs
 from pytest_ptreetime.cli import main
 from pytest_ptreetime.confirmation import confirming, sequential
 from pytest_ptreetime.confirmation.confirming import Confirmed, suspects_of
-from pytest_ptreetime.confirmation.counting import count
+from pytest_ptreetime.confirmation.counting import count, counters
 from pytest_ptreetime.confirmation.replaying import Replayer
 from pytest_ptreetime.confirmation.verdict import apply
 from pytest_ptreetime.decision.finding import BUILD_KEY, Comparison, Confirmation, Finding
@@ -91,6 +91,26 @@ def test_suspects_when_two_are_hard_to_decide_both_have_a_first_look_before_the_
     assert len(done.outcomes) == 2
     assert all(len(outcome.after) >= 2 for outcome in done.outcomes.values())
     assert all(outcome.seconds > 0 for outcome in done.outcomes.values())
+
+
+@ONLY_LINUX
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(("work", "outcome"), [(2000, "undecided"), (2200, "confirmed")])
+def test_suspect_when_times_leave_it_open_is_counted_before_its_second_look(
+    work: int, outcome: str, tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not list(counters()):
+        pytest.skip("nothing that counts instructions is installed")
+    before = BusyBuild.made(tmp_path / "before", programs, {"c": 2000}).captured()
+    after = BusyBuild.made(tmp_path / "after", programs, {"c": work}).captured()
+    for module in (confirming, sequential):
+        monkeypatch.setattr(module, "LOOKS", (2, 1000))
+    monkeypatch.setattr(sequential, "FUTILE", 2.0)
+    (key,) = [key for key in before.keys if "busy" in key]
+    suspicious = Finding(key, "cpu", "regression", 0.0, 0.0, q_value=1.0)
+    (done,) = confirming.confirm([suspicious], (before, after), budget=60).outcomes.values()
+    assert (done.outcome, len(done.after)) == (outcome, 2)
+    assert done.instructions == pytest.approx(work / 2000, abs=0.01)
 
 
 @ONLY_LINUX
