@@ -1,7 +1,7 @@
 """Each suspect of a comparison is measured alone, until it is decided or the time is spent.
 
 All of them have their first look before any has its second, and the most suspicious have theirs first: one that is hard
-to decide costs the others nothing. What the first look leaves open is counted before it is measured again: on a busy
+to decide costs the others nothing. What ten pairs leave open is counted before it is measured again: on a busy
 machine times tell little, and instructions are the same as ever.
 """
 
@@ -30,6 +30,8 @@ ERROR = 0.01
 SMALLEST = 0.005
 #: Three counts take about so many times the processor time of one run.
 COUNTING_TIMES = 50.0
+#: The look before which instructions are counted: what ten pairs leave open.
+COUNTED_AT = LOOKS.index(20)
 #: Counts decide where they lie apart by so many times what two counts of one side do.
 SPREADS = 5.0
 
@@ -136,7 +138,7 @@ class _Alone:
 
     def _measure(self, number: int) -> None:
         replays = self._opened()
-        if number == 1:
+        if number == COUNTED_AT:
             counted = self._instructions()
             if counted is not None and (self._executes_more(counted) or not self._claimed):
                 self._decide()

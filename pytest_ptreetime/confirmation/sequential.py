@@ -1,6 +1,6 @@
 """When enough is measured: a group sequential test with a stated error.
 
-Pairs are looked at when there are 10, 20, 40, ... of them. The error is spent over the looks by the function of the
+Pairs are looked at when there are 4, 10, 20, 40, ... of them. The error is spent over the looks by the function of the
 Pocock type, ``alpha ln(1 + (e - 1) t)`` at the part t of the most pairs (K. K. G. Lan and D. L. DeMets, "Discrete
 sequential boundaries for clinical trials", Biometrika 70, 1983). Each look is a t test at what it spends; by Boole's
 inequality the error of all looks is at most alpha, whatever their dependence.
@@ -19,12 +19,15 @@ __all__ = ["LOOKS", "Estimate", "Verdict", "look", "spent_at"]
 
 Verdict: TypeAlias = Literal["slower", "faster", "same", "not slower"]
 
-LOOKS = (10, 20, 40, 80, 160)
+LOOKS = (4, 10, 20, 40, 80, 160)
 #: A change is "the same" where, with this probability of error, it is below this many times what matters.
 SAME_ALPHA = 0.01
 SAME_TIMES = 2.0
-#: What the rounds merely made suspicious is let go where the pairs so far speak for a change no more than this p-value.
+#: What the rounds merely made suspicious is let go where the pairs so far speak for a change no more than this p-value;
+#: few pairs have to speak against it.
 FUTILE = 0.4
+FUTILE_OF_FEW = 0.7
+FEW = 10
 #: No difference of logarithms is known better than this: clocks, and what differs between two runs of one program.
 LEAST_ERROR = 0.0005
 
@@ -77,6 +80,7 @@ def look(differences: npt.ArrayLike, *, threshold: float, alpha: float, claimed:
     up = float(upper_tail((effect - threshold) / error, df))
     down = float(upper_tail((-effect - threshold) / error, df))
     certain = float(two_sided_quantile(2 * SAME_ALPHA, df)) * error
+    futile = not claimed and up > (FUTILE if len(values) >= FEW else FUTILE_OF_FEW)
     verdict: Verdict | None = None
     if up < alpha:
         verdict = "slower"
@@ -84,6 +88,6 @@ def look(differences: npt.ArrayLike, *, threshold: float, alpha: float, claimed:
         verdict = "faster"
     elif abs(effect) + certain < SAME_TIMES * threshold:
         verdict = "same"
-    elif effect + certain < SAME_TIMES * threshold or (not claimed and up > FUTILE):
+    elif effect + certain < SAME_TIMES * threshold or futile:
         verdict = "not slower"
     return Estimate(effect, error, df, min(up, down), verdict)

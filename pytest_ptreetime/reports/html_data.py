@@ -1,7 +1,8 @@
 """What the page's scripts read: the processes of a measurement as columns, deflated, in base64.
 
 Times are whole microseconds from the root's start; ``start`` holds differences, which deflate well. Texts that repeat
-(names, keys, paths) are numbers of ``strings``. The command lines are a block of their own, because they are most of
+(names, keys, paths) are numbers of ``strings``. A column with one value throughout, as where a tracer does not know a
+metric, is ``{"all": value}``. The command lines are a block of their own, because they are most of
 the data and the first picture does not need them. Base64 has no sign that could end a script element.
 """
 
@@ -64,8 +65,8 @@ def column_block(measurement: Measurement, rows: Sequence[dict[str, Any]]) -> st
         "now": {
             **_bars(list(tree), strings, tree.critical_path()),
             "pid": [node.pid for node in tree],
-            "exe": [strings.number(node.exe) for node in tree],
-            "cwd": [strings.number(node.cwd) for node in tree],
+            "exe": _column([strings.number(node.exe) for node in tree]),
+            "cwd": _column([strings.number(node.cwd) for node in tree]),
         },
         "before": None if before is None else _bars(list(before), strings, before.critical_path()),
         "metrics": [{"name": metric.name, "label": metric.label, "unit": metric.unit} for metric in _OF_PROCESS],
@@ -98,8 +99,8 @@ def _bars(nodes: Sequence[ProcessNode], strings: _Strings, critical: Sequence[Pr
     return {
         "name": [strings.number(node.name) for node in nodes],
         "key": [strings.number(node.key) for node in nodes],
-        "label": [strings.number(_label(node)) for node in nodes],
-        "directory": [strings.number(directory_of(node.key)) for node in nodes],
+        "label": _column([strings.number(_label(node)) for node in nodes]),
+        "directory": _column([strings.number(directory_of(node.key)) for node in nodes]),
         "parent": [-1 if node.parent is None else index[id(node.parent)] for node in nodes],
         "start": [starts[0], *(later - earlier for earlier, later in pairwise(starts))],
         "duration": [(end_of(node, end) - begin) // 1000 - start for node, start in zip(nodes, starts, strict=True)],
@@ -107,9 +108,9 @@ def _bars(nodes: Sequence[ProcessNode], strings: _Strings, critical: Sequence[Pr
         "rows": first_row[-1],
         "critical": [index[id(node)] for node in critical],
         "numbers": {
-            **{metric.name: _amounts(nodes, metric) for metric in _OF_PROCESS},
-            "exit_code": [node.exit_code for node in nodes],
-            "signal": [node.signal for node in nodes],
+            **{metric.name: _column(_amounts(nodes, metric)) for metric in _OF_PROCESS},
+            "exit_code": _column([node.exit_code for node in nodes]),
+            "signal": _column([node.signal for node in nodes]),
         },
         "marks": [[position, mark] for position, node in enumerate(nodes) if (mark := _mark(node))],
     }
@@ -187,18 +188,21 @@ def _sparklines(measurement: Measurement) -> dict[str, tuple[str, str]]:
 
 def _diff_columns(rows: Sequence[dict[str, Any]], strings: _Strings) -> dict[str, Any]:
     """The same as columns; the sides are null where a node does not occur on them."""
+    texts = {
+        "parent": [row["parent"] for row in rows],
+        "kind": [row["kind"] for row in rows],
+        "finding": [row["finding"] for row in rows],
+        "line": [row["history"][0] for row in rows],
+        "sessions": [row["history"][1] for row in rows],
+    }
     return {
         "key": [strings.number(row["key"]) for row in rows],
-        "parent": [strings.number(row["parent"]) for row in rows],
-        "kind": [strings.number(row["kind"]) for row in rows],
-        "finding": [strings.number(row["finding"]) for row in rows],
-        "line": [strings.number(row["history"][0]) for row in rows],
-        "sessions": [strings.number(row["history"][1]) for row in rows],
+        **{name: _column([strings.number(text) for text in column]) for name, column in texts.items()},
         **{
-            side: {metric: [(row[side] or {}).get(metric) for row in rows] for metric in _METRICS}
+            side: {metric: _column([(row[side] or {}).get(metric) for row in rows]) for metric in _METRICS}
             for side in ("now", "before")
         },
-        "ratio": {metric: [row["ratio"].get(metric) for row in rows] for metric in _TIMES},
+        "ratio": {metric: _column([row["ratio"].get(metric) for row in rows]) for metric in _TIMES},
     }
 
 
@@ -223,6 +227,10 @@ def _amounts(nodes: Sequence[ProcessNode], metric: Metric) -> list[int | None]:
     if metric.unit != "s":
         return values
     return [None if value is None else round(value * 1e6) for value in values]
+
+
+def _column(values: list[Any]) -> list[Any] | dict[str, Any]:
+    return {"all": values[0]} if values and values.count(values[0]) == len(values) else values
 
 
 def _mark(node: ProcessNode) -> str:

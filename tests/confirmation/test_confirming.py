@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
 import subprocess
@@ -57,7 +58,7 @@ def test_process_when_it_is_slower_is_confirmed(
     assert ab(before, after) == 1
     told = " ".join(capsys.readouterr().out.split())
     assert "busy c c.out" in told
-    assert ", confirmed by 10 replays of each side in" in told
+    assert re.search(r", confirmed by (4|10) replays of each side in", told)
     assert "1 confirmed" in told
 
 
@@ -105,7 +106,8 @@ def test_suspect_when_times_leave_it_open_is_counted_before_its_second_look(
     after = BusyBuild.made(tmp_path / "after", programs, {"c": work}).captured()
     for module in (confirming, sequential):
         monkeypatch.setattr(module, "LOOKS", (2, 1000))
-    monkeypatch.setattr(sequential, "FUTILE", 2.0)
+    monkeypatch.setattr(confirming, "COUNTED_AT", 1)
+    monkeypatch.setattr(sequential, "FUTILE_OF_FEW", 2.0)
     (key,) = [key for key in before.keys if "busy" in key]
     suspicious = Finding(key, "cpu", "regression", 0.0, 0.0, q_value=1.0)
     (done,) = confirming.confirm([suspicious], (before, after), budget=60).outcomes.values()

@@ -78,14 +78,23 @@ function shortOf(key) {
   return `${name} ${key.slice(bracket + 1, -1)}`;
 }
 
+// A column with one value throughout is that value alone.
+function column(values, count) {
+  return Array.isArray(values) ? values : new Array(count).fill(values?.all);
+}
+
+function columns(named, count) {
+  return Object.fromEntries(Object.entries(named).map(([name, values]) => [name, column(values, count)]));
+}
+
 class Build {
   constructor(data, strings) {
     this.strings = strings;
     this.count = data.name.length;
     this.name = Int32Array.from(data.name);
     this.key = Int32Array.from(data.key);
-    this.label = Int32Array.from(data.label); // -1: the name with what is in the key
-    this.directory = Int32Array.from(data.directory); // of the file that it works on; -1: none
+    this.label = Int32Array.from(column(data.label, this.count)); // -1: the name with what is in the key
+    this.directory = Int32Array.from(column(data.directory, this.count)); // of the file that it works on; -1: none
     this.parent = Int32Array.from(data.parent); // -1: none
     this.pid = data.pid;
     this.start = running(data.start); // microseconds from the root's start, as differences
@@ -95,10 +104,10 @@ class Build {
     this.critical = new Uint8Array(this.count);
     for (const index of data.critical) this.critical[index] = 1;
     this.criticalOrder = data.critical;
-    this.numbers = data.numbers; // columns with null for unknown: microseconds, bytes, statuses
+    this.numbers = columns(data.numbers, this.count); // columns with null for unknown: microseconds, bytes, statuses
     this.marks = new Map(data.marks); // index -> words: still running, reparented
-    this.exe = data.exe;
-    this.cwd = data.cwd;
+    this.exe = column(data.exe, this.count);
+    this.cwd = column(data.cwd, this.count);
     this.cpus = data.cpus;
     this.commands = null; // a string for each process, loaded after the first picture
     this.span = this.end.reduce((most, end) => Math.max(most, end), 1);
@@ -222,22 +231,25 @@ function firstEndingAfter(build, row, time) {
   return low;
 }
 
-function diffRows(columns, strings) {
+function diffRows(diff, strings) {
+  const count = diff.key.length;
+  const [parent, kind, finding, line, sessions] = ["parent", "kind", "finding", "line", "sessions"].map((name) => column(diff[name], count));
+  const [now, before, ratio] = [diff.now, diff.before, diff.ratio].map((named) => columns(named, count));
   const side = (values, i) => {
     if (values.count[i] === null) return null;
     const metrics = {};
     for (const metric in values) if (values[metric][i] !== null) metrics[metric] = values[metric][i];
     return metrics;
   };
-  return columns.key.map((key, i) => ({
+  return diff.key.map((key, i) => ({
     key: strings[key],
-    parent: strings[columns.parent[i]] ?? null,
-    kind: strings[columns.kind[i]],
-    finding: strings[columns.finding[i]],
-    line: strings[columns.line[i]], // the sessions of the store: a sparkline, and in words
-    sessions: strings[columns.sessions[i]],
-    now: side(columns.now, i),
-    before: side(columns.before, i),
-    ratio: { wall: columns.ratio.wall[i], cpu: columns.ratio.cpu[i] }, // at the baseline's machine speed
+    parent: strings[parent[i]] ?? null,
+    kind: strings[kind[i]],
+    finding: strings[finding[i]],
+    line: strings[line[i]], // the sessions of the store: a sparkline, and in words
+    sessions: strings[sessions[i]],
+    now: side(now, i),
+    before: side(before, i),
+    ratio: { wall: ratio.wall[i], cpu: ratio.cpu[i] }, // at the baseline's machine speed
   }));
 }
