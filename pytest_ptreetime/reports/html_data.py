@@ -2,8 +2,8 @@
 
 Times are whole microseconds from the root's start; ``start`` holds differences, which deflate well. Texts that repeat
 (names, keys, paths) are numbers of ``strings``. A column with one value throughout, as where a tracer does not know a
-metric, is ``{"all": value}``. The command lines are a block of their own, because they are most of
-the data and the first picture does not need them. Base64 has no sign that could end a script element.
+metric, is ``{"all": value}``. The command lines are a block of their own, a line each, because they are most of the
+data and the first picture does not need them. Base64 has no sign that could end a script element.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def column_block(measurement: Measurement, rows: Sequence[dict[str, Any]]) -> st
         "strings": [],
     }
     data["strings"] = list(strings.numbers)
-    return _block(data)
+    return _block(msgspec.json.encode(data))
 
 
 def _bars(nodes: Sequence[ProcessNode], strings: _Strings, critical: Sequence[ProcessNode]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def command_blocks(measurements: Sequence[Measurement]) -> list[str]:
     """The command lines of each measurement; all cut to one length where they are too much for one file."""
     blocks: list[str] = []
     for longest in COMMAND_LENGTHS:
-        blocks = [_block(list(_commands(measurement.tree, longest))) for measurement in measurements]
+        blocks = [_block("\n".join(_commands(measurement.tree, longest)).encode()) for measurement in measurements]
         if sum(map(len, blocks)) <= MOST_COMMAND_BYTES:
             break
     return blocks
@@ -238,5 +238,5 @@ def _mark(node: ProcessNode) -> str:
     return ", ".join(name for name, is_so in marks if is_so)
 
 
-def _block(value: Any) -> str:
-    return base64.b64encode(zlib.compress(msgspec.json.encode(value), 6)).decode("ascii")
+def _block(data: bytes) -> str:
+    return base64.b64encode(zlib.compress(data, 6)).decode("ascii")

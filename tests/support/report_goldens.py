@@ -43,11 +43,13 @@ def rendered(name: str) -> Callable[[SessionResult], str]:
 
 
 def html_report(session: SessionResult) -> str:
-    """The page with its data as JSON, and without our own scripts and styles, which are files already."""
+    """The page with its data as text, and without our own scripts and styles, which are files already."""
 
     def data(match: re.Match[str]) -> str:
-        content = json.loads(zlib.decompress(base64.b64decode(match[2])))
-        return f"{match[1]}\n{json.dumps(rounded(content), indent=None)}\n</script>"
+        content = zlib.decompress(base64.b64decode(match[2])).decode()
+        if 'id="columns-' in match[1]:
+            content = json.dumps(rounded(json.loads(content)), indent=None)
+        return f"{match[1]}\n{content}\n</script>"
 
     page = rendered("html")(session)
     page = re.sub(r'(<script type="application/octet-stream"[^>]*>)([^<]*)</script>', data, page)

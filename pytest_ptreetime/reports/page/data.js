@@ -1,4 +1,4 @@
-// Reading what html.py has embedded: JSON, deflated, in base64. `Build` is one run's processes as columns.
+// Reading what html.py has embedded: texts, deflated, in base64. `Build` is one run's processes as columns.
 
 const $ = (selector, root = document) => root.querySelector(selector);
 
@@ -25,9 +25,9 @@ async function embedded(id) {
   writer.close();
   const reader = inflating.readable.getReader();
   const decoder = new TextDecoder();
-  let json = ""; // by hand: a Blob or a Response sends all of it through another of the browser's processes, and back
-  for (let part = await reader.read(); !part.done; part = await reader.read()) json += decoder.decode(part.value, { stream: true });
-  return JSON.parse(json);
+  let inflated = ""; // by hand: a Blob or a Response sends all of it through another of the browser's processes, and back
+  for (let part = await reader.read(); !part.done; part = await reader.read()) inflated += decoder.decode(part.value, { stream: true });
+  return inflated;
 }
 
 const UNKNOWN = "–";

@@ -17,7 +17,7 @@ class Section {
 
   async start() {
     const begun = performance.now();
-    const data = await embedded(`columns-${this.number}`);
+    const data = JSON.parse(await embedded(`columns-${this.number}`));
     this.metrics = data.metrics;
     this.now = new Build({ ...data.now, cpus: data.cpus }, data.strings);
     this.before = data.before && new Build({ ...data.before, cpus: data.cpus }, data.strings);
@@ -42,7 +42,7 @@ class Section {
     this.listCriticalPath();
     this.section.dataset.ready = Math.round(performance.now() - begun);
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); // the first picture, before the rest is read
-    this.now.commands = await embedded(`commands-${this.number}`);
+    this.now.commands = (await embedded(`commands-${this.number}`)).split("\n");
     this.section.dataset.complete = Math.round(performance.now() - begun);
     this.recall();
     if ($(".search", this.section).value) this.search($(".search", this.section).value);
