@@ -57,7 +57,7 @@ class WaitingLine(SilentProgress):
         self._title = title
 
     def waiting(self, holder: int | None) -> None:
-        self._write(f"\nptreetime: {_waiting_for(holder)}: {self._title}\n")
+        self._write("\nptreetime: " + ": ".join(filter(None, [_waiting_for(holder), self._title])) + "\n")
 
 
 class ProgressLine:
