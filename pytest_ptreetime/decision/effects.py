@@ -142,7 +142,8 @@ def unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
     """Where most nodes moved and many did not, it was not the machine alone: no node that moved less has a finding.
 
     A header that is heavier in every unit moves all compilers, and no assembler; a slower machine moves both. A node
-    that moved less than most, or not at all, is then in doubt by all that they moved, as is the shift itself.
+    that moved less than most, or not at all, is then in doubt by all that they moved, as is the shift itself; and by
+    how far those that stayed are from it, where a round that was slow on one side hides a part of the shift.
     """
     total = result.common.total
     moved = result.effects + total
@@ -151,7 +152,8 @@ def unmoved_in_doubt(result: Effects, sizeable: Mask) -> Effects:
     if abs(total) < SPLIT_SHIFT or part < SPLIT_PART:
         return result
     common = replace(result.common, doubt="split")
-    less = np.where(result.effects * total < 0, abs(total) + STEADY_DOUBT, 0.0)
+    stayed = float(np.median(np.abs(result.effects[unmoved & sizeable])))
+    less = np.where(result.effects * total < 0, max(abs(total), stayed) + STEADY_DOUBT, 0.0)
     return replace(result, common=common, doubt=result.doubt + less)
 
 

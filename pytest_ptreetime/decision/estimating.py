@@ -95,6 +95,8 @@ def effects_of_pairs(samples: Samples) -> Effects:
             [samples.logs(before, factors_before)], samples.logs(now, factors_now), samples.sizes
         ),
     )
+    if chosen is not None and not common.build:
+        result = unmoved_in_doubt(result, samples.sizes >= SIZEABLE_GRAINS * noise.start)
     return with_common_shift(inflated(with_error_of_median(result)))
 
 

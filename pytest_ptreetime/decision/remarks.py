@@ -44,6 +44,8 @@ def add_remarks(result: Comparison, panel: Panel, decision: Decision, terms: Ter
         notes.append(Remark("left-to-wrapper"))
     if not terms.paired:
         _add_remarks_on_machine(result, decision, terms)
+    elif _is_split(decision) and not _is_of_most(result):
+        reasons.append(Remark("shift-undecided-split"))
     if decision.inflation > NOTABLE_SCATTER:
         notes.append(Remark("scatter", {"factor": decision.inflation}))
 
@@ -54,6 +56,15 @@ def _build_improved(result: Comparison, panel: Panel) -> bool:
     return any(finding.key in roots and finding.kind == "improvement" for finding in result.findings)
 
 
+def _is_split(decision: Decision) -> bool:
+    """Whether most processes moved and many did not: then it was not the machine alone."""
+    return any(shift.doubt == "split" for shift in decision.shifts.values())
+
+
+def _is_of_most(result: Comparison) -> bool:
+    return any(finding.key == COMMON_KEY for finding in result.findings)
+
+
 def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms) -> None:
     """What became of the shift that everything shares, and what the calibration has to do with it."""
     shifts = decision.shifts.values()
@@ -62,11 +73,11 @@ def _add_remarks_on_machine(result: Comparison, decision: Decision, terms: Terms
     suspected = decision.shifts["cpu"].suspected if "cpu" in decision.shifts else 0.0
     if suspected and not any(finding.is_worse for finding in result.findings):
         result.reasons.append(Remark("shift-undecided-commands", {"ratio": math.exp(suspected)}))
-    elif any(finding.key == COMMON_KEY for finding in result.findings):
+    elif _is_of_most(result):
         result.notes.append(Remark("shift-unexplained"))
     elif any(shift.doubt == "disturbed" and not shift.calibrated for shift in shifts):
         result.reasons.append(Remark("shift-undecided-busy", {"busy": str(busy)}))
-    elif any(shift.doubt == "split" for shift in shifts):
+    elif _is_split(decision):
         result.reasons.append(Remark("shift-undecided-split"))
     elif busy is not None:
         result.notes.append(Remark("shift-removed-busy", {"busy": busy}))

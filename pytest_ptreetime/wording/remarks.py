@@ -84,6 +84,11 @@ def _moved(comparison: Comparison) -> str:
     return "moved by " + ", ".join(f"{text} in {metric}" for metric, text in told.items())
 
 
+def _undecided_split(comparison: Comparison, _: Mapping[str, Any]) -> str:
+    advice = "measure more rounds" if comparison.paired else "interleave (--ptreetime-against)"
+    return f"most processes {_moved(comparison)}, many did not; {_UNDECIDED}: {advice}"
+
+
 _BUSY = "the machine was busy while calibrating ({busy})"
 _UNDECIDED = "can't tell whether the machine or the build did"
 
@@ -103,9 +108,7 @@ _SENTENCES: dict[RemarkKind, str | Callable[[Comparison, Mapping[str, Any]], str
     "scatter": "nodes scatter {factor:.1f} times as much as in the baseline; the tests allow for that",
     "shift-unexplained": "{shift}, which the calibration does not explain",
     "shift-undecided-busy": f"{{shift}}; {_UNDECIDED}: {_BUSY}",
-    "shift-undecided-split": (
-        f"most processes {{moved}}, many did not; {_UNDECIDED}: interleave (--ptreetime-against)"
-    ),
+    "shift-undecided-split": _undecided_split,
     "shift-undecided-commands": _undecided_commands,
     "shift-contradicted": (
         "{shift}, but the calibration moved by another amount; either it was disturbed, or the whole build "

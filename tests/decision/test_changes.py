@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pytest_ptreetime.decision.comparing import Comparison, compare
@@ -197,6 +198,32 @@ def test_heavier_header_in_every_unit_gives_no_credit_to_those_that_read_none(ot
     comparison = compare([[before] * 3], [now] * 3)
     assert not [finding.key for finding in comparison.findings if "/ar[" in finding.key]
     assert comparison.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("busy", [((3, 1, 1), (1, 1, 1)), ((1, 3, 1), (1, 3, 1)), ((3, 3, 1), (1, 1, 1))])
+def test_heavier_header_with_a_busy_round_in_turns_gives_no_credit_to_those_that_read_none(
+    busy: tuple[tuple[int, ...], tuple[int, ...]],
+) -> None:
+    """A round in which all is slow leaves it open whether the machine slowed the compilers down."""
+    random = np.random.default_rng(1)
+
+    def side(factor: float, rounds: tuple[int, ...]) -> list[Profile]:
+        amounts = {f"make/cc1[f{number}.c]": 0.05 * factor for number in range(12)}
+        amounts |= {f"make/as[f{number}.o]": 0.03 for number in range(6)}
+        return [
+            Profile.from_dict(
+                {
+                    key: {"count": 1, "wall": amount * slow * float(np.exp(0.02 * random.standard_normal()))}
+                    for key, amount in amounts.items()
+                }
+            )
+            for slow in rounds
+        ]
+
+    comparison = compare([side(1.0, busy[0])], side(3.5, busy[1]), paired=True, metrics=["wall"])
+    assert (comparison.verdict, comparison.findings) == ("inconclusive", [])
+    (reason,) = reasons_in_words(comparison)
+    assert "many did not; can't tell whether the machine or the build did: measure more rounds" in reason
 
 
 def test_assembler_below_a_driver_whose_command_changed_does_not_tell_the_machines_speed() -> None:

@@ -113,7 +113,7 @@ class Builds:
         return {"count": float(times), **{metric: times * value for metric, value in node.items()}}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def builds() -> Builds:
     return Builds()
 
